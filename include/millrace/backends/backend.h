@@ -1,0 +1,86 @@
+// How one training step is computed and applied. A backend owns parameters, forward, backward from
+// head gradients, optimiser and checkpoint tensors; the trainer worker joins it with an Algorithm.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "millrace/config/options.h"
+#include "millrace/models/policy.h"
+
+namespace millrace {
+
+// Collective operations of one trainer group; one rank on its own is the identity. Every rank makes
+// the same calls in the same order. kUnavailable: a peer is lost, the group is finished.
+class Collectives {
+ public:
+  virtual ~Collectives() = default;
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+  virtual absl::Status AllReduceMean(torch::Tensor& flat) = 0;  // in place
+  virtual absl::Status AllReduceSum(torch::Tensor& flat) = 0;
+  virtual absl::Status Broadcast(torch::Tensor& flat, int root) = 0;
+  virtual absl::Status Barrier() = 0;
+};
+
+struct OptimizerStep {
+  double learning_rate = 3e-4;
+  double max_gradient_norm = 0.5;
+  double epsilon = 1e-5;
+};
+
+struct StepReport {
+  double gradient_norm = 0;
+  bool skipped = false;  // a gradient was not finite: nothing was applied, on any rank
+};
+
+// Bound to the trainer's thread; Snapshot() may be called from another thread between steps only.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual int64_t state_size() const = 0;
+  virtual const ParameterLayout& layout() const = 0;
+
+  // Heads of a minibatch as leaves that require gradient (see Policy::Forward for the shapes).
+  virtual absl::StatusOr<HeadOutputs> Forward(const TensorDict& minibatch) = 0;
+  // Gradients of the parameters from the `.grad()` of the heads that Forward() returned last.
+  virtual absl::Status Backward(const HeadOutputs& heads) = 0;
+  // Mean over the group, clip by global norm, one Adam update.
+  virtual absl::StatusOr<StepReport> Step(const OptimizerStep& step, Collectives& group) = 0;
+
+  // Running statistics of observations [N, F...] and value targets [N], summed over the group;
+  // models without normalisers ignore them.
+  virtual absl::Status UpdateNormalizers(const TensorDict& batch,
+                                         const torch::Tensor& value_targets,
+                                         Collectives& group) = 0;
+  // Value outputs in reward units, and targets in the value head's units.
+  virtual torch::Tensor DenormalizeValue(const torch::Tensor& value) const = 0;
+  virtual torch::Tensor NormalizeValue(const torch::Tensor& value) const = 0;
+
+  // The weight blob (layout().bytes()).
+  virtual void Snapshot(std::span<std::byte> blob) const = 0;
+  // Replaces parameters and normalisers.
+  virtual absl::Status LoadWeights(std::span<const std::byte> blob) = 0;
+
+  // Everything but the weights that the next step depends on (moments, step count, normaliser
+  // counts), as named tensors for optimizer.safetensors; Load refuses missing names and wrong
+  // shapes.
+  virtual std::map<std::string, torch::Tensor> OptimizerState() const = 0;
+  virtual absl::Status LoadOptimizerState(const std::map<std::string, torch::Tensor>& state) = 0;
+
+  // Keeps, and goes back to, the state at the start of a batch (a batch is trained as a whole or
+  // not at all).
+  virtual void Checkpoint() = 0;
+  virtual void Rollback() = 0;
+  // Takes weights and optimiser state from rank `root`.
+  virtual absl::Status Synchronize(Collectives& group, int root) = 0;
+};
+
+using BackendFactory = std::function<absl::StatusOr<std::unique_ptr<Backend>>(
+    const Options& options, std::shared_ptr<Policy> policy)>;
+
+}  // namespace millrace

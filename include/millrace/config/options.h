@@ -1,0 +1,63 @@
+// The options a user gives an environment, algorithm, model or backend in YAML, read with defaults.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace millrace {
+
+// A flat map from key to YAML scalar or list of scalars. Read every option you know with Get*(),
+// then call Finish(): it reports a key nobody asked for, with the nearest known one.
+//
+//   auto limit = options.GetInt("max_episode_steps", 500);
+//   MILLRACE_RETURN_IF_ERROR(options.Finish("cartpole"));
+//
+// A value of the wrong type is remembered and reported by Finish() too, so call sites stay short.
+// Value type; thread-compatible (the const getters record what was asked in mutable members).
+class Options {
+ public:
+  struct Value {
+    std::vector<std::string> items;  // one for a scalar
+    bool is_list = false;
+    std::string where;  // "file.yaml:7", for messages
+  };
+
+  Options() = default;
+  explicit Options(std::map<std::string, Value> values) : values_(std::move(values)) {}
+
+  int64_t GetInt(std::string_view key, int64_t fallback) const;
+  double GetDouble(std::string_view key, double fallback) const;
+  bool GetBool(std::string_view key, bool fallback) const;
+  std::string GetString(std::string_view key, std::string fallback) const;
+  std::vector<double> GetDoubles(std::string_view key, std::vector<double> fallback) const;
+  std::vector<std::string> GetStrings(std::string_view key,
+                                      std::vector<std::string> fallback) const;
+  // Like GetInt and GetDouble, with a range: outside it is an error reported by Finish().
+  int64_t GetInt(std::string_view key, int64_t fallback, int64_t low, int64_t high) const;
+  double GetDouble(std::string_view key, double fallback, double low, double high) const;
+
+  bool Has(std::string_view key) const { return values_.contains(std::string(key)); }
+  const std::map<std::string, Value>& values() const { return values_; }
+  void Set(std::string key, Value value) { values_[std::move(key)] = std::move(value); }
+
+  // kInvalidArgument naming file, line, key and the nearest known key. `owner` says whose options
+  // these are.
+  absl::Status Finish(std::string_view owner) const;
+
+ private:
+  const Value* Find(std::string_view key) const;
+  const std::string* Scalar(std::string_view key) const;
+  void Complain(const Value& value, std::string_view key, std::string_view expected) const;
+
+  std::map<std::string, Value> values_;
+  mutable std::set<std::string> known_;
+  mutable std::vector<std::string> complaints_;
+};
+
+}  // namespace millrace

@@ -1,0 +1,81 @@
+// The environment interface. Write one class, register it, and every worker, stream, checkpoint and
+// plot works for it. Step by step: docs/writing_an_environment.md.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "millrace/config/options.h"
+#include "millrace/data/spaces.h"
+#include "millrace/data/tensor_view.h"
+
+namespace millrace {
+
+struct AgentSpec {
+  std::string name;  // matched against `agents: [{match: ...}]` of the experiment
+  ObservationSpec observation;
+  ActionSpec action;
+};
+
+struct EnvironmentSpec {
+  std::vector<AgentSpec> agents;  // every agent that may ever take part, at least one
+};
+
+// One agent's place in one step: the environment reads the action and writes everything else.
+struct AgentSlot {
+  std::span<const TensorView> observation;  // one view per observation field, in spec order
+  std::span<const int32_t> discrete;        // one choice per discrete component
+  std::span<const float> continuous;        // continuous components one after another
+  float reward = 0;                         // paid for this step
+  bool present = true;      // false: this agent takes no part now; nothing else is read or written
+  bool terminated = false;  // this agent's episode ended by the task's own rules: its value is 0
+  bool truncated = false;   // ... was cut off from outside (a time limit): its value goes on
+};
+
+// One simulated world with one or more agents. The vectorised runner owns many of them.
+//
+// An episode ends for an agent when it is terminated or truncated, and for the environment when no
+// agent that is present goes on; the runner then calls Reset. An agent that ended while others go
+// on has present = false in the following steps, until the next Reset or until the environment sets
+// it present again (its first observation then begins a new episode of that agent).
+//
+// Thread-compatible: one thread at a time calls an instance. Exceptions are caught by the caller
+// and become kInternal; a returned error ends the worker with the message in its log.
+class Environment {
+ public:
+  virtual ~Environment() = default;
+
+  // Constant over the life of the environment.
+  virtual const EnvironmentSpec& spec() const = 0;
+
+  // Begins an episode: writes observation and present of every agent. All randomness of the episode
+  // must follow from `seed`.
+  virtual absl::Status Reset(uint64_t seed, std::span<AgentSlot> agents) = 0;
+
+  // Advances one step with the agents' actions: writes observation, reward, present, terminated and
+  // truncated of every agent that was present.
+  virtual absl::Status Step(std::span<AgentSlot> agents) = 0;
+
+  // The full physical state as numbers and back (`millrace env step`; the order is documented by
+  // each environment). kUnimplemented by default.
+  virtual absl::StatusOr<std::vector<double>> PhysicalState() const;
+  // Begins an episode in a given state; writes what Reset writes.
+  virtual absl::Status ResetTo(std::span<const double> state, std::span<AgentSlot> agents);
+
+  // Everything needed to go on bit-equally after a restart (deterministic runs): an opaque byte
+  // string. kUnimplemented by default.
+  virtual absl::StatusOr<std::string> SaveState() const;
+  virtual absl::Status RestoreState(std::string_view state);
+};
+
+// Makes one environment from the options of the experiment's `environment:` section.
+using EnvironmentFactory =
+    std::function<absl::StatusOr<std::unique_ptr<Environment>>(const Options& options)>;
+
+}  // namespace millrace

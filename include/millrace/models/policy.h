@@ -1,0 +1,48 @@
+// A policy network in LibTorch, for training. The built-in models implement it from a ModelSpec;
+// your own module is a subclass registered with TorchRegistry::AddModel
+// (docs/writing_an_algorithm.md).
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "millrace/data/spaces.h"
+#include "millrace/inference/model_spec.h"
+#include "millrace/models/torch.h"
+
+namespace millrace {
+
+// Named tensors that share their leading dimensions. Thread-compatible.
+using TensorDict = std::map<std::string, torch::Tensor>;
+
+// What a policy computes for a batch with leading dimensions [...]. An undefined tensor means that
+// the action has no such part.
+struct HeadOutputs {
+  torch::Tensor logits;   // [..., num_choices], masked choices at -1e9
+  torch::Tensor mean;     // [..., continuous_size]
+  torch::Tensor log_std;  // [continuous_size]
+  torch::Tensor value;    // [...], normalised if the model normalises values
+};
+
+// Bound to one thread.
+class Policy : public torch::nn::Module {
+ public:
+  // Feed-forward use: observation fields [N, ...] by name ("observation/x", and
+  // "observation/action_mask" if there is one); heads [N, ...]. Recurrent use (state_size() > 0):
+  // fields [L, N, ...] of L consecutive steps, `first` uint8 [L, N] marks steps at which the state
+  // restarts from zero, `state` [N, state_size] is the state before step 0; heads [L, N, ...].
+  virtual HeadOutputs Forward(const TensorDict& observation, const torch::Tensor& first,
+                              const torch::Tensor& state) = 0;
+  virtual int64_t state_size() const { return 0; }
+  // The layout of the weight blob. Every trainable parameter and buffer of the module occurs in it
+  // by name.
+  virtual ParameterLayout layout() const = 0;
+};
+
+// The LibTorch module of a built-in model. Orthogonal initialisation (Saxe et al. 2014): gain
+// sqrt(2) in the trunk, 0.01 in the policy head, 1 in the value head; biases 0. Parameter names as
+// in ParameterLayout.
+absl::StatusOr<std::shared_ptr<Policy>> MakePolicy(const ModelSpec& spec, uint64_t seed);
+
+}  // namespace millrace

@@ -1,0 +1,4 @@
+// The one place that includes LibTorch.
+#pragma once
+
+#include <torch/torch.h>

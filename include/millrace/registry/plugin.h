@@ -1,0 +1,41 @@
+// What a plug-in exports. A plug-in is a shared library named in the experiment's `plugins:`; it
+// links millrace::millrace (environments, sample fields) or millrace::torch (models, algorithms,
+// backends).
+//
+//   #include <millrace/registry/plugin.h>
+//   MILLRACE_PLUGIN_ABI
+//   extern "C" void MillraceRegister(millrace::Registry& registry) { ... }             // either or
+//   both extern "C" void MillraceRegisterTorch(millrace::TorchRegistry& registry) { ... }
+#pragma once
+
+#include <cstdint>
+
+extern "C" {
+// Compared before any C++ of the plug-in runs. All fields are plain C.
+struct millrace_abi_record {
+  uint32_t record_version;  // 1
+  char millrace[32];        // version of the headers the plug-in was built with
+  char compiler[64];        // name, major version, standard library ABI
+  char torch[32];           // LibTorch version, or empty for a LibTorch-free plug-in
+};
+}
+
+#define MILLRACE_VERSION "0.1.0"
+#define MILLRACE_STRINGIFY_INNER_(x) #x
+#define MILLRACE_STRINGIFY_(x) MILLRACE_STRINGIFY_INNER_(x)
+#ifdef _GLIBCXX_USE_CXX11_ABI
+#define MILLRACE_COMPILER_ID_                                                         \
+  "libstdc++-" MILLRACE_STRINGIFY_(_GLIBCXX_RELEASE) "-cxx11abi" MILLRACE_STRINGIFY_( \
+      _GLIBCXX_USE_CXX11_ABI)
+#else
+#define MILLRACE_COMPILER_ID_ "other"
+#endif
+#ifdef TORCH_VERSION
+#define MILLRACE_TORCH_ID_ TORCH_VERSION
+#else
+#define MILLRACE_TORCH_ID_ ""
+#endif
+
+#define MILLRACE_PLUGIN_ABI                                                                    \
+  extern "C" __attribute__((visibility("default"))) const millrace_abi_record millrace_abi = { \
+      1, MILLRACE_VERSION, MILLRACE_COMPILER_ID_, MILLRACE_TORCH_ID_};

@@ -1,0 +1,26 @@
+# Compiler cache, fast linker, warnings and sanitizers: whatever is there is used.
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+find_program(LLD_PROGRAM NAMES ld.lld ld.lld-14)
+find_program(MOLD_PROGRAM mold)
+
+# Linked PRIVATE into every target of ours; never exported.
+add_library(millrace_flags INTERFACE)
+target_compile_options(millrace_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Werror=unused-result)
+if(MILLRACE_WERROR)
+  target_compile_options(millrace_flags INTERFACE -Werror)
+endif()
+if(MILLRACE_THREAD_SAFETY)
+  target_compile_options(millrace_flags INTERFACE -Wthread-safety)
+endif()
+if(MILLRACE_SANITIZE)
+  target_compile_options(millrace_flags INTERFACE -fsanitize=${MILLRACE_SANITIZE} -fno-omit-frame-pointer
+                                                  -fno-sanitize-recover=all)
+  target_link_options(millrace_flags INTERFACE -fsanitize=${MILLRACE_SANITIZE})
+elseif(MOLD_PROGRAM AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_link_options(millrace_flags INTERFACE -fuse-ld=mold)
+elseif(LLD_PROGRAM)
+  target_link_options(millrace_flags INTERFACE -fuse-ld=lld)
+endif()

@@ -1,0 +1,128 @@
+// The experiment file (YAML) as checked values. docs/configuration.md lists every key.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "millrace/config/options.h"
+
+namespace millrace {
+
+struct StopConfig {
+  std::optional<uint64_t> env_steps;
+  std::optional<double> episode_return;  // mean of the last 100 training episodes
+  std::optional<double> wall_seconds;
+  bool require_goal = false;  // wall_seconds without the goal: exit code 124
+};
+
+// A section with a `type:` and free options (environment, algorithm, backend, model).
+struct TypedOptions {
+  std::string type;
+  Options options;    // without "type"
+  std::string where;  // "file.yaml:5" of the type, for messages
+};
+
+struct PolicyConfig {
+  std::string name;
+  TypedOptions model{.type = "mlp", .options = {}, .where = {}};
+  std::string init_from;  // RUN[@STEP]
+};
+
+struct AgentMatch {
+  std::string match = ".*";  // regular expression over agent names; the first match wins
+  std::string policy;
+};
+
+enum class InferenceMode { kRemote, kInline };
+
+struct ActorConfig {
+  int count = 2;
+  int environments = 32;  // per actor process, split evenly over the groups
+  int groups = 2;
+  InferenceMode inference = InferenceMode::kRemote;
+};
+struct PolicyWorkerConfig {
+  int count = 1;
+  int max_batch = 256;   // rows
+  int max_delay_us = 0;  // 0: serve what is there
+  std::string device = "auto";
+};
+struct TrainerConfig {
+  int count = 1;                   // ranks per policy
+  int64_t batch_env_steps = 2048;  // over all ranks
+  int unroll = 32;
+  int max_policy_lag = 0;
+  int threads = 1;  // intra-op
+};
+struct ParameterServerConfig {
+  int count = 1;
+};
+struct StreamConfig {
+  std::string transport =
+      "auto";  // inference: auto|shm|zmq, sample: auto|shm|zmq, weight: auto|shm|grpc
+};
+struct SampleStreamConfig {
+  std::string transport = "auto";
+  int capacity = 256;        // segments, per policy
+  bool drop_oldest = false;  // when_full: wait | drop_oldest
+};
+struct CheckpointConfig {
+  double every_seconds = 60;
+  int keep = 3;
+};
+struct SupervisionConfig {
+  double heartbeat_seconds = 0.5;
+  double lease_seconds = 6;
+  double orphan_grace_seconds = 15;    // workers without a controller exit after this
+  double restart_delay_seconds = 0.2;  // doubles up to 5 s
+  int max_restarts_per_minute = 10;    // per worker; more is a crash loop: the run fails
+};
+
+struct ExperimentConfig {
+  int version = 1;
+  std::string name;  // default: the file's stem
+  uint64_t seed = 1;
+  bool deterministic = false;
+  StopConfig stop;
+  TypedOptions environment;
+  std::vector<PolicyConfig> policies;  // sorted by name; default: one called "default"
+  std::vector<AgentMatch> agents;      // default: every agent, the first policy
+  TypedOptions algorithm;
+  TypedOptions backend{.type = "auto", .options = {}, .where = {}};
+  ActorConfig actor;
+  PolicyWorkerConfig policy_worker;
+  TrainerConfig trainer;
+  ParameterServerConfig parameter_server;
+  StreamConfig inference_stream;
+  SampleStreamConfig sample_stream;
+  StreamConfig weight_stream;
+  CheckpointConfig checkpoint;
+  SupervisionConfig supervision;
+  std::string cluster_engine = "local";
+  std::vector<std::string> plugins;  // paths; relative ones are relative to the file
+};
+
+// `key=value` from --set; the value is YAML.
+struct Override {
+  std::string key;
+  std::string value;
+};
+
+// Reads, applies overrides and `workers.scale`, checks every value that needs no registry.
+// kNotFound: no such file. kInvalidArgument: "FILE:LINE: what, expected, got; did you mean ...".
+absl::StatusOr<ExperimentConfig> LoadExperiment(const std::filesystem::path& file,
+                                                const std::vector<Override>& overrides = {});
+absl::StatusOr<ExperimentConfig> ParseExperiment(const std::string& yaml,
+                                                 const std::string& file_name,
+                                                 const std::vector<Override>& overrides = {});
+// The resolved file: every key with its value. ParseExperiment(Dump(c)) == c.
+std::string DumpExperiment(const ExperimentConfig& config);
+// CRC-32C of the resolved file, as 8 hexadecimal digits.
+std::string ConfigHash(const ExperimentConfig& config);
+
+}  // namespace millrace

@@ -1,0 +1,45 @@
+#include "core/process_identity.h"
+
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+
+namespace millrace {
+namespace {
+
+struct Stat {
+  char state = 'X';
+  uint64_t start_ticks = 0;
+};
+
+Stat ReadStat(int32_t pid) {
+  std::ifstream file(absl::StrCat("/proc/", pid, "/stat"));
+  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  // The command name is in parentheses and may itself hold spaces and parentheses.
+  const size_t end_of_name = text.rfind(')');
+  if (end_of_name == std::string::npos) return {};
+  std::istringstream fields(text.substr(end_of_name + 1));
+  Stat stat;
+  fields >> stat.state;
+  std::string skipped;
+  constexpr int kFieldsBetweenStateAndStart = 18;
+  for (int i = 0; i < kFieldsBetweenStateAndStart; ++i) fields >> skipped;
+  fields >> stat.start_ticks;
+  return stat;
+}
+
+}  // namespace
+
+ProcessIdentity ThisProcess() { return IdentityOf(::getpid()); }
+
+ProcessIdentity IdentityOf(int32_t pid) { return {pid, ReadStat(pid).start_ticks}; }
+
+bool IsAlive(const ProcessIdentity& process) {
+  const Stat stat = ReadStat(process.pid);
+  return stat.start_ticks != 0 && stat.start_ticks == process.start_ticks && stat.state != 'Z';
+}
+
+}  // namespace millrace

@@ -1,0 +1,21 @@
+// Who a process is: a pid alone is reused by the kernel, pid and start time together are not.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace millrace {
+
+struct ProcessIdentity {
+  int32_t pid = 0;
+  uint64_t start_ticks = 0;  // field 22 of /proc/PID/stat
+  bool operator==(const ProcessIdentity&) const = default;
+};
+
+ProcessIdentity ThisProcess();
+// start_ticks is 0 if there is no such process.
+ProcessIdentity IdentityOf(int32_t pid);
+// True if exactly this process still exists and is not a zombie.
+bool IsAlive(const ProcessIdentity& process);
+
+}  // namespace millrace
