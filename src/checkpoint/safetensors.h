@@ -3,10 +3,11 @@
 #pragma once
 
 #include <cstddef>
-#include <filesystem>
+#include <cstdint>
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -28,11 +29,18 @@ absl::StatusOr<std::string> EncodeSafetensors(
     const std::vector<NamedTensor>& tensors,
     const std::map<std::string, std::string>& metadata = {});
 
-// A decoded file; `tensors` point into `storage`.
+// A decoded file; `tensors` point into `storage`, so it can be moved but not copied. Their bytes
+// need not be aligned for their type.
 struct Safetensors {
+  Safetensors() = default;
+  Safetensors(Safetensors&&) = default;
+  Safetensors& operator=(Safetensors&&) = default;
+
   std::string storage;
   std::vector<NamedTensor> tensors;  // ordered by offset
   std::map<std::string, std::string> metadata;
+
+  // Null if there is none of that name.
   const NamedTensor* Find(std::string_view name) const;
 };
 // kDataLoss with the reason for anything malformed: header over 100 MiB or past the end, repeated

@@ -48,16 +48,17 @@ struct ActorConfig {
 };
 struct PolicyWorkerConfig {
   int count = 1;
-  int max_batch = 256;   // rows
-  int max_delay_us = 0;  // 0: serve what is there
-  std::string device = "auto";
+  int max_batch = 256;          // rows
+  int max_delay_us = 0;         // 0: serve what is there
+  std::string device = "auto";  // auto | cpu | cuda:N
 };
 struct TrainerConfig {
   int count = 1;                   // ranks per policy
   int64_t batch_env_steps = 2048;  // over all ranks
   int unroll = 32;
   int max_policy_lag = 0;
-  int threads = 1;  // intra-op
+  int threads = 1;              // intra-op
+  std::string device = "auto";  // auto | cpu | cuda:N
 };
 struct ParameterServerConfig {
   int count = 1;

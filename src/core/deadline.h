@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 
 namespace millrace {
 
@@ -10,6 +11,11 @@ using Deadline = Clock::time_point;
 
 inline Deadline After(Clock::duration duration) { return Clock::now() + duration; }
 inline bool Expired(Deadline deadline) { return Clock::now() >= deadline; }
+
+inline uint64_t NanosecondsSince(Clock::time_point start) {
+  return static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count());
+}
 
 inline double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();

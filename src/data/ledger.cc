@@ -138,7 +138,8 @@ Ledger::Ledger(std::unique_ptr<MappedFile> mapping, File* file)
 Ledger::~Ledger() = default;
 
 absl::StatusOr<std::unique_ptr<Ledger>> Ledger::Create(const std::filesystem::path& directory,
-                                                       const LedgerIdentity& identity) {
+                                                       const LedgerIdentity& identity,
+                                                       const ConsumerState* initial) {
   const bool has_consumer = identity.role == "trainer";
   const size_t bytes = has_consumer ? sizeof(File) : offsetof(File, roles);
   const auto path = directory / LedgerFileName(identity.role, identity.index, identity.incarnation);
@@ -153,7 +154,10 @@ absl::StatusOr<std::unique_ptr<Ledger>> Ledger::Create(const std::filesystem::pa
   file->pid = identity.process.pid;
   file->start_ticks = identity.process.start_ticks;
   file->has_consumer = has_consumer ? 1 : 0;
-  if (has_consumer) file->roles.store(Roles{});
+  if (has_consumer) {
+    file->roles.store(Roles{});
+    if (initial != nullptr) CopyState(*initial, file->states[0]);
+  }
   // Last: a file without the magic number is not a ledger yet.
   std::atomic_ref<uint64_t>(file->magic).store(kMagic);
   return std::unique_ptr<Ledger>(new Ledger(std::move(mapping), file));

@@ -116,6 +116,7 @@ struct ConsumerState {
   uint64_t epoch = 0;           // newest trainer group formation this rank was part of
   uint64_t train_steps = 0;     // lifetime count of batches trained, lost ones included
   SegmentCount trained;
+  SegmentCount last_batch;       // the share of `trained` that the newest batch brought
   std::array<SegmentCount, kNumDropReasons> dropped;
   SegmentCount redelivered;  // received again and recognised
   SegmentCount duplicates;   // trained twice: must stay 0
@@ -162,8 +163,10 @@ struct LedgerSnapshot {
 // bound to one thread.
 class Ledger {
  public:
+  // `initial`: what a restarted trainer carries over; readers never see the file without it.
   static absl::StatusOr<std::unique_ptr<Ledger>> Create(const std::filesystem::path& directory,
-                                                        const LedgerIdentity& identity);
+                                                        const LedgerIdentity& identity,
+                                                        const ConsumerState* initial = nullptr);
   ~Ledger();
 
   void Add(Counter counter, uint64_t amount);

@@ -1,6 +1,7 @@
 // The options a user gives an environment, algorithm, model or backend in YAML, read with defaults.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <set>
 #include <string>
@@ -25,7 +26,8 @@ class Options {
   struct Value {
     std::vector<std::string> items;  // one for a scalar
     bool is_list = false;
-    std::string where;  // "file.yaml:7", for messages
+    bool quoted = false;  // in quotes: a string, also if it looks like a number
+    std::string where;    // "file.yaml:7", for messages
   };
 
   Options() = default;

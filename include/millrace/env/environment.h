@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -33,17 +34,26 @@ struct AgentSlot {
   std::span<const int32_t> discrete;        // one choice per discrete component
   std::span<const float> continuous;        // continuous components one after another
   float reward = 0;                         // paid for this step
-  bool present = true;      // false: this agent takes no part now; nothing else is read or written
+  bool present = true;      // before Step: acts in this step; after: takes part from now on
   bool terminated = false;  // this agent's episode ended by the task's own rules: its value is 0
   bool truncated = false;   // ... was cut off from outside (a time limit): its value goes on
 };
+
+// What the physical state does not hold but the next step depends on ("step", "walls"), by name.
+using ExtraState = std::map<std::string, std::vector<double>, std::less<>>;
 
 // One simulated world with one or more agents. The vectorised runner owns many of them.
 //
 // An episode ends for an agent when it is terminated or truncated, and for the environment when no
 // agent that is present goes on; the runner then calls Reset. An agent that ended while others go
-// on has present = false in the following steps, until the next Reset or until the environment sets
-// it present again (its first observation then begins a new episode of that agent).
+// on is absent from the next step on, until the next Reset or until the environment sets it present
+// again (its first observation then begins a new episode of that agent). An agent that leaves
+// (present = false) without having ended counts as truncated. In all these cases its last
+// observation is written in the step in which it acted last.
+//
+// The runner presets every slot before a call: present = acts now (false before Reset), the rest 0
+// or false. So an environment with one agent sets `present` nowhere but in Reset, and one whose
+// agents only ever end never has to track who is there.
 //
 // Thread-compatible: one thread at a time calls an instance. Exceptions are caught by the caller
 // and become kInternal; a returned error ends the worker with the message in its log.
@@ -54,24 +64,30 @@ class Environment {
   // Constant over the life of the environment.
   virtual const EnvironmentSpec& spec() const = 0;
 
-  // Begins an episode: writes observation and present of every agent. All randomness of the episode
-  // must follow from `seed`.
+  // Begins an episode: writes `present` of every agent and the observation of those present, at
+  // least one. All randomness of the episode must follow from `seed`.
   virtual absl::Status Reset(uint64_t seed, std::span<AgentSlot> agents) = 0;
 
-  // Advances one step with the agents' actions: writes observation, reward, present, terminated and
-  // truncated of every agent that was present.
+  // Advances one step with the actions of the agents that are present: writes their observation,
+  // reward, present, terminated and truncated. An absent agent may join: present = true and its
+  // first observation.
   virtual absl::Status Step(std::span<AgentSlot> agents) = 0;
 
-  // The full physical state as numbers and back (`millrace env step`; the order is documented by
-  // each environment). kUnimplemented by default.
+  // The full physical state as numbers (`millrace env step`; the order is documented by each
+  // environment), and what it cannot hold. kUnimplemented and nothing by default.
   virtual absl::StatusOr<std::vector<double>> PhysicalState() const;
-  // Begins an episode in a given state; writes what Reset writes.
-  virtual absl::Status ResetTo(std::span<const double> state, std::span<AgentSlot> agents);
+  virtual ExtraState Extra() const;
+  // Begins an episode in a given state; writes what Reset writes. Entries missing from `extra` are
+  // as at the start of an episode. kInvalidArgument for a wrong number of values or an unknown
+  // name.
+  virtual absl::Status ResetTo(std::span<const double> state, const ExtraState& extra,
+                               std::span<AgentSlot> agents);
 
   // Everything needed to go on bit-equally after a restart (deterministic runs): an opaque byte
-  // string. kUnimplemented by default.
+  // string. RestoreState writes what Reset writes: the observation of that moment. kUnimplemented
+  // by default; kDataLoss if the string does not decode.
   virtual absl::StatusOr<std::string> SaveState() const;
-  virtual absl::Status RestoreState(std::string_view state);
+  virtual absl::Status RestoreState(std::string_view state, std::span<AgentSlot> agents);
 };
 
 // Makes one environment from the options of the experiment's `environment:` section.

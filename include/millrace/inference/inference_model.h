@@ -28,8 +28,10 @@ class InferenceModel {
   virtual ~InferenceModel() = default;
   virtual const ActionSpec& action() const = 0;
   virtual int64_t state_size() const = 0;
-  virtual size_t weight_bytes() const = 0;
-  virtual uint64_t layout_hash() const = 0;
+  // Of the weight blob.
+  virtual const ParameterLayout& layout() const = 0;
+  size_t weight_bytes() const { return layout().bytes(); }
+  uint64_t layout_hash() const { return layout().hash(); }
   // Replaces the weights. kInvalidArgument if the size is wrong.
   virtual absl::Status Load(std::span<const std::byte> blob) = 0;
   // observation: one view [rows, ...] per field in spec order. state [rows, state_size]: read, and

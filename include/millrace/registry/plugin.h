@@ -4,8 +4,12 @@
 //
 //   #include <millrace/registry/plugin.h>
 //   MILLRACE_PLUGIN_ABI
-//   extern "C" void MillraceRegister(millrace::Registry& registry) { ... }             // either or
-//   both extern "C" void MillraceRegisterTorch(millrace::TorchRegistry& registry) { ... }
+//   extern "C" void MillraceRegister(millrace::Registry& registry) { ... }
+//   extern "C" void MillraceRegisterTorch(millrace::TorchRegistry& registry) { ... }
+//
+// It exports one of the two functions, or both. Processes without LibTorch (actors) load every
+// plug-in that exports MillraceRegister, and LibTorch with it if the plug-in links that: keep the
+// two in separate libraries.
 #pragma once
 
 #include <cstdint>
@@ -30,9 +34,7 @@ struct millrace_abi_record {
 #else
 #define MILLRACE_COMPILER_ID_ "other"
 #endif
-#ifdef TORCH_VERSION
-#define MILLRACE_TORCH_ID_ TORCH_VERSION
-#else
+#ifndef MILLRACE_TORCH_ID_  // millrace/registry/torch_registry.h makes it LibTorch's version
 #define MILLRACE_TORCH_ID_ ""
 #endif
 

@@ -13,6 +13,14 @@
 #include "millrace/models/policy.h"
 #include "millrace/registry/registry.h"
 
+// A plug-in that includes this header was built with LibTorch: MILLRACE_PLUGIN_ABI says with which.
+#undef MILLRACE_TORCH_ID_
+#define MILLRACE_TORCH_ID_ TORCH_VERSION
+
+// What MILLRACE_PLUGIN_ABI records.
+#undef MILLRACE_TORCH_ID_
+#define MILLRACE_TORCH_ID_ TORCH_VERSION
+
 namespace millrace {
 
 // Makes a user's own policy module.
@@ -26,8 +34,8 @@ class TorchRegistry : public Registry {
   void AddAlgorithm(std::string name, AlgorithmFactory factory, std::string line = "");
   void AddBackend(std::string name, BackendFactory factory, std::string line = "");
 
-  // kInvalidArgument names the nearest registered name. Built-in model types come from their
-  // ModelSpec.
+  // kInvalidArgument names the nearest registered name. The built-in model types (mlp, lstm) come
+  // from their ModelSpec; a factory that throws is kInternal.
   absl::StatusOr<std::shared_ptr<Policy>> MakeModel(const std::string& type, const Options& options,
                                                     const ObservationSpec& observation,
                                                     const ActionSpec& action, uint64_t seed,
@@ -36,6 +44,7 @@ class TorchRegistry : public Registry {
                                                            const Options& options,
                                                            const ActionSpec& action,
                                                            const std::string& where = "") const;
+  // "auto" is "dense".
   absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const std::string& type,
                                                        const Options& options,
                                                        std::shared_ptr<Policy> policy,

@@ -1,0 +1,68 @@
+// The trainer backend of dense networks on LibTorch.
+#pragma once
+
+#include <memory>
+
+#include "backends/dense/flat_adam.h"
+#include "backends/dense/flat_parameters.h"
+#include "backends/dense/head_evaluator.h"
+#include "backends/dense/normalizers.h"
+#include "millrace/backends/backend.h"
+
+namespace millrace {
+
+// Backend for any Policy. Parameters, gradients and moments are flat tensors. Every rank ends a
+// step with the same bits: the gradient's norm is taken after the all-reduce, so a gradient that is
+// not finite on one rank makes all of them skip.
+class DenseBackend : public Backend {
+ public:
+  // What evaluates the policy: kAuto takes the hand-written mlp where it can.
+  enum class Evaluation { kAuto, kAutograd };
+
+  static absl::StatusOr<std::unique_ptr<DenseBackend>> Create(
+      std::shared_ptr<Policy> policy, const AdamOptions& adam,
+      Evaluation evaluation = Evaluation::kAuto);
+
+  int64_t state_size() const override { return policy_->state_size(); }
+  const ParameterLayout& layout() const override { return parameters_->layout(); }
+  absl::StatusOr<HeadOutputs> Forward(const TensorDict& minibatch) override;
+  absl::Status Backward(const HeadOutputs& heads) override;
+  absl::StatusOr<StepReport> Step(const OptimizerStep& step, Collectives& group) override;
+  absl::Status UpdateNormalizers(const TensorDict& batch, const torch::Tensor& value_targets,
+                                 Collectives& group) override;
+  torch::Tensor DenormalizeValue(const torch::Tensor& value) const override;
+  torch::Tensor NormalizeValue(const torch::Tensor& value) const override;
+  void Snapshot(std::span<std::byte> blob) const override;
+  absl::Status LoadWeights(std::span<const std::byte> blob) override;
+  // adam.mean, adam.variance [P], adam.step [1]; normalizer.{observation,value} float64 [1 + 2 F]:
+  // count, mean, variance.
+  std::map<std::string, torch::Tensor> OptimizerState() const override;
+  absl::Status LoadOptimizerState(const std::map<std::string, torch::Tensor>& state) override;
+  void Checkpoint() override;
+  void Rollback() override;
+  absl::Status Synchronize(Collectives& group, int root) override;
+
+  // For tests and diagnosis.
+  FlatParameters& parameters() { return *parameters_; }
+
+ private:
+  DenseBackend(std::shared_ptr<Policy> policy, std::unique_ptr<FlatParameters> parameters,
+               const AdamOptions& adam, Evaluation evaluation);
+
+  const std::shared_ptr<Policy> policy_;
+  const std::unique_ptr<FlatParameters> parameters_;
+  FlatAdam adam_;
+  Normalizers normalizers_;
+  std::unique_ptr<HeadEvaluator> evaluator_;
+  // Views of all that a step changes, by name: the flat weights and the optimiser state.
+  torch::Tensor weights_;
+  std::map<std::string, torch::Tensor> state_;
+  // Copies made by Checkpoint(): the weights, then the state in order.
+  std::vector<torch::Tensor> saved_;
+};
+
+// A BackendFactory. Options (defaults): beta1 (0.9), beta2 (0.999), weight_decay (0).
+absl::StatusOr<std::unique_ptr<Backend>> MakeDenseBackend(const Options& options,
+                                                          std::shared_ptr<Policy> policy);
+
+}  // namespace millrace

@@ -1,0 +1,32 @@
+// Adam over one flat tensor: Kingma & Ba 2015 (arXiv:1412.6980).
+#pragma once
+
+#include "millrace/models/torch.h"
+
+namespace millrace {
+
+struct AdamOptions {
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double weight_decay = 0.0;  // L2: added to the gradient
+};
+
+// The same updates as torch::optim::Adam, by one fused call. Bound to one thread.
+class FlatAdam {
+ public:
+  FlatAdam(int64_t size, const AdamOptions& options);
+
+  // Updates `parameters` [size] from `gradients` [size].
+  void Step(const torch::Tensor& parameters, const torch::Tensor& gradients, double learning_rate,
+            double epsilon);
+
+  torch::Tensor& mean() { return mean_; }          // first moment [size]
+  torch::Tensor& variance() { return variance_; }  // second moment [size]
+  torch::Tensor& step() { return step_; }          // [1]: how many steps were taken
+
+ private:
+  const AdamOptions options_;
+  torch::Tensor mean_, variance_, step_;
+};
+
+}  // namespace millrace

@@ -1,0 +1,46 @@
+// Observation and value normalisers of a built-in model.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "backends/dense/flat_parameters.h"
+#include "backends/dense/running_statistics.h"
+#include "millrace/backends/backend.h"
+#include "models/builtin_policy.h"
+
+namespace millrace {
+
+// Keeps running statistics and writes them, as float32, into the policy's buffers. When the value
+// statistics change, the value head is rescaled so that values in reward units stay what they were
+// (PopArt: van Hasselt et al. 2016, arXiv:1602.07714). Bound to one thread.
+class Normalizers {
+ public:
+  // `policy` may be null (not a built-in model): then there is nothing to normalise.
+  Normalizers(const BuiltinPolicy* policy, const FlatParameters& parameters);
+
+  // See Backend::UpdateNormalizers.
+  absl::Status Update(const TensorDict& batch, const torch::Tensor& value_targets,
+                      Collectives& group);
+  torch::Tensor DenormalizeValue(const torch::Tensor& value) const;
+  torch::Tensor NormalizeValue(const torch::Tensor& value) const;
+
+  // Takes mean and variance from the policy's buffers, after weights were loaded.
+  void ReadBuffers();
+  // The statistics by name, as views.
+  std::map<std::string, torch::Tensor> State();
+
+ private:
+  void WriteObservation();
+  void WriteValue();
+  torch::Tensor ValueScale() const;  // [1]
+
+  const BuiltinPolicy* policy_;
+  torch::Tensor observation_mean_, observation_variance_, value_mean_, value_variance_;
+  torch::Tensor value_weight_, value_bias_;
+  std::optional<RunningStatistics> observation_, value_;
+};
+
+}  // namespace millrace

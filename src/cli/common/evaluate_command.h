@@ -1,0 +1,35 @@
+// `eval` and `play`, shared by millrace (built-in models) and millrace-torch (a user's own).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "config/experiment.h"
+#include "core/run_paths.h"
+#include "millrace/registry/registry.h"
+#include "workers/policy/policy_service.h"
+
+namespace millrace {
+
+struct EvalArguments {
+  std::string run;
+  std::string checkpoint = "latest";   // or a train step
+  int episodes = 100;
+  bool sample = false;
+  uint64_t seed = 1000003;
+  std::string json;                    // file, "-" for JSON alone on standard output, empty for none
+};
+
+// Plays and prints; kNotFound if there is no such run or checkpoint.
+absl::Status RunEval(const EvalArguments& arguments, const ExperimentConfig& config,
+                     const RunPaths& paths, const Registry& registry,
+                     const InferenceModelFactory& make_model);
+absl::Status RunPlay(const EvalArguments& arguments, const ExperimentConfig& config,
+                     const RunPaths& paths, const Registry& registry,
+                     const InferenceModelFactory& make_model);
+
+// Whether every policy's model has a native forward, so that no LibTorch is needed.
+bool HasNativeModels(const ExperimentConfig& config);
+
+}  // namespace millrace

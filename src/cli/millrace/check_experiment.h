@@ -1,0 +1,20 @@
+// What `validate`, `run` and `resume` check beyond the file itself.
+#pragma once
+
+#include "absl/status/status.h"
+#include "config/experiment.h"
+#include "millrace/registry/registry.h"
+
+namespace millrace {
+
+// Plug-ins load, the environment exists and takes its options, agents and policies fit together. What needs LibTorch
+// (models, algorithms, backends) is checked by millrace-torch.
+absl::Status CheckWithoutTorch(const ExperimentConfig& config, Registry& registry);
+
+// `file` as the user named it, with the overrides; runs `millrace-torch validate`. Returns its exit code.
+absl::StatusOr<int> CheckWithTorch(const std::string& file, const std::vector<std::string>& overrides);
+
+// "a.b=c" -> Override. kInvalidArgument without '='.
+absl::StatusOr<std::vector<Override>> ParseOverrides(const std::vector<std::string>& set);
+
+}  // namespace millrace

@@ -1,0 +1,217 @@
+// `millrace controller`: one run's controller process.
+//
+//   Controller (gRPC threads)   registration, leases, names, supervision
+//   main thread                 metrics, stop conditions, the order of the end
+//
+//   running --goal, limit, stop, failure--> draining: actors and trainers finish and account for every segment
+//           --all of them gone--> closing: policy workers and parameter servers exit --> finished
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "cli/common/exit_code.h"
+#include "cli/millrace/commands.h"
+#include "cli/millrace/run_plan.h"
+#include "cli/millrace/run_result.h"
+#include "control/controller.h"
+#include "control/parent_watch.h"
+#include "core/log.h"
+#include "millrace/core/status.h"
+#include "report/accounting.h"
+#include "report/metrics_writer.h"
+#include "report/run_metrics.h"
+
+namespace millrace {
+namespace {
+
+constexpr auto kRound = std::chrono::milliseconds(20);
+constexpr auto kMetricsEvery = std::chrono::milliseconds(1000);
+constexpr auto kDrainDeadline = std::chrono::milliseconds(4000);
+constexpr auto kCloseDeadline = std::chrono::milliseconds(1000);
+constexpr auto kDeliveryDeadline = std::chrono::seconds(5);
+
+double UnixTime() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+class RunController {
+ public:
+  RunController(RunPaths paths, ExperimentConfig config, double launched)
+      : paths_(std::move(paths)), config_(std::move(config)), launched_(launched) {}
+
+  absl::Status Run();
+
+ private:
+  absl::Status SetUp();
+  std::optional<RunResult> ReasonToEnd() const;
+  bool LimitReached() const;
+  void ReadMetrics();
+  void WriteMetrics();
+  absl::Status End(const RunResult& result);
+  void AwaitExit(const std::vector<std::string>& roles, Clock::duration patience);
+  double Elapsed() const {
+    return std::chrono::duration<double>(Clock::now().time_since_epoch()).count() - launched_;
+  }
+
+  const RunPaths paths_;
+  const ExperimentConfig config_;
+  const double launched_;          // steady clock, seconds
+  std::unique_ptr<Controller> controller_;
+  std::unique_ptr<RunMetricsReader> reader_;
+  std::unique_ptr<MetricsWriter> writer_;
+  RunMetrics metrics_;
+  Deadline next_write_{};
+};
+
+absl::Status RunController::SetUp() {
+  ControllerOptions options;
+  options.run_directory = paths_.root();
+  options.config_yaml = DumpExperiment(config_);
+  options.plan = PlanWorkers(config_);
+  options.supervision = config_.supervision;
+  MILLRACE_ASSIGN_OR_RETURN(controller_, Controller::Start(options));
+  RunMetricsReader::Settings settings;
+  settings.ledger_directory = paths_.ledger();
+  for (const PolicyConfig& policy : config_.policies) settings.policies.push_back(policy.name);
+  settings.goal = config_.stop.episode_return;
+  reader_ = std::make_unique<RunMetricsReader>(settings);
+  MILLRACE_ASSIGN_OR_RETURN(writer_, MetricsWriter::Open(paths_.metrics()));
+  controller_->SetRunState("running");
+  return absl::OkStatus();
+}
+
+// The step limit counts steps that were trained on: a sample lost to a fault is made up for.
+bool RunController::LimitReached() const {
+  if (!config_.stop.env_steps.has_value()) return false;
+  if (metrics_.env_steps < *config_.stop.env_steps) return false;
+  const auto accounting = AccountingOf(reader_->ledgers().entries());
+  return accounting.size() >= config_.policies.size() &&
+         std::all_of(accounting.begin(), accounting.end(), [&](const auto& stream) {
+           return stream.second.trained.env_steps >= *config_.stop.env_steps;
+         });
+}
+
+std::optional<RunResult> RunController::ReasonToEnd() const {
+  if (const auto failure = controller_->FailureReason()) {
+    return RunResult{RunStatus::kFailed, failure->reason, failure->exit_code, Elapsed()};
+  }
+  if (metrics_.goal_reached.has_value()) {
+    return RunResult{RunStatus::kReachedGoal,
+                     fmt::format("the mean of the last 100 training episodes reached {} after {} environment steps",
+                                 *config_.stop.episode_return, metrics_.goal_reached->env_steps),
+                     kExitOk, Elapsed()};
+  }
+  if (LimitReached()) {
+    return RunResult{RunStatus::kReachedLimit,
+                     fmt::format("stop.env_steps = {} reached", *config_.stop.env_steps), kExitOk,
+                     Elapsed()};
+  }
+  if (config_.stop.wall_seconds.has_value() && Elapsed() >= *config_.stop.wall_seconds) {
+    return RunResult{RunStatus::kReachedLimit,
+                     fmt::format("stop.wall_seconds = {} reached", *config_.stop.wall_seconds),
+                     config_.stop.require_goal ? kExitTimeLimit : kExitOk, Elapsed()};
+  }
+  if (controller_->StopRequested()) {
+    return RunResult{RunStatus::kStopped, "stopped by the user", kExitStopped, Elapsed()};
+  }
+  return std::nullopt;
+}
+
+void RunController::ReadMetrics() {
+  metrics_ = reader_->Read(UnixTime(), Elapsed());
+  for (const NameEntry& entry : controller_->ListNames("metrics/")) {
+    const auto losses = nlohmann::json::parse(entry.value, nullptr, false);
+    const std::string policy = entry.key.substr(std::string("metrics/").size());
+    const std::string prefix = config_.policies.size() > 1 ? "policy/" + policy + "/loss/" : "loss/";
+    for (const auto& [name, value] : losses.items()) {
+      if (value.is_number()) metrics_.losses[prefix + name] = value.get<double>();
+    }
+  }
+}
+
+void RunController::WriteMetrics() {
+  if (!Expired(next_write_)) return;
+  next_write_ = After(kMetricsEvery);
+  const absl::Status written = writer_->Write(metrics_);
+  if (!written.ok()) spdlog::warn("{}", std::string(written.message()));
+}
+
+absl::Status RunController::Run() {
+  const ParentWatch parent;
+  MILLRACE_RETURN_IF_ERROR(SetUp());
+  while (true) {
+    ReadMetrics();
+    WriteMetrics();
+    if (const auto result = ReasonToEnd()) return End(*result);
+    if (parent.ParentGone()) {
+      return End({RunStatus::kFailed, "the launcher is gone", kExitInternal, Elapsed()});
+    }
+    std::this_thread::sleep_for(kRound);
+  }
+}
+
+absl::Status RunController::End(const RunResult& result) {
+  spdlog::info("ending: {}", result.reason);
+  MILLRACE_RETURN_IF_ERROR(WriteRunResult(paths_, result));
+  controller_->SetRunState("draining");
+  controller_->RequestDrain({"actor", "trainer"});
+  AwaitExit({"actor", "trainer"}, kDrainDeadline);
+  controller_->SetRunState("closing");
+  controller_->SetCommand("policy", WorkerCommand::kExit);
+  controller_->SetCommand("parameter_server", WorkerCommand::kExit);
+  AwaitExit({"policy", "parameter_server"}, kCloseDeadline);
+  ReadMetrics();
+  next_write_ = {};
+  WriteMetrics();
+  controller_->SetRunState("finished");
+  controller_->FinishRun(result.exit_code, result.reason);
+  const Deadline deadline = After(kDeliveryDeadline);
+  while (!controller_->FinishDelivered() && !Expired(deadline)) std::this_thread::sleep_for(kRound);
+  return absl::OkStatus();
+}
+
+// Whoever has not left in time is killed.
+void RunController::AwaitExit(const std::vector<std::string>& roles, Clock::duration patience) {
+  const Deadline deadline = After(patience);
+  bool killed = false;
+  while (!controller_->AllExited(roles)) {
+    if (Expired(deadline)) {
+      if (killed) return;
+      spdlog::warn("some workers did not exit in time and are killed");
+      controller_->Kill(roles, SIGKILL);
+      killed = true;
+      const Deadline last = After(std::chrono::seconds(1));
+      while (!controller_->AllExited(roles) && !Expired(last)) std::this_thread::sleep_for(kRound);
+      return;
+    }
+    std::this_thread::sleep_for(kRound);
+  }
+}
+
+absl::Status RunTheController(const std::string& directory, double launched) {
+  MILLRACE_RETURN_IF_ERROR(InitLogging({.name = "controller", .level = "info", .file = {}}));
+  const RunPaths paths(directory);
+  MILLRACE_ASSIGN_OR_RETURN(ExperimentConfig config, LoadExperiment(paths.config()));
+  RunController controller(paths, std::move(config), launched);
+  return controller.Run();
+}
+
+}  // namespace
+
+void AddControllerCommand(CLI::App& app, int& exit_code) {
+  auto* command = app.add_subcommand("controller", "The controller of a run; started by `millrace run`.");
+  command->group("");  // not shown
+  auto directory = std::make_shared<std::string>();
+  auto launched = std::make_shared<double>(0);
+  command->add_option("--run-dir", *directory, "the run's directory")->required();
+  command->add_option("--launched", *launched, "steady clock of the launch, seconds")->required();
+  command->callback([directory, launched, &exit_code] {
+    const absl::Status status = RunTheController(*directory, *launched);
+    exit_code = status.ok() ? kExitOk : Fail(status);
+  });
+}
+
+}  // namespace millrace

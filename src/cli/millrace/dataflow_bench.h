@@ -1,0 +1,31 @@
+// Whole runs as a benchmark: what the separate processes reach, beside pure stepping of the same environment.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace millrace {
+
+struct BenchRow {
+  std::string name, unit;
+  double value = 0;               // the median of `samples`
+  std::string baseline;
+  double baseline_value = 0;
+  std::vector<double> samples;
+};
+
+struct DataflowBenchOptions {
+  std::string config = "configs/cartpole_ppo.yaml";
+  std::vector<std::string> set;
+  int runs = 3;
+  uint64_t env_steps = 400000;
+};
+
+// Runs the experiment with remote inference and with inline inference, interleaved, each to `env_steps` without a goal, in
+// temporary run directories that are removed afterwards.
+absl::StatusOr<std::vector<BenchRow>> RunDataflowBench(const DataflowBenchOptions& options);
+
+}  // namespace millrace

@@ -1,0 +1,32 @@
+// millrace: the command line, the launcher and node agent of a run (`run`), and its controller.
+#include "cli/common/exit_code.h"
+#include "cli/millrace/commands.h"
+#include "millrace/registry/plugin.h"
+
+int main(int argc, char** argv) {
+  CLI::App app("Distributed reinforcement learning: actors, policy workers, trainers and parameter servers,\n"
+               "each a process of its own, from one YAML file.");
+  app.set_version_flag("--version", "millrace " MILLRACE_VERSION);
+  app.footer("Example: millrace run configs/cartpole_ppo.yaml\n"
+             "         millrace COMMAND --help");
+  app.require_subcommand(1);
+  int exit_code = millrace::kExitOk;
+  millrace::AddRunCommand(app, exit_code);
+  millrace::AddResumeCommand(app, exit_code);
+  millrace::AddValidateCommand(app, exit_code);
+  millrace::AddListCommand(app, exit_code);
+  millrace::AddEnvCommand(app, exit_code);
+  millrace::AddEvalCommand(app, exit_code);
+  millrace::AddPlayCommand(app, exit_code);
+  millrace::AddBenchCommand(app, exit_code);
+  millrace::AddStatusCommand(app, exit_code);
+  millrace::AddStopCommand(app, exit_code);
+  millrace::AddLogsCommand(app, exit_code);
+  millrace::AddControllerCommand(app, exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? millrace::kExitOk : millrace::kExitUserMustEdit;
+  }
+  return exit_code;
+}

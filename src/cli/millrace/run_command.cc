@@ -1,0 +1,306 @@
+// `millrace run` and `millrace resume`: launcher, node agent of this host, and what the user sees.
+//
+//   NodeAgent thread   starts, reaps and measures the controller and the workers
+//   main thread        shows progress, turns Ctrl-C into a stop request, writes summary.json
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "cli/common/exit_code.h"
+#include "cli/millrace/check_experiment.h"
+#include "cli/millrace/commands.h"
+#include "cli/millrace/run_directory.h"
+#include "cli/millrace/run_plan.h"
+#include "cli/millrace/run_result.h"
+#include "core/log.h"
+#include "launcher/node_agent.h"
+#include "millrace/core/status.h"
+#include "millrace/registry/plugin.h"
+#include "report/progress.h"
+#include "report/run_metrics.h"
+#include "report/summary.h"
+
+namespace millrace {
+namespace {
+
+constexpr auto kRound = std::chrono::milliseconds(20);
+constexpr auto kShowEvery = std::chrono::milliseconds(500);
+constexpr auto kShutdownGrace = std::chrono::milliseconds(500);
+
+std::atomic<int> interrupts{0};
+
+void OnSignal(int) { ++interrupts; }
+
+struct RunArguments {
+  std::string file;               // run: the experiment; resume: the run
+  std::vector<std::string> set;
+  std::string name;
+  std::string runs = "runs";
+  std::string progress = "auto";
+  std::string log_level = "warning";
+  bool dry_run = false;
+};
+
+double SteadySeconds() {
+  return std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
+}
+
+double UnixTime() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+AgentUsage ToAgentUsage(const std::map<std::string, RoleUsage>& usage) {
+  AgentUsage result;
+  for (const auto& [role, used] : usage) {
+    result.cpu_seconds_by_role[role] = used.cpu_seconds;
+    result.peak_rss_bytes_by_role[role] = used.peak_rss_bytes;
+    result.restarts_by_role[role] = used.restarts;
+  }
+  return result;
+}
+
+double CpuSeconds(const std::map<std::string, RoleUsage>& usage) {
+  double sum = 0;
+  for (const auto& [role, used] : usage) sum += used.cpu_seconds;
+  return sum;
+}
+
+// Process ids of every worker there ever was, from the ledgers.
+std::map<std::string, std::vector<int32_t>> PidsByRole(const RunPaths& paths) {
+  std::map<std::string, std::vector<int32_t>> pids;
+  for (const auto& [name, path] : ListLedgers(paths.ledger())) {
+    if (const auto ledger = Ledger::Read(path); ledger.ok()) {
+      pids[name.role].push_back(ledger->identity.process.pid);
+    }
+  }
+  return pids;
+}
+
+class Launcher {
+ public:
+  Launcher(RunPaths paths, ExperimentConfig config, ProgressMode progress)
+      : paths_(std::move(paths)),
+        config_(std::move(config)),
+        progress_(progress, stdout, {config_.stop.env_steps, config_.stop.episode_return}),
+        quiet_(progress == ProgressMode::kNone) {}
+
+  // Runs to the end; the exit code of `millrace run`.
+  absl::StatusOr<int> Run();
+
+ private:
+  absl::Status Start();
+  void Watch();
+  void NoticeTrainingSpan();
+  SummaryInput MakeSummary(const RunResult& result);
+
+  const RunPaths paths_;
+  const ExperimentConfig config_;
+  ProgressWriter progress_;
+  const bool quiet_;
+  const double launched_ = SteadySeconds();
+  std::unique_ptr<NodeAgent> agent_;
+  std::unique_ptr<RunMetricsReader> reader_;
+  std::map<std::string, int32_t> own_pids_;
+  uint64_t env_steps_before_ = 0;
+  std::optional<double> training_began_, training_ended_;   // seconds since launch
+  double cpu_at_begin_ = 0, cpu_at_end_ = 0;
+};
+
+absl::Status Launcher::Start() {
+  RemoveRunResult(paths_);
+  std::error_code ignored;
+  std::filesystem::remove(paths_.controller(), ignored);
+  RunMetricsReader::Settings settings;
+  settings.ledger_directory = paths_.ledger();
+  for (const PolicyConfig& policy : config_.policies) settings.policies.push_back(policy.name);
+  settings.goal = config_.stop.episode_return;
+  reader_ = std::make_unique<RunMetricsReader>(settings);
+  env_steps_before_ = reader_->Read(UnixTime(), 0).env_steps;
+
+  MILLRACE_ASSIGN_OR_RETURN(const auto binaries, BinariesDirectory());
+  NodeAgentOptions options;
+  options.run_directory = paths_.root();
+  options.binaries = binaries;
+  options.controller_arguments = {(binaries / "millrace").string(), "controller", "--run-dir",
+                                  paths_.root().string(), "--launched",
+                                  fmt::format("{:.6f}", launched_)};
+  // Worker processes are many; their thread pools must not be.
+  options.environment = {{"OMP_NUM_THREADS", std::to_string(config_.trainer.threads)},
+                         {"GRPC_VERBOSITY", "ERROR"}};
+  MILLRACE_ASSIGN_OR_RETURN(agent_, NodeAgent::Start(options));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int> Launcher::Run() {
+  std::signal(SIGINT, OnSignal);
+  std::signal(SIGTERM, OnSignal);
+  std::signal(SIGPIPE, SIG_IGN);
+  MILLRACE_RETURN_IF_ERROR(Start());
+  Watch();
+  own_pids_["launcher"] = ::getpid();
+  const auto outcome = agent_->Outcome();
+  agent_->Shutdown(kShutdownGrace);
+  progress_.Finish();
+  auto result = ReadRunResult(paths_);
+  if (!result.ok()) {
+    result = RunResult{RunStatus::kFailed,
+                       outcome.has_value() ? outcome->reason : "killed by the user",
+                       outcome.has_value() ? std::max(1, outcome->exit_code) : kExitStopped,
+                       SteadySeconds() - launched_};
+  }
+  RemoveRunResult(paths_);
+  const SummaryInput summary = MakeSummary(*result);
+  MILLRACE_RETURN_IF_ERROR(WriteSummary(paths_.summary(), summary));
+  if (!quiet_) {
+    std::printf("%s\n", DescribeSummary(summary).c_str());
+    std::printf("summary: %s\nwatch the agent: millrace play %s\n", paths_.summary().string().c_str(),
+                paths_.root().string().c_str());
+  }
+  if (result->status == RunStatus::kFailed) {
+    std::fprintf(stderr, "millrace: %s\n", result->reason.c_str());
+  }
+  return result->exit_code;
+}
+
+void Launcher::Watch() {
+  Deadline next_show = After(kShowEvery);
+  int seen_interrupts = 0;
+  while (!agent_->WaitForOutcome(After(kRound))) {
+    reader_->Read(UnixTime(), SteadySeconds() - launched_);
+    NoticeTrainingSpan();
+    if (Expired(next_show)) {
+      progress_.Show(reader_->metrics());
+      next_show = After(kShowEvery);
+    }
+    const int count = interrupts.load();
+    if (count > seen_interrupts) {
+      seen_interrupts = count;
+      if (count >= 2) return;   // the user insists
+      agent_->RequestStop();
+    }
+  }
+}
+
+// Rates are taken between the first environment step and the moment the run is told to end.
+void Launcher::NoticeTrainingSpan() {
+  const double now = SteadySeconds() - launched_;
+  if (!training_began_.has_value() && reader_->metrics().env_steps > env_steps_before_) {
+    training_began_ = now;
+    cpu_at_begin_ = CpuSeconds(agent_->Usage());
+  }
+  if (training_ended_.has_value()) return;
+  if (const auto result = ReadRunResult(paths_); result.ok()) {
+    training_ended_ = result->elapsed_seconds;
+    cpu_at_end_ = CpuSeconds(agent_->Usage());
+  }
+}
+
+SummaryInput Launcher::MakeSummary(const RunResult& result) {
+  SummaryInput input;
+  input.status = result.status;
+  input.reason = result.reason;
+  input.metrics = reader_->Read(UnixTime(), SteadySeconds() - launched_);
+  if (auto accounting = ReadAccounting(paths_.ledger()); accounting.ok()) {
+    input.accounting = *std::move(accounting);
+  }
+  const auto usage = agent_->Usage();
+  input.usage = ToAgentUsage(usage);
+  input.usage.pids_by_role = PidsByRole(paths_);
+  for (const auto& [role, pid] : own_pids_) input.usage.pids_by_role[role].push_back(pid);
+  input.wall_seconds = SteadySeconds() - launched_;
+  if (training_began_.has_value()) {
+    input.train_seconds = training_ended_.value_or(input.wall_seconds) - *training_began_;
+    input.train_cpu_seconds =
+        (training_ended_.has_value() ? cpu_at_end_ : CpuSeconds(usage)) - cpu_at_begin_;
+  }
+  input.env_steps_before = env_steps_before_;
+  if (input.metrics.goal_reached.has_value()) {
+    input.seconds_to_goal =
+        static_cast<double>(input.metrics.goal_reached->finished_ns) * 1e-9 - launched_;
+  }
+  input.millrace_version = MILLRACE_VERSION;
+  input.libtorch_version = MILLRACE_LIBTORCH_VERSION;
+  input.config_hash = ConfigHash(config_);
+  input.seed = config_.seed;
+  return input;
+}
+
+void PrintPlan(const ExperimentConfig& config) {
+  std::printf("%s\n# processes\n#   launcher and node agent (this command), controller\n",
+              DumpExperiment(config).c_str());
+  for (const WorkerId& worker : PlanWorkers(config)) std::printf("#   %s\n", ToString(worker).c_str());
+}
+
+absl::StatusOr<int> Run(const RunArguments& arguments) {
+  MILLRACE_RETURN_IF_ERROR(InitLogging({.name = "millrace", .level = arguments.log_level, .file = {}}));
+  MILLRACE_ASSIGN_OR_RETURN(const ProgressMode progress, ParseProgressMode(arguments.progress));
+  MILLRACE_ASSIGN_OR_RETURN(const auto overrides, ParseOverrides(arguments.set));
+  MILLRACE_ASSIGN_OR_RETURN(ExperimentConfig config, LoadExperiment(arguments.file, overrides));
+  Registry registry = BuiltinRegistry();
+  MILLRACE_RETURN_IF_ERROR(CheckWithoutTorch(config, registry));
+  if (arguments.dry_run) {
+    PrintPlan(config);
+    return kExitOk;
+  }
+  MILLRACE_ASSIGN_OR_RETURN(const RunPaths paths,
+                            MakeRunDirectory(arguments.runs, arguments.name, config));
+  if (progress != ProgressMode::kNone) {
+    std::printf("%s: %zu worker processes and the controller\n", paths.root().string().c_str(),
+                PlanWorkers(config).size());
+  }
+  return Launcher(paths, config, progress).Run();
+}
+
+absl::StatusOr<int> Resume(const RunArguments& arguments) {
+  MILLRACE_RETURN_IF_ERROR(InitLogging({.name = "millrace", .level = arguments.log_level, .file = {}}));
+  MILLRACE_ASSIGN_OR_RETURN(const ProgressMode progress, ParseProgressMode(arguments.progress));
+  MILLRACE_ASSIGN_OR_RETURN(const RunPaths paths, FindRunDirectory(arguments.file, arguments.runs));
+  MILLRACE_ASSIGN_OR_RETURN(const auto overrides, ParseOverrides(arguments.set));
+  MILLRACE_ASSIGN_OR_RETURN(const ExperimentConfig config, LoadExperiment(paths.config(), overrides));
+  Registry registry = BuiltinRegistry();
+  MILLRACE_RETURN_IF_ERROR(CheckWithoutTorch(config, registry));
+  if (!arguments.set.empty()) {
+    std::ofstream file(paths.config());
+    file << DumpExperiment(config);
+    if (!file) return absl::ResourceExhaustedError("cannot write " + paths.config().string());
+  }
+  return Launcher(paths, config, progress).Run();
+}
+
+void AddCommonOptions(CLI::App* command, RunArguments& arguments) {
+  command->add_option("--set", arguments.set, "override a value: a.b=c (YAML)")->allow_extra_args(false);
+  command->add_option("--runs-dir", arguments.runs, "where run directories lie")->capture_default_str();
+  command->add_option("--progress", arguments.progress, "auto, plain or none")->capture_default_str();
+  command->add_option("--log-level", arguments.log_level, "of this command's own log")->capture_default_str();
+}
+
+int Finish(const absl::StatusOr<int>& code) { return code.ok() ? *code : Fail(code.status()); }
+
+}  // namespace
+
+void AddRunCommand(CLI::App& app, int& exit_code) {
+  auto* command = app.add_subcommand("run", "Launches an experiment and shows its progress.");
+  auto arguments = std::make_shared<RunArguments>();
+  command->add_option("file", arguments->file, "experiment (YAML)")->required();
+  command->add_option("--name", arguments->name, "of the run directory; default: the experiment's name");
+  command->add_flag("--dry-run", arguments->dry_run, "print the resolved file and the processes, start nothing");
+  AddCommonOptions(command, *arguments);
+  command->footer("Example: millrace run configs/cartpole_ppo.yaml --set seed=2\n"
+                  "Ctrl-C drains and stops everything; `millrace resume` continues.");
+  command->callback([arguments, &exit_code] { exit_code = Finish(Run(*arguments)); });
+}
+
+void AddResumeCommand(CLI::App& app, int& exit_code) {
+  auto* command = app.add_subcommand("resume", "Continues a run from its newest valid checkpoint.");
+  auto arguments = std::make_shared<RunArguments>();
+  command->add_option("run", arguments->file, "run directory, or its name below runs/")->required();
+  AddCommonOptions(command, *arguments);
+  command->footer("Example: millrace resume runs/cartpole-ppo --set stop.env_steps=1000000");
+  command->callback([arguments, &exit_code] { exit_code = Finish(Resume(*arguments)); });
+}
+
+}  // namespace millrace

@@ -1,0 +1,160 @@
+#include "cli/torch/torch_main.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "cli/common/evaluate_command.h"
+#include "cli/common/exit_code.h"
+#include "cli/common/worker_main.h"
+#include "millrace/core/status.h"
+#include "models/torch_inference_model.h"
+#include "registry/torch_plugin_loader.h"
+#include "workers/common/agent_assignment.h"
+#include "workers/policy/policy_worker.h"
+#include "workers/trainer/trainer_worker.h"
+
+namespace millrace {
+namespace {
+
+absl::Status LoadPlugins(const ExperimentConfig& config, TorchRegistry& registry) {
+  for (const std::string& path : config.plugins) {
+    MILLRACE_RETURN_IF_ERROR(LoadTorchPlugin(path, registry));
+  }
+  return registry.status();
+}
+
+// Built-in models act natively; a user's own module acts through LibTorch.
+InferenceModelFactory ModelFactoryFor(const TorchRegistry& registry) {
+  return [&registry](const PolicyConfig& policy, const PolicyAgents& agents)
+             -> absl::StatusOr<std::unique_ptr<InferenceModel>> {
+    if (policy.model.type == "mlp" || policy.model.type == "lstm") {
+      return MakeNativeInferenceModel(policy, agents);
+    }
+    MILLRACE_ASSIGN_OR_RETURN(auto module,
+                              registry.MakeModel(policy.model.type, policy.model.options,
+                                                 agents.observation, agents.action, /*seed=*/0,
+                                                 policy.model.where));
+    return MakeTorchInferenceModel(std::move(module), agents.observation, agents.action);
+  };
+}
+
+absl::Status RunWorker(WorkerProcess& process, TorchRegistry& registry) {
+  MILLRACE_RETURN_IF_ERROR(LoadPlugins(process.config(), registry));
+  const std::string& role = process.arguments().role;
+  if (role == "trainer") return RunTrainerWorker(process, registry);
+  if (role == "policy") {
+    at::set_num_threads(1);
+    return RunPolicyWorker(process, registry, ModelFactoryFor(registry));
+  }
+  return absl::InvalidArgumentError("millrace-torch plays the roles trainer and policy, not \"" + role + "\"");
+}
+
+// Model, algorithm and backend of every policy can be made.
+absl::Status Validate(const std::string& file, const std::vector<std::string>& set,
+                      TorchRegistry& registry) {
+  std::vector<Override> overrides;
+  for (const std::string& text : set) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos) return absl::InvalidArgumentError("--set: expected KEY=VALUE");
+    overrides.push_back({text.substr(0, equals), text.substr(equals + 1)});
+  }
+  MILLRACE_ASSIGN_OR_RETURN(const ExperimentConfig config, LoadExperiment(file, overrides));
+  MILLRACE_RETURN_IF_ERROR(LoadPlugins(config, registry));
+  MILLRACE_ASSIGN_OR_RETURN(const auto environment,
+                            registry.MakeEnvironment(config.environment.type,
+                                                     config.environment.options,
+                                                     config.environment.where));
+  MILLRACE_ASSIGN_OR_RETURN(const AgentAssignment assignment,
+                            AssignAgents(environment->spec(), config));
+  for (size_t p = 0; p < config.policies.size(); ++p) {
+    const TypedOptions& model = config.policies[p].model;
+    const PolicyAgents& agents = assignment.policies[p];
+    MILLRACE_ASSIGN_OR_RETURN(auto policy,
+                              registry.MakeModel(model.type, model.options, agents.observation,
+                                                 agents.action, config.seed, model.where));
+    MILLRACE_ASSIGN_OR_RETURN(
+        const auto algorithm,
+        registry.MakeAlgorithm(config.algorithm.type, config.algorithm.options, agents.action,
+                               config.algorithm.where));
+    for (const std::string& field : algorithm->ExtraFields()) {
+      if (registry.FindSampleField(field) == nullptr) {
+        return absl::InvalidArgumentError(
+            fmt::format("{}: algorithm \"{}\" asks for the sample field \"{}\", which no plug-in registers",
+                        config.algorithm.where, config.algorithm.type, field));
+      }
+    }
+    MILLRACE_RETURN_IF_ERROR(registry.MakeBackend(config.backend.type, config.backend.options,
+                                                  std::move(policy), config.backend.where)
+                                 .status());
+  }
+  return absl::OkStatus();
+}
+
+void List(const std::string& what, const TorchRegistry& registry) {
+  const auto entries = what == "algorithms" ? registry.algorithms()
+                       : what == "models"   ? registry.models()
+                                            : registry.backends();
+  for (const auto& entry : entries) std::printf("%-22s %s\n", entry.name.c_str(), entry.line.c_str());
+}
+
+using EvaluateBody = absl::Status (*)(const EvalArguments&, const ExperimentConfig&, const RunPaths&,
+                                      const Registry&, const InferenceModelFactory&);
+
+absl::Status RunEvaluation(const EvalArguments& arguments, TorchRegistry& registry, EvaluateBody body) {
+  const RunPaths paths(arguments.run);
+  MILLRACE_ASSIGN_OR_RETURN(const ExperimentConfig config, LoadExperiment(paths.config()));
+  MILLRACE_RETURN_IF_ERROR(LoadPlugins(config, registry));
+  return body(arguments, config, paths, registry, ModelFactoryFor(registry));
+}
+
+int RunCommandLine(int argc, char** argv, TorchRegistry& registry) {
+  CLI::App app("The part of Millrace that needs LibTorch; called by `millrace`.");
+  app.require_subcommand(1);
+  app.footer("Workers: millrace-torch trainer 0 --run-dir DIR --incarnation 0");
+  int exit_code = kExitOk;
+  const auto finish = [&exit_code](const absl::Status& status) {
+    exit_code = status.ok() ? kExitOk : Fail(status);
+  };
+  std::string file, what;
+  std::vector<std::string> set;
+  EvalArguments arguments;
+  auto* validate = app.add_subcommand("validate", "Checks models, algorithm and backend of an experiment.");
+  validate->add_option("file", file)->required();
+  validate->add_option("--set", set)->allow_extra_args(false);
+  validate->callback([&] { finish(Validate(file, set, registry)); });
+  auto* list = app.add_subcommand("list", "algorithms, models or backends");
+  list->add_option("what", what)->required()->check(CLI::IsMember({"algorithms", "models", "backends"}));
+  list->callback([&] { List(what, registry); });
+  for (const auto& [name, body] : {std::pair{"eval", &RunEval}, std::pair{"play", &RunPlay}}) {
+    auto* command = app.add_subcommand(name, "as `millrace`");
+    command->add_option("run", arguments.run)->required();
+    command->add_option("--episodes", arguments.episodes);
+    command->add_option("--checkpoint", arguments.checkpoint);
+    command->add_flag("--sample", arguments.sample);
+    command->add_option("--seed", arguments.seed);
+    command->add_option("--json", arguments.json);
+    const EvaluateBody chosen = body;
+    command->callback([&, chosen] { finish(RunEvaluation(arguments, registry, chosen)); });
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kExitOk : kExitUserMustEdit;
+  }
+  return exit_code;
+}
+
+}  // namespace
+
+int TorchMain(int argc, char** argv, TorchRegistry registry) {
+  const std::string first = argc > 1 ? argv[1] : "";
+  if (first == "trainer" || first == "policy") {
+    return RunWorkerMain(argc, argv,
+                         [&](WorkerProcess& process) { return RunWorker(process, registry); });
+  }
+  return RunCommandLine(argc, argv, registry);
+}
+
+}  // namespace millrace

@@ -1,0 +1,285 @@
+#include "config/experiment.h"
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <limits>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+#include "config/experiment_checks.h"
+#include "config/section.h"
+#include "config/yaml_tree.h"
+#include "millrace/core/status.h"
+
+namespace millrace {
+namespace {
+
+constexpr int64_t kMaxCount = 1024;    // worker processes of one role
+constexpr int64_t kMaxSize = 1 << 20;  // environments, rows, segments
+constexpr double kMaxSeconds = 1e9;    // about 30 years
+constexpr double kAnyHigh = std::numeric_limits<double>::max();
+constexpr double kAnyLow = std::numeric_limits<double>::lowest();
+
+// A free option of a typed section: a scalar or a list of scalars.
+void ReadOption(Section& section, const std::string& key, Options& options) {
+  const YamlNode& node = *section.Node(key);
+  Options::Value value{.items = {}, .where = node.where};
+  if (node.kind == YamlNode::Kind::kScalar) {
+    value.items = {node.text};
+    value.quoted = node.quoted;
+  } else if (node.kind == YamlNode::Kind::kList) {
+    value.is_list = true;
+    for (const YamlNode& item : node.items) {
+      if (item.kind != YamlNode::Kind::kScalar) {
+        section.problems().Add(section.PathOf(key), "a list of plain values", Describe(item));
+      }
+      value.items.push_back(item.text);
+      value.quoted = value.quoted || item.quoted;
+    }
+  } else {
+    section.problems().Add(section.PathOf(key), "a plain value or a list of them", Describe(node));
+  }
+  options.Set(key, std::move(value));
+}
+
+// The type may be left out if `typed` has a default.
+void ReadTyped(Section section, const std::string& path, const std::string& example,
+               TypedOptions& typed) {
+  section.String("type", typed.type);
+  typed.where = section.problems().PlaceOf(section.PathOf("type"));
+  if (typed.type.empty()) {
+    section.problems().Add(path, absl::StrCat("a map with a type, such as {type: ", example, "}"),
+                           section.Keys().empty() ? "nothing" : "no type");
+  }
+  for (const std::string& key : section.Keys()) {
+    if (key != "type") ReadOption(section, key, typed.options);
+  }
+}
+
+// True if the key is there and not null.
+bool Present(Section& section, const std::string& key) {
+  const YamlNode* node = section.Node(key);
+  return node != nullptr && node->kind != YamlNode::Kind::kNull;
+}
+
+void ReadStop(Section section, StopConfig& stop) {
+  if (Present(section, "env_steps")) section.UInt64("env_steps", stop.env_steps.emplace());
+  if (Present(section, "episode_return")) {
+    section.Double("episode_return", stop.episode_return.emplace(), kAnyLow, kAnyHigh);
+  }
+  if (Present(section, "wall_seconds")) {
+    section.Double("wall_seconds", stop.wall_seconds.emplace(), 0, kMaxSeconds);
+  }
+  section.Bool("require_goal", stop.require_goal);
+  section.Finish();
+}
+
+void ReadPolicies(Section section, std::vector<PolicyConfig>& policies) {
+  for (const std::string& name : section.Keys()) {
+    PolicyConfig policy;
+    policy.name = name;
+    Section entry = section.Child(name);
+    ReadTyped(entry.Child("model"), entry.PathOf("model"), "mlp", policy.model);
+    entry.String("init_from", policy.init_from);
+    entry.Finish();
+    policies.push_back(std::move(policy));
+  }
+  if (policies.empty()) policies.emplace_back().name = "default";
+  std::sort(policies.begin(), policies.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+}
+
+void ReadAgents(const YamlNode* node, Problems& problems, ExperimentConfig& config) {
+  const std::string first_policy = config.policies.front().name;
+  if (node == nullptr) {
+    config.agents = {{.match = ".*", .policy = first_policy}};
+    return;
+  }
+  if (node->kind != YamlNode::Kind::kList || node->items.empty()) {
+    problems.Add("agents", "a list such as [{match: \".*\", policy: default}]", Describe(*node));
+  }
+  for (size_t i = 0; i < node->items.size(); ++i) {
+    const std::string path = absl::StrCat("agents[", i, "]");
+    problems.RecordPlace(path, node->items[i].where);
+    AgentMatch agent{.match = ".*", .policy = first_policy};
+    Section section(&node->items[i], path, problems);
+    section.String("match", agent.match);
+    section.String("policy", agent.policy);
+    section.Finish();
+    config.agents.push_back(std::move(agent));
+  }
+}
+
+void ReadActor(Section section, ActorConfig& actor) {
+  section.Int("count", actor.count, 1, kMaxCount);
+  section.Int("environments", actor.environments, 1, kMaxSize);
+  section.Int("groups", actor.groups, 1, 64);
+  if (const auto mode = section.Choice("inference", {"remote", "inline"})) {
+    actor.inference = *mode == 0 ? InferenceMode::kRemote : InferenceMode::kInline;
+  }
+  section.Finish();
+}
+
+void ReadPolicyWorker(Section section, PolicyWorkerConfig& policy) {
+  section.Int("count", policy.count, 1, kMaxCount);
+  section.Int("max_batch", policy.max_batch, 1, kMaxSize);
+  section.Int("max_delay_us", policy.max_delay_us, 0, 10'000'000);
+  section.String("device", policy.device);
+  section.Finish();
+}
+
+void ReadTrainer(Section section, TrainerConfig& trainer) {
+  section.Int("count", trainer.count, 1, kMaxCount);
+  section.Int64("batch_env_steps", trainer.batch_env_steps, 1, int64_t{1} << 40);
+  section.Int("unroll", trainer.unroll, 1, 1 << 16);
+  section.Int("max_policy_lag", trainer.max_policy_lag, 0, 1 << 16);
+  section.Int("threads", trainer.threads, 1, kMaxCount);
+  section.String("device", trainer.device);
+  section.Finish();
+}
+
+void ReadParameterServer(Section section, ParameterServerConfig& server) {
+  section.Int("count", server.count, 1, kMaxCount);
+  section.Finish();
+}
+
+// `scale` multiplies every count; afterwards it is 1.
+void ApplyScale(int scale, ExperimentConfig& config, Problems& problems) {
+  for (int* count : {&config.actor.count, &config.policy_worker.count, &config.trainer.count,
+                     &config.parameter_server.count}) {
+    *count *= scale;
+    if (*count > kMaxCount) {
+      problems.Add("workers.scale", absl::StrCat("at most ", kMaxCount, " processes of a role"),
+                   absl::StrCat(*count));
+    }
+  }
+}
+
+void ReadWorkers(Section section, ExperimentConfig& config) {
+  ReadActor(section.Child("actor"), config.actor);
+  ReadPolicyWorker(section.Child("policy"), config.policy_worker);
+  ReadTrainer(section.Child("trainer"), config.trainer);
+  ReadParameterServer(section.Child("parameter_server"), config.parameter_server);
+  int scale = 1;
+  section.Int("scale", scale, 1, kMaxCount);
+  section.Finish();
+  ApplyScale(scale, config, section.problems());
+}
+
+void ReadStream(Section section, const std::vector<std::string>& transports, StreamConfig& stream) {
+  section.Choice("transport", stream.transport, transports);
+  section.Finish();
+}
+
+void ReadSampleStream(Section section, SampleStreamConfig& stream) {
+  section.Choice("transport", stream.transport, {"auto", "shm", "zmq"});
+  section.Int("capacity", stream.capacity, 1, kMaxSize);
+  if (const auto choice = section.Choice("when_full", {"wait", "drop_oldest"})) {
+    stream.drop_oldest = *choice == 1;
+  }
+  section.Finish();
+}
+
+void ReadStreams(Section section, ExperimentConfig& config) {
+  ReadStream(section.Child("inference"), {"auto", "shm", "zmq"}, config.inference_stream);
+  ReadSampleStream(section.Child("sample"), config.sample_stream);
+  ReadStream(section.Child("weight"), {"auto", "shm", "grpc"}, config.weight_stream);
+  section.Finish();
+}
+
+void ReadCheckpoint(Section section, CheckpointConfig& checkpoint) {
+  section.Double("every_seconds", checkpoint.every_seconds, 0, kMaxSeconds);
+  section.Int("keep", checkpoint.keep, 1, kMaxSize);
+  section.Finish();
+}
+
+void ReadSupervision(Section section, SupervisionConfig& supervision) {
+  section.Double("heartbeat_seconds", supervision.heartbeat_seconds, 0.01, 3600);
+  section.Double("lease_seconds", supervision.lease_seconds, 0.1, 86400);
+  section.Double("orphan_grace_seconds", supervision.orphan_grace_seconds, 0.1, 86400);
+  section.Double("restart_delay_seconds", supervision.restart_delay_seconds, 0, 60);
+  section.Int("max_restarts_per_minute", supervision.max_restarts_per_minute, 0, 1000);
+  section.Finish();
+}
+
+void ReadPlugins(const YamlNode* node, const std::filesystem::path& folder, Problems& problems,
+                 std::vector<std::string>& plugins) {
+  if (node == nullptr) return;
+  if (node->kind != YamlNode::Kind::kList) {
+    return problems.Add("plugins", "a list of libraries", Describe(*node));
+  }
+  for (const YamlNode& item : node->items) {
+    if (item.kind != YamlNode::Kind::kScalar || item.text.empty()) {
+      return problems.Add("plugins", "paths of libraries", Describe(item));
+    }
+    plugins.push_back((folder / item.text).lexically_normal().string());
+  }
+}
+
+void ReadExperiment(const YamlNode& root, const std::filesystem::path& file, Problems& problems,
+                    ExperimentConfig& config) {
+  Section section(&root, "", problems);
+  section.Int("version", config.version, 1, 1);
+  config.name = file.stem().string();
+  section.String("name", config.name);
+  section.UInt64("seed", config.seed);
+  section.Bool("deterministic", config.deterministic);
+  ReadStop(section.Child("stop"), config.stop);
+  ReadTyped(section.Child("environment"), "environment", "cartpole", config.environment);
+  ReadPolicies(section.Child("policies"), config.policies);
+  ReadAgents(section.Node("agents"), problems, config);
+  ReadTyped(section.Child("algorithm"), "algorithm", "ppo", config.algorithm);
+  ReadTyped(section.Child("backend"), "backend", "auto", config.backend);
+  ReadWorkers(section.Child("workers"), config);
+  ReadStreams(section.Child("streams"), config);
+  ReadCheckpoint(section.Child("checkpoint"), config.checkpoint);
+  ReadSupervision(section.Child("supervision"), config.supervision);
+  Section cluster = section.Child("cluster");
+  cluster.Choice("engine", config.cluster_engine, {"local"});
+  cluster.Finish();
+  std::error_code error;
+  const auto folder = std::filesystem::absolute(file, error).parent_path();
+  ReadPlugins(section.Node("plugins"), folder, problems, config.plugins);
+  section.Finish();
+}
+
+absl::StatusOr<std::string> ReadFile(const std::filesystem::path& file) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(file, error)) {
+    return absl::NotFoundError(absl::StrCat(file.string(), ": expected a file, got none"));
+  }
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) return absl::NotFoundError(absl::StrCat(file.string(), ": cannot be read"));
+  std::string text;
+  // One byte more than is allowed, so that the parser notices a longer file.
+  text.resize(kMaxYamlBytes + 1);
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(stream.gcount()));
+  return text;
+}
+
+}  // namespace
+
+absl::StatusOr<ExperimentConfig> ParseExperiment(const std::string& yaml,
+                                                 const std::string& file_name,
+                                                 const std::vector<Override>& overrides) {
+  MILLRACE_ASSIGN_OR_RETURN(YamlNode root, ParseYamlFile(yaml, file_name));
+  for (const Override& override_ : overrides) {
+    MILLRACE_RETURN_IF_ERROR(ApplyOverride(root, override_.key, override_.value));
+  }
+  Problems problems(file_name);
+  ExperimentConfig config;
+  ReadExperiment(root, file_name, problems, config);
+  if (problems.status().ok()) CheckExperiment(config, problems);
+  if (!problems.status().ok()) return problems.status();
+  return config;
+}
+
+absl::StatusOr<ExperimentConfig> LoadExperiment(const std::filesystem::path& file,
+                                                const std::vector<Override>& overrides) {
+  MILLRACE_ASSIGN_OR_RETURN(const std::string text, ReadFile(file));
+  return ParseExperiment(text, file.string(), overrides);
+}
+
+}  // namespace millrace

@@ -1,0 +1,138 @@
+#include "config/experiment_checks.h"
+
+#include <algorithm>
+#include <regex>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "millrace/core/nearest_name.h"
+
+namespace millrace {
+namespace {
+
+constexpr size_t kMaxPatternLength = 256;
+constexpr int64_t kMaxLanes = 64;  // sample lanes of one actor: policies x trainer ranks
+
+void CheckMultiple(const std::string& key, int64_t value, int64_t unit, const std::string& of,
+                   Problems& problems) {
+  if (value % unit == 0 && value > 0) return;
+  problems.Add(key, absl::StrCat("a multiple of ", unit, " (", of, ")"), absl::StrCat(value),
+               absl::StrCat("; did you mean \"", NearestMultiple(value, unit), "\"?"));
+}
+
+void CheckBatch(const ExperimentConfig& config, Problems& problems) {
+  CheckMultiple("workers.actor.environments", config.actor.environments, config.actor.groups,
+                "workers.actor.groups", problems);
+  const int64_t segment =
+      int64_t{config.trainer.unroll} * (config.actor.environments / config.actor.groups);
+  if (segment == 0) return;
+  CheckMultiple("workers.trainer.batch_env_steps", config.trainer.batch_env_steps,
+                segment * config.trainer.count,
+                absl::StrCat("unroll ", config.trainer.unroll, " x ",
+                             config.actor.environments / config.actor.groups,
+                             " environments of a group x ", config.trainer.count, " trainers"),
+                problems);
+  const int64_t segments = config.trainer.batch_env_steps / segment;
+  if (config.sample_stream.capacity < segments) {
+    problems.Add("streams.sample.capacity",
+                 absl::StrCat("at least the ", segments, " segments of one batch"),
+                 absl::StrCat(config.sample_stream.capacity));
+  }
+}
+
+void CheckPolicies(const ExperimentConfig& config, Problems& problems) {
+  for (const PolicyConfig& policy : config.policies) {
+    const std::string key = absl::StrCat("policies.", policy.name);
+    if (!IsValidName(policy.name)) {
+      problems.Add(key, kNameRule, absl::StrCat("\"", policy.name, "\""));
+    }
+    const size_t at = policy.init_from.rfind('@');
+    if (at == std::string::npos) continue;
+    const std::string step = policy.init_from.substr(at + 1);
+    if (at == 0 || step.empty() || !std::all_of(step.begin(), step.end(), absl::ascii_isdigit)) {
+      problems.Add(key + ".init_from", "RUN or RUN@STEP",
+                   absl::StrCat("\"", policy.init_from, "\""));
+    }
+  }
+  const int64_t lanes = static_cast<int64_t>(config.policies.size()) * config.trainer.count;
+  if (lanes > kMaxLanes) {
+    problems.Add("workers.trainer.count",
+                 absl::StrCat("policies x trainers to be at most ", kMaxLanes),
+                 absl::StrCat(lanes));
+  }
+}
+
+bool Compiles(const std::string& pattern) {
+  if (pattern.size() > kMaxPatternLength) return false;
+  try {
+    const std::regex compiled(pattern);
+    return true;
+  } catch (const std::regex_error&) {
+    return false;
+  }
+}
+
+void CheckAgents(const ExperimentConfig& config, Problems& problems) {
+  std::vector<std::string> names;
+  for (const PolicyConfig& policy : config.policies) names.push_back(policy.name);
+  for (size_t i = 0; i < config.agents.size(); ++i) {
+    const AgentMatch& agent = config.agents[i];
+    const std::string key = absl::StrCat("agents[", i, "]");
+    if (!Compiles(agent.match)) {
+      problems.Add(
+          key + ".match",
+          absl::StrCat("a regular expression of at most ", kMaxPatternLength, " characters"),
+          absl::StrCat("\"", agent.match, "\""));
+    }
+    if (std::find(names.begin(), names.end(), agent.policy) == names.end()) {
+      problems.Add(key + ".policy", "a policy of this file", absl::StrCat("\"", agent.policy, "\""),
+                   DidYouMean(agent.policy, names));
+    }
+  }
+}
+
+void CheckDevice(const std::string& key, const std::string& device, Problems& problems) {
+  static const std::regex kDevices("auto|cpu|cuda:[0-9]{1,3}");
+  if (std::regex_match(device, kDevices)) return;
+  problems.Add(key, "auto, cpu or cuda:N", absl::StrCat("\"", device, "\""),
+               DidYouMean(device, std::vector<std::string>{"auto", "cpu", "cuda:0"}));
+}
+
+void CheckTimes(const ExperimentConfig& config, Problems& problems) {
+  if (config.supervision.lease_seconds < 2 * config.supervision.heartbeat_seconds) {
+    problems.Add("supervision.lease_seconds", "at least twice supervision.heartbeat_seconds",
+                 absl::StrCat(config.supervision.lease_seconds));
+  }
+  const StopConfig& stop = config.stop;
+  if (stop.require_goal && !(stop.episode_return && stop.wall_seconds)) {
+    problems.Add("stop.require_goal", "stop.episode_return and stop.wall_seconds beside it",
+                 "only one of them or none");
+  }
+}
+
+}  // namespace
+
+bool IsValidName(std::string_view name) {
+  if (name.empty() || name.size() > 64 || name == "." || name == "..") return false;
+  return std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
+  });
+}
+
+int64_t NearestMultiple(int64_t value, int64_t unit) {
+  return std::max(unit, (value + unit / 2) / unit * unit);
+}
+
+void CheckExperiment(const ExperimentConfig& config, Problems& problems) {
+  if (!IsValidName(config.name)) {
+    problems.Add("name", kNameRule, absl::StrCat("\"", config.name, "\""));
+  }
+  CheckBatch(config, problems);
+  CheckPolicies(config, problems);
+  CheckAgents(config, problems);
+  CheckDevice("workers.policy.device", config.policy_worker.device, problems);
+  CheckDevice("workers.trainer.device", config.trainer.device, problems);
+  CheckTimes(config, problems);
+}
+
+}  // namespace millrace

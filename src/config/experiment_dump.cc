@@ -1,0 +1,168 @@
+// The resolved experiment as YAML.
+#include <yaml-cpp/yaml.h>
+
+#include <span>
+#include <type_traits>
+
+#include "absl/strings/str_format.h"
+#include "config/experiment.h"
+#include "config/scalar.h"
+#include "core/crc32c.h"
+
+namespace millrace {
+namespace {
+
+// Quoted, so that it reads back as this string whatever is in it.
+void Put(YAML::Emitter& out, const char* key, const std::string& text) {
+  out << YAML::Key << key << YAML::Value << YAML::DoubleQuoted << text;
+}
+void Put(YAML::Emitter& out, const char* key, const char* text) = delete;
+void Put(YAML::Emitter& out, const char* key, bool value) {
+  out << YAML::Key << key << YAML::Value << (value ? "true" : "false");
+}
+void Put(YAML::Emitter& out, const char* key, double value) {
+  out << YAML::Key << key << YAML::Value << FormatDouble(value);
+}
+template <typename Integer>
+requires std::is_integral_v<Integer>
+void Put(YAML::Emitter& out, const char* key, Integer value) {
+  out << YAML::Key << key << YAML::Value << value;
+}
+
+// Runs `body` between the braces of a map.
+template <typename Body>
+void PutMap(YAML::Emitter& out, const std::string& key, Body body) {
+  out << YAML::Key << key << YAML::Value << YAML::BeginMap;
+  body();
+  out << YAML::EndMap;
+}
+
+void PutItem(YAML::Emitter& out, const std::string& item, bool quoted) {
+  if (quoted) out << YAML::DoubleQuoted;
+  out << item;
+}
+
+void PutTyped(YAML::Emitter& out, const std::string& key, const TypedOptions& typed) {
+  PutMap(out, key, [&] {
+    Put(out, "type", typed.type);
+    for (const auto& [name, value] : typed.options.values()) {
+      out << YAML::Key << name << YAML::Value;
+      if (value.is_list) out << YAML::Flow << YAML::BeginSeq;
+      for (const std::string& item : value.items) PutItem(out, item, value.quoted);
+      if (value.is_list) out << YAML::EndSeq;
+    }
+  });
+}
+
+void PutStop(YAML::Emitter& out, const StopConfig& stop) {
+  PutMap(out, "stop", [&] {
+    if (stop.env_steps) Put(out, "env_steps", *stop.env_steps);
+    if (stop.episode_return) Put(out, "episode_return", *stop.episode_return);
+    if (stop.wall_seconds) Put(out, "wall_seconds", *stop.wall_seconds);
+    Put(out, "require_goal", stop.require_goal);
+  });
+}
+
+void PutPolicies(YAML::Emitter& out, const ExperimentConfig& config) {
+  PutMap(out, "policies", [&] {
+    for (const PolicyConfig& policy : config.policies) {
+      PutMap(out, policy.name, [&] {
+        PutTyped(out, "model", policy.model);
+        if (!policy.init_from.empty()) Put(out, "init_from", policy.init_from);
+      });
+    }
+  });
+  out << YAML::Key << "agents" << YAML::Value << YAML::BeginSeq;
+  for (const AgentMatch& agent : config.agents) {
+    out << YAML::BeginMap;
+    Put(out, "match", agent.match);
+    Put(out, "policy", agent.policy);
+    out << YAML::EndMap;
+  }
+  out << YAML::EndSeq;
+}
+
+void PutWorkers(YAML::Emitter& out, const ExperimentConfig& config) {
+  PutMap(out, "workers", [&] {
+    PutMap(out, "actor", [&] {
+      Put(out, "count", config.actor.count);
+      Put(out, "environments", config.actor.environments);
+      Put(out, "groups", config.actor.groups);
+      Put(out, "inference",
+          std::string(config.actor.inference == InferenceMode::kRemote ? "remote" : "inline"));
+    });
+    PutMap(out, "policy", [&] {
+      Put(out, "count", config.policy_worker.count);
+      Put(out, "max_batch", config.policy_worker.max_batch);
+      Put(out, "max_delay_us", config.policy_worker.max_delay_us);
+      Put(out, "device", config.policy_worker.device);
+    });
+    PutMap(out, "trainer", [&] {
+      Put(out, "count", config.trainer.count);
+      Put(out, "batch_env_steps", config.trainer.batch_env_steps);
+      Put(out, "unroll", config.trainer.unroll);
+      Put(out, "max_policy_lag", config.trainer.max_policy_lag);
+      Put(out, "threads", config.trainer.threads);
+      Put(out, "device", config.trainer.device);
+    });
+    PutMap(out, "parameter_server", [&] { Put(out, "count", config.parameter_server.count); });
+  });
+}
+
+void PutStreams(YAML::Emitter& out, const ExperimentConfig& config) {
+  PutMap(out, "streams", [&] {
+    PutMap(out, "inference", [&] { Put(out, "transport", config.inference_stream.transport); });
+    PutMap(out, "sample", [&] {
+      Put(out, "transport", config.sample_stream.transport);
+      Put(out, "capacity", config.sample_stream.capacity);
+      Put(out, "when_full", std::string(config.sample_stream.drop_oldest ? "drop_oldest" : "wait"));
+    });
+    PutMap(out, "weight", [&] { Put(out, "transport", config.weight_stream.transport); });
+  });
+}
+
+void PutUpkeep(YAML::Emitter& out, const ExperimentConfig& config) {
+  PutMap(out, "checkpoint", [&] {
+    Put(out, "every_seconds", config.checkpoint.every_seconds);
+    Put(out, "keep", config.checkpoint.keep);
+  });
+  PutMap(out, "supervision", [&] {
+    Put(out, "heartbeat_seconds", config.supervision.heartbeat_seconds);
+    Put(out, "lease_seconds", config.supervision.lease_seconds);
+    Put(out, "orphan_grace_seconds", config.supervision.orphan_grace_seconds);
+    Put(out, "restart_delay_seconds", config.supervision.restart_delay_seconds);
+    Put(out, "max_restarts_per_minute", config.supervision.max_restarts_per_minute);
+  });
+  PutMap(out, "cluster", [&] { Put(out, "engine", config.cluster_engine); });
+  out << YAML::Key << "plugins" << YAML::Value << YAML::Flow << YAML::BeginSeq;
+  for (const std::string& plugin : config.plugins) PutItem(out, plugin, true);
+  out << YAML::EndSeq;
+}
+
+}  // namespace
+
+std::string DumpExperiment(const ExperimentConfig& config) {
+  YAML::Emitter out;
+  out << YAML::BeginMap;
+  Put(out, "version", config.version);
+  Put(out, "name", config.name);
+  Put(out, "seed", config.seed);
+  Put(out, "deterministic", config.deterministic);
+  PutStop(out, config.stop);
+  PutTyped(out, "environment", config.environment);
+  PutPolicies(out, config);
+  PutTyped(out, "algorithm", config.algorithm);
+  PutTyped(out, "backend", config.backend);
+  PutWorkers(out, config);
+  PutStreams(out, config);
+  PutUpkeep(out, config);
+  out << YAML::EndMap;
+  return std::string(out.c_str()) + "\n";
+}
+
+std::string ConfigHash(const ExperimentConfig& config) {
+  const std::string text = DumpExperiment(config);
+  return absl::StrFormat("%08x", Crc32c(std::as_bytes(std::span(text))));
+}
+
+}  // namespace millrace

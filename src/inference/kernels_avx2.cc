@@ -1,0 +1,10 @@
+#if defined(__x86_64__)
+#include "inference/kernels.h"
+#include "inference/simd_kernels.h"
+
+namespace millrace::kernels {
+
+extern const KernelSet kAvx2Kernels = {"avx2", Dense, TanhInPlace, ReluInPlace, LstmCell};
+
+}  // namespace millrace::kernels
+#endif

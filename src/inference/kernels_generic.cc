@@ -1,0 +1,8 @@
+#include "inference/kernels.h"
+#include "inference/simd_kernels.h"
+
+namespace millrace::kernels {
+
+extern const KernelSet kGenericKernels = {"generic", Dense, TanhInPlace, ReluInPlace, LstmCell};
+
+}  // namespace millrace::kernels

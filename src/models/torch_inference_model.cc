@@ -1,0 +1,97 @@
+#include "models/torch_inference_model.h"
+
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace millrace {
+namespace {
+
+torch::ScalarType TorchType(DType dtype) {
+  switch (dtype) {
+    case DType::kFloat32: return torch::kFloat32;
+    case DType::kFloat64: return torch::kFloat64;
+    case DType::kInt32: return torch::kInt32;
+    case DType::kInt64: return torch::kInt64;
+    case DType::kUInt8: return torch::kUInt8;
+  }
+  return torch::kFloat32;
+}
+
+void CopyOut(const torch::Tensor& tensor, std::span<float> out) {
+  if (!tensor.defined() || out.empty()) return;
+  const torch::Tensor dense = tensor.contiguous();
+  std::memcpy(out.data(), dense.data_ptr<float>(), out.size() * sizeof(float));
+}
+
+class TorchInferenceModel final : public InferenceModel {
+ public:
+  TorchInferenceModel(std::shared_ptr<Policy> policy, const ObservationSpec& observation,
+                      const ActionSpec& action)
+      : policy_(std::move(policy)),
+        observation_(observation),
+        action_(action),
+        layout_(policy_->layout()) {}
+
+  const ActionSpec& action() const override { return action_; }
+  int64_t state_size() const override { return policy_->state_size(); }
+  const ParameterLayout& layout() const override { return layout_; }
+
+  absl::Status Load(std::span<const std::byte> blob) override {
+    if (blob.size() != layout_.bytes()) {
+      return absl::InvalidArgumentError("weights of another size than this model's");
+    }
+    torch::NoGradGuard no_grad;
+    auto tensors = policy_->named_parameters();
+    for (const auto& buffer : policy_->named_buffers()) tensors.insert(buffer.key(), buffer.value());
+    for (const ParameterEntry& entry : layout_.entries()) {
+      torch::Tensor* tensor = tensors.find(entry.name);
+      if (tensor == nullptr) return absl::InternalError("the module has no tensor " + entry.name);
+      const auto* values = reinterpret_cast<const float*>(blob.data()) + entry.offset;
+      tensor->copy_(torch::from_blob(const_cast<float*>(values), entry.shape, torch::kFloat32));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Forward(int rows, std::span<const TensorView> observation, std::span<float> state,
+                       const HeadSpans& heads) override {
+    try {
+      torch::InferenceMode inference;
+      TensorDict inputs;
+      for (size_t i = 0; i < observation.size(); ++i) {
+        inputs["observation/" + observation_.fields[i].name] = torch::from_blob(
+            observation[i].data, observation[i].shape, TorchType(observation[i].dtype));
+      }
+      const HeadOutputs outputs = policy_->Forward(inputs, torch::zeros({rows}, torch::kUInt8), {});
+      CopyOut(outputs.logits, heads.logits);
+      CopyOut(outputs.mean, heads.mean);
+      CopyOut(outputs.log_std, heads.log_std);
+      CopyOut(outputs.value, heads.value);
+    } catch (const std::exception& error) {
+      return absl::InternalError(std::string("the policy module threw: ") + error.what());
+    }
+    (void)state;
+    return absl::OkStatus();
+  }
+
+ private:
+  const std::shared_ptr<Policy> policy_;
+  const ObservationSpec observation_;
+  const ActionSpec action_;
+  const ParameterLayout layout_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<InferenceModel>> MakeTorchInferenceModel(
+    std::shared_ptr<Policy> policy, const ObservationSpec& observation, const ActionSpec& action) {
+  if (policy->state_size() > 0) {
+    return absl::UnimplementedError(
+        "a user's own module with recurrent state cannot act yet; use the built-in lstm model");
+  }
+  policy->eval();
+  return std::make_unique<TorchInferenceModel>(std::move(policy), observation, action);
+}
+
+}  // namespace millrace

@@ -1,0 +1,17 @@
+// A user's own LibTorch module on the acting side.
+#pragma once
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "millrace/inference/inference_model.h"
+#include "millrace/models/policy.h"
+
+namespace millrace {
+
+// Runs `policy` without gradients on CPU. Value outputs are taken to be in reward units: a module that normalises values
+// has to undo that itself.
+absl::StatusOr<std::unique_ptr<InferenceModel>> MakeTorchInferenceModel(
+    std::shared_ptr<Policy> policy, const ObservationSpec& observation, const ActionSpec& action);
+
+}  // namespace millrace

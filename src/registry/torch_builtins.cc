@@ -1,0 +1,18 @@
+#include "algorithms/ppo.h"
+#include "algorithms/vtrace.h"
+#include "backends/dense/dense_backend.h"
+#include "millrace/registry/torch_registry.h"
+
+namespace millrace {
+
+TorchRegistry BuiltinTorchRegistry() {
+  TorchRegistry registry;
+  RegisterBuiltins(registry);
+  registry.AddAlgorithm("ppo", MakePpo, "proximal policy optimisation (Schulman et al. 2017)");
+  registry.AddAlgorithm("vtrace", MakeVtrace,
+                        "IMPALA: actor-critic with V-trace targets (Espeholt et al. 2018)");
+  registry.AddBackend("dense", MakeDenseBackend, "LibTorch on CPU or GPU; what `auto` chooses");
+  return registry;
+}
+
+}  // namespace millrace

@@ -1,0 +1,138 @@
+#include "report/summary.h"
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "report/progress.h"
+
+namespace millrace {
+namespace {
+
+using nlohmann::ordered_json;
+
+template <typename T>
+ordered_json OrNull(const std::optional<T>& value) {
+  return value ? ordered_json(*value) : ordered_json(nullptr);
+}
+
+double Rate(const SummaryInput& input, double seconds) {
+  if (seconds <= 0) return 0;
+  return static_cast<double>(input.metrics.env_steps - input.env_steps_before) / seconds;
+}
+
+double TotalCpuSeconds(const AgentUsage& usage) {
+  double total = 0;
+  for (const auto& [role, seconds] : usage.cpu_seconds_by_role) total += seconds;
+  return total;
+}
+
+std::string BottleneckOf(const SummaryInput& input) {
+  return Bottleneck(SharesBetween({}, input.metrics.activity, input.train_seconds));
+}
+
+void AddLearning(ordered_json& json, const SummaryInput& input) {
+  const RunMetrics& metrics = input.metrics;
+  json["env_steps"] = metrics.env_steps;
+  json["agent_steps"] = metrics.agent_steps;
+  json["train_steps"] = metrics.train_steps;
+  json["episodes"] = metrics.episodes;
+  json["policy_version"] = metrics.policy_version;
+  const auto& means = metrics.episode_means;
+  json["episode_return_mean"] = means ? ordered_json(means->episode_return) : nullptr;
+  json["episode_length_mean"] = means ? ordered_json(means->length) : nullptr;
+  json["env_steps_to_goal"] =
+      metrics.goal_reached ? ordered_json(metrics.goal_reached->env_steps) : nullptr;
+  json["seconds_to_goal"] = OrNull(input.seconds_to_goal);
+  json["policy_lag_max"] = metrics.policy_lag_max;
+}
+
+void AddCosts(ordered_json& json, const SummaryInput& input) {
+  const AgentUsage& usage = input.usage;
+  json["wall_seconds"] = input.wall_seconds;
+  json["train_seconds"] = input.train_seconds;
+  json["cpu_seconds"] = TotalCpuSeconds(usage);
+  json["cpu_seconds_by_role"] = usage.cpu_seconds_by_role;
+  json["train_cpu_seconds"] = input.train_cpu_seconds;
+  json["steps_per_second"] = Rate(input, input.train_seconds);
+  json["steps_per_cpu_second"] = Rate(input, input.train_cpu_seconds);
+  json["peak_rss_bytes_by_role"] = usage.peak_rss_bytes_by_role;
+  json["restarts_by_role"] = usage.restarts_by_role;
+  json["pids_by_role"] = usage.pids_by_role;
+}
+
+}  // namespace
+
+std::string Name(RunStatus status) {
+  switch (status) {
+    case RunStatus::kReachedGoal:
+      return "reached_goal";
+    case RunStatus::kReachedLimit:
+      return "reached_limit";
+    case RunStatus::kStopped:
+      return "stopped";
+    case RunStatus::kFailed:
+      return "failed";
+  }
+  return "failed";
+}
+
+ordered_json BuildSummary(const SummaryInput& input) {
+  ordered_json json = {{"status", Name(input.status)}, {"reason", input.reason}};
+  AddLearning(json, input);
+  AddCosts(json, input);
+  json["streams"] = ToJson(input.accounting);
+  json["bottleneck"] = BottleneckOf(input);
+  json["versions"] = {{"millrace", input.millrace_version},
+                      {"libtorch", input.libtorch_version},
+                      {"config_hash", input.config_hash},
+                      {"seed", input.seed}};
+  return json;
+}
+
+absl::Status WriteSummary(const std::filesystem::path& file, const SummaryInput& input) {
+  const std::filesystem::path temporary = file.string() + ".tmp";
+  {
+    std::ofstream stream(temporary, std::ios::trunc);
+    stream << BuildSummary(input).dump(2) << "\n";
+    stream.flush();
+    if (!stream) return absl::InternalError(absl::StrCat("cannot write ", temporary.string()));
+  }
+  std::error_code error;
+  std::filesystem::rename(temporary, file, error);
+  if (error) {
+    return absl::InternalError(
+        absl::StrCat("cannot rename to ", file.string(), ": ", error.message()));
+  }
+  return absl::OkStatus();
+}
+
+std::string DescribeSummary(const SummaryInput& input) {
+  const RunMetrics& metrics = input.metrics;
+  std::string text = absl::StrCat(Name(input.status), ": ", input.reason, "\n");
+  absl::StrAppendFormat(&text, "  %s environment steps, %s episodes, %s train steps in %s\n",
+                        HumanCount(metrics.env_steps), HumanCount(metrics.episodes),
+                        HumanCount(metrics.train_steps), HumanSeconds(input.wall_seconds));
+  if (metrics.episode_means) {
+    absl::StrAppendFormat(&text, "  mean return of the last 100 episodes: %.2f\n",
+                          metrics.episode_means->episode_return);
+  }
+  if (metrics.goal_reached) {
+    absl::StrAppendFormat(&text, "  goal reached after %s environment steps\n",
+                          HumanCount(metrics.goal_reached->env_steps));
+  }
+  absl::StrAppendFormat(&text, "  %.0f steps/s, %.0f steps per CPU second\n",
+                        Rate(input, input.train_seconds), Rate(input, input.train_cpu_seconds));
+  for (const auto& [policy, stream] : input.accounting) {
+    absl::StrAppendFormat(
+        &text, "  sample/%s: %d segments = %d trained + %d dropped + %d in flight%s\n", policy,
+        stream.produced.segments, stream.trained.segments, stream.TotalDropped().segments,
+        stream.in_flight.segments, stream.Holds() ? "" : " (DOES NOT ADD UP)");
+  }
+  absl::StrAppend(&text, "  bottleneck: ", BottleneckOf(input), "\n");
+  return text;
+}
+
+}  // namespace millrace

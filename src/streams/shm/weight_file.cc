@@ -1,0 +1,143 @@
+#include "streams/shm/weight_file.h"
+
+#include <atomic>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/crc32c.h"
+#include "millrace/core/check.h"
+#include "millrace/core/status.h"
+
+namespace millrace {
+namespace {
+
+constexpr uint64_t kFormat = 0x3156524D;  // "MRV1"
+constexpr size_t kDataOffset = 4096;
+constexpr size_t kAlignment = 64;
+constexpr int kReadAttempts = 64;
+constexpr int kVersionAttempts = 1'000'000;
+
+// Never 0, which is what a new file holds.
+uint64_t IdentityOf(const WeightSpec& spec) {
+  const uint64_t parts[] = {kFormat, spec.layout_hash, spec.bytes};
+  return (spec.layout_hash << 32) ^ spec.layout_hash ^ (uint64_t{1} << 63) ^
+         Crc32c(std::as_bytes(std::span(parts)));
+}
+
+}  // namespace
+
+struct WeightFile::Slot {
+  std::atomic<uint64_t> serial;  // odd while the slot is being written
+  std::atomic<uint64_t> epoch;
+  std::atomic<uint64_t> version;
+  std::atomic<uint32_t> crc;
+};
+
+struct WeightFile::Header {
+  std::atomic<uint64_t> identity;
+  Doorbell bell;
+  std::atomic<uint32_t> current;  // 1 + the slot that holds the newest version; 0: none
+  Slot slots[2];
+};
+
+WeightFile::WeightFile(std::unique_ptr<MappedFile> file, size_t bytes)
+    : file_(std::move(file)), bytes_(bytes), header_(file_->At<Header>(0)) {
+  static_assert(sizeof(Header) <= kDataOffset);
+}
+
+size_t WeightFile::SlotBytes(size_t blob_bytes) {
+  return (blob_bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+size_t WeightFile::FileBytes(size_t blob_bytes) { return kDataOffset + 2 * SlotBytes(blob_bytes); }
+
+std::span<std::byte> WeightFile::SlotData(uint32_t slot) const {
+  return {file_->data() + kDataOffset + slot * SlotBytes(bytes_), bytes_};
+}
+
+Doorbell& WeightFile::bell() const { return header_->bell; }
+
+absl::StatusOr<std::unique_ptr<WeightFile>> WeightFile::Check(std::unique_ptr<MappedFile> file,
+                                                              const WeightSpec& spec) {
+  if (file->size() == FileBytes(spec.bytes)) {
+    // Whoever comes first names the layout.
+    uint64_t found = 0;
+    const uint64_t wanted = IdentityOf(spec);
+    auto& identity = file->At<Header>(0)->identity;
+    if (identity.compare_exchange_strong(found, wanted) || found == wanted) {
+      return std::unique_ptr<WeightFile>(new WeightFile(std::move(file), spec.bytes));
+    }
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(file->path().string(), " holds weights of another parameter layout"));
+}
+
+absl::StatusOr<std::unique_ptr<WeightFile>> WeightFile::OpenOrCreate(
+    const std::filesystem::path& path, const WeightSpec& spec) {
+  MILLRACE_ASSIGN_OR_RETURN(auto file, MappedFile::OpenOrCreate(path, FileBytes(spec.bytes)));
+  return Check(std::move(file), spec);
+}
+
+absl::StatusOr<std::unique_ptr<WeightFile>> WeightFile::Open(const std::filesystem::path& path,
+                                                             const WeightSpec& spec) {
+  MILLRACE_ASSIGN_OR_RETURN(auto file, MappedFile::Open(path, sizeof(Header)));
+  return Check(std::move(file), spec);
+}
+
+void WeightFile::Write(WeightVersion version, std::span<const std::byte> blob) {
+  MILLRACE_CHECK(blob.size() == bytes_, "WeightFile::Write with a blob of another size");
+  const uint32_t index = header_->current.load() == 1 ? 1 : 0;
+  Slot& slot = header_->slots[index];
+  // Odd, and not the number a writer killed in the middle may have left.
+  const uint64_t writing = (slot.serial.load() | 1) + 2;
+  slot.serial.store(writing);
+  // The fences order the plain copy between the two stores of `serial`, and the readers' copy
+  // between their two loads (the sequence lock of Boehm 2012, "Can seqlocks get along with
+  // programming language memory models?", figure 6).
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (!blob.empty()) std::memcpy(SlotData(index).data(), blob.data(), blob.size());
+  slot.epoch.store(version.epoch);
+  slot.version.store(version.version);
+  slot.crc.store(Crc32c(blob));
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  slot.serial.store(writing + 1);
+  header_->current.store(index + 1);
+  header_->bell.Ring();
+}
+
+WeightVersion WeightFile::newest() const {
+  for (int attempt = 0; attempt < kVersionAttempts; ++attempt) {
+    const uint32_t current = header_->current.load();
+    if (current == 0 || current > 2) return {};
+    const Slot& slot = header_->slots[current - 1];
+    const uint64_t serial = slot.serial.load();
+    const WeightVersion version{slot.epoch.load(), slot.version.load()};
+    // A slot in the middle of a rewrite is no longer the current one: look again.
+    if ((serial & 1) == 0 && slot.serial.load() == serial) return version;
+  }
+  return {};  // damaged by a foreign hand: the current slot is never odd for long
+}
+
+absl::StatusOr<WeightVersion> WeightFile::Read(std::span<std::byte> blob) const {
+  for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
+    const uint32_t current = header_->current.load();
+    if (current == 0 || current > 2) return absl::UnavailableError("no weights are there yet");
+    const Slot& slot = header_->slots[current - 1];
+    const uint64_t serial = slot.serial.load();
+    if ((serial & 1) != 0) continue;
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (!blob.empty()) std::memcpy(blob.data(), SlotData(current - 1).data(), blob.size());
+    const WeightVersion version{slot.epoch.load(), slot.version.load()};
+    const uint32_t crc = slot.crc.load();
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (slot.serial.load() != serial) continue;
+    if (Crc32c(blob) != crc) {
+      return absl::DataLossError(absl::StrCat(file_->path().string(), ": checksum mismatch"));
+    }
+    return version;
+  }
+  return absl::UnavailableError("weights change faster than they can be read");
+}
+
+}  // namespace millrace

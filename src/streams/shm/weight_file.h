@@ -1,0 +1,51 @@
+// The newest version of one policy's weights in a mapped file, double-buffered: a writer killed at
+// any instruction leaves the version before it readable.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/doorbell.h"
+#include "core/mapped_file.h"
+#include "streams/weight_stream.h"
+
+namespace millrace {
+
+// Any number of readers, one writer at a time (in any process); who that is, the users settle.
+class WeightFile {
+ public:
+  // kInvalidArgument if the file exists with another layout.
+  static absl::StatusOr<std::unique_ptr<WeightFile>> OpenOrCreate(const std::filesystem::path& path,
+                                                                  const WeightSpec& spec);
+  // kNotFound if there is no such file.
+  static absl::StatusOr<std::unique_ptr<WeightFile>> Open(const std::filesystem::path& path,
+                                                          const WeightSpec& spec);
+
+  // Replaces the newest version and rings the file's doorbell. `blob` is WeightSpec::bytes long.
+  void Write(WeightVersion version, std::span<const std::byte> blob);
+  WeightVersion newest() const;  // {0, 0} if there is none
+  // Copies the newest version.
+  //   kUnavailable  there is none, or the writer outran 64 attempts
+  //   kDataLoss     the bytes do not match their checksum
+  absl::StatusOr<WeightVersion> Read(std::span<std::byte> blob) const;
+  Doorbell& bell() const;
+
+ private:
+  struct Slot;
+  struct Header;
+  WeightFile(std::unique_ptr<MappedFile> file, size_t bytes);
+  static absl::StatusOr<std::unique_ptr<WeightFile>> Check(std::unique_ptr<MappedFile> file,
+                                                           const WeightSpec& spec);
+  static size_t SlotBytes(size_t blob_bytes);
+  static size_t FileBytes(size_t blob_bytes);
+  std::span<std::byte> SlotData(uint32_t slot) const;
+
+  const std::unique_ptr<MappedFile> file_;
+  const size_t bytes_;
+  Header* const header_;
+};
+
+}  // namespace millrace

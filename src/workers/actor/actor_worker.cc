@@ -1,0 +1,280 @@
+#include "workers/actor/actor_worker.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "checkpoint/checkpoint_store.h"
+#include "millrace/core/status.h"
+#include "net/in_memory_name_service.h"
+#include "workers/actor/environment_group.h"
+#include "workers/common/actor_snapshots.h"
+#include "workers/common/sample_fields.h"
+
+namespace millrace {
+namespace {
+
+constexpr auto kMaintenance = std::chrono::milliseconds(100);
+constexpr auto kDrainPatience = std::chrono::milliseconds(2500);
+
+// The actor's parts and who owns whom: streams before groups, because groups hold views into them.
+class Actor {
+ public:
+  Actor(WorkerProcess& process, const Registry& registry) : process_(process), registry_(registry) {}
+
+  absl::Status SetUp(const InferenceModelFactory& make_model);
+  absl::Status Run();
+
+ private:
+  absl::Status MakeStreams(const InferenceModelFactory& make_model);
+  absl::Status MakeGroups();
+  absl::StatusOr<std::vector<const SampleField*>> ExtraFields(const PolicyContract& contract,
+                                                              const PolicyAgents& agents) const;
+  absl::StatusOr<bool> AdvanceAll();
+  absl::Status Drain();
+  int environments_per_group() const {
+    return process_.config().actor.environments / process_.config().actor.groups;
+  }
+
+  WorkerProcess& process_;
+  const Registry& registry_;
+  std::unique_ptr<Ledger> ledger_;
+  AgentAssignment assignment_;
+  InMemoryNameService inline_names_;
+  std::unique_ptr<PolicyService> inline_service_;
+  std::vector<PolicyStreams> policies_;
+  std::vector<std::unique_ptr<EnvironmentGroup>> groups_;
+};
+
+absl::Status Actor::SetUp(const InferenceModelFactory& make_model) {
+  const ExperimentConfig& config = process_.config();
+  MILLRACE_ASSIGN_OR_RETURN(
+      ledger_, Ledger::Create(process_.paths().ledger(), process_.ledger_identity()));
+  MILLRACE_ASSIGN_OR_RETURN(const auto environment,
+                            registry_.MakeEnvironment(config.environment.type,
+                                                      config.environment.options,
+                                                      config.environment.where));
+  MILLRACE_ASSIGN_OR_RETURN(assignment_, AssignAgents(environment->spec(), config));
+  MILLRACE_RETURN_IF_ERROR(MakeStreams(make_model));
+  return MakeGroups();
+}
+
+// Segments of one actor that can be committed and not yet disposed of: those of the batch being trained, and those that
+// the allowed lag lets it run ahead, on top of the ones being filled.
+int SlotsPerProducer(const ExperimentConfig& config) {
+  const int environments = config.actor.environments / config.actor.groups;
+  const int64_t per_batch = config.trainer.batch_env_steps /
+                            (static_cast<int64_t>(config.trainer.unroll) * environments);
+  const int64_t share = (per_batch + config.actor.count - 1) / config.actor.count;
+  const int64_t slots = config.actor.groups * 2 + share * (config.trainer.max_policy_lag + 2);
+  const int64_t cap = std::max<int64_t>(2 * config.actor.groups,
+                                        config.sample_stream.capacity / config.actor.count);
+  return static_cast<int>(std::clamp<int64_t>(slots, 2 * config.actor.groups, cap));
+}
+
+// Deterministic runs: how many segments of a batch each group contributes.
+uint64_t CreditsPerGroupAndBatch(const ExperimentConfig& config) {
+  if (!config.deterministic) return 0;
+  const int64_t steps = static_cast<int64_t>(config.actor.environments) * config.actor.count *
+                        config.trainer.unroll;
+  return static_cast<uint64_t>(std::max<int64_t>(1, config.trainer.batch_env_steps / steps));
+}
+
+absl::StatusOr<std::vector<const SampleField*>> Actor::ExtraFields(
+    const PolicyContract& contract, const PolicyAgents& agents) const {
+  std::vector<const SampleField*> extra;
+  for (const Field& field : contract.sample.fields()) {
+    if (IsStandardSampleField(field, agents)) continue;
+    const SampleField* found = registry_.FindSampleField(field.name);
+    if (found == nullptr) {
+      return absl::InvalidArgumentError(fmt::format(
+          "algorithm \"{}\" asks for the sample field \"{}\", which no plug-in of the actors registers "
+          "(Registry::AddSampleField)",
+          process_.config().algorithm.type, field.name));
+    }
+    if (found->field != field) {
+      return absl::InvalidArgumentError(
+          fmt::format("sample field \"{}\": the trainer's and the actors' plug-ins disagree about its "
+                      "dtype or shape",
+                      field.name));
+    }
+    extra.push_back(found);
+  }
+  return extra;
+}
+
+absl::Status Actor::MakeStreams(const InferenceModelFactory& make_model) {
+  const ExperimentConfig& config = process_.config();
+  const bool inline_inference = config.actor.inference == InferenceMode::kInline;
+  std::vector<PolicyContract> contracts;
+  int64_t state_size_sum = 0;
+  for (const PolicyAgents& policy : assignment_.policies) {
+    MILLRACE_ASSIGN_OR_RETURN(contracts.emplace_back(), process_.AwaitContract(policy.policy));
+    state_size_sum += contracts.back().state_size;
+  }
+  MILLRACE_ASSIGN_OR_RETURN(const uint32_t snapshot_capacity,
+                            SnapshotCapacity(registry_, config, assignment_, state_size_sum));
+  const StreamContext context = process_.stream_context(ledger_.get());
+  StreamContext inference_context = context;
+  if (inline_inference) inference_context.names = &inline_names_;
+  Transport inference = ChooseTransport(config.inference_stream.transport, Transport::kShm);
+  if (inline_inference) inference = Transport::kInproc;
+
+  for (size_t p = 0; p < assignment_.policies.size(); ++p) {
+    const PolicyAgents& agents = assignment_.policies[p];
+    PolicyStreams streams;
+    streams.policy = agents.policy;
+    streams.policy_index = static_cast<uint32_t>(p);
+    streams.agents = agents;
+    streams.contract = contracts[p];
+    streams.rows = environments_per_group() * agents.agents;
+    MILLRACE_ASSIGN_OR_RETURN(streams.extra_fields, ExtraFields(contracts[p], agents));
+    const InferenceSpec inference_spec{.policy = agents.policy,
+                                       .observation = agents.observation,
+                                       .action = agents.action,
+                                       .rows = streams.rows,
+                                       .state_size = static_cast<int32_t>(contracts[p].state_size)};
+    InferenceClientOptions client;
+    client.groups = config.actor.groups;
+    MILLRACE_ASSIGN_OR_RETURN(
+        streams.inference, MakeInferenceClient(inference, inference_context, inference_spec, client));
+    const SampleStreamSpec sample_spec{.policy = agents.policy,
+                                       .schema = contracts[p].sample,
+                                       .extents = contracts[p].extents(streams.rows),
+                                       .environments = environments_per_group(),
+                                       .snapshot_capacity = p == 0 ? snapshot_capacity : 0};
+    MILLRACE_ASSIGN_OR_RETURN(
+        streams.samples,
+        MakeSampleProducer(ChooseTransport(config.sample_stream.transport, Transport::kShm), context,
+                           sample_spec, SlotsPerProducer(config)));
+    policies_.push_back(std::move(streams));
+  }
+  if (!inline_inference) return absl::OkStatus();
+
+  PolicyServiceOptions options;
+  options.inference = Transport::kInproc;
+  options.weight = ChooseTransport(config.weight_stream.transport, Transport::kShm);
+  options.seed = config.seed;
+  options.rows_per_agent = environments_per_group();
+  options.max_batch = config.policy_worker.max_batch;
+  StreamContext service_context = inference_context;
+  service_context.index = 0;
+  MILLRACE_ASSIGN_OR_RETURN(
+      inline_service_,
+      PolicyService::Create(options, context, service_context, config, assignment_.policies, contracts,
+                            make_model, ledger_.get()));
+  return absl::OkStatus();
+}
+
+absl::Status Actor::MakeGroups() {
+  const ExperimentConfig& config = process_.config();
+  const WorkerArguments& arguments = process_.arguments();
+  ActorSnapshots snapshots;
+  if (config.deterministic) {
+    MILLRACE_ASSIGN_OR_RETURN(const auto store, CheckpointStore::Open(process_.paths().checkpoints()));
+    if (auto checkpoint = store.ReadNewest(); checkpoint.ok()) {
+      MILLRACE_ASSIGN_OR_RETURN(
+          snapshots, DecodeActorSnapshots(std::move(checkpoint->files[kActorSnapshotsFile])));
+    }
+  }
+  for (int g = 0; g < config.actor.groups; ++g) {
+    MILLRACE_ASSIGN_OR_RETURN(
+        auto environment,
+        registry_.MakeVectorEnvironment(config.environment.type, config.environment.options,
+                                        environments_per_group(), config.environment.where));
+    GroupOptions options;
+    options.index = g;
+    options.environments = environments_per_group();
+    options.first_slot = static_cast<uint64_t>(arguments.index) *
+                             static_cast<uint64_t>(config.actor.environments) +
+                         static_cast<uint64_t>(g) * static_cast<uint64_t>(environments_per_group());
+    options.seed = config.seed;
+    options.deterministic = config.deterministic;
+    options.credits_per_batch = CreditsPerGroupAndBatch(config);
+    if (!config.deterministic) {
+      // A restarted actor must not play the same episodes again.
+      options.seed += static_cast<uint64_t>(arguments.incarnation) << 32;
+      options.first_draw = static_cast<uint64_t>(arguments.incarnation) << 40;
+    }
+    groups_.push_back(std::make_unique<EnvironmentGroup>(options, std::move(environment),
+                                                         assignment_.agent_policies, &policies_,
+                                                         ledger_.get()));
+    MILLRACE_RETURN_IF_ERROR(
+        groups_.back()->Start(snapshots[{arguments.index, static_cast<uint32_t>(g)}]));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Actor::AdvanceAll() {
+  bool any = false;
+  size_t parked = static_cast<size_t>(std::count_if(
+      groups_.begin(), groups_.end(), [](const auto& group) { return group->parked(); }));
+  for (auto& group : groups_) {
+    const bool was_parked = group->parked();
+    MILLRACE_ASSIGN_OR_RETURN(const bool advanced,
+                              group->Advance(parked > (was_parked ? 1u : 0u)));
+    any = any || advanced;
+    if (was_parked && !group->parked()) --parked;
+    if (!was_parked && group->parked()) ++parked;
+  }
+  if (inline_service_ != nullptr) {
+    MILLRACE_ASSIGN_OR_RETURN(const int answered, inline_service_->Poll());
+    any = any || answered > 0;
+  }
+  return any;
+}
+
+absl::Status Actor::Run() {
+  MILLRACE_RETURN_IF_ERROR(process_.control().ReportReady());
+  Deadline next_maintenance = After(kMaintenance);
+  while (process_.Running()) {
+    const uint32_t seen = process_.bell().Value();
+    if (process_.command() != WorkerCommand::kPause) {
+      MILLRACE_ASSIGN_OR_RETURN(const bool advanced, AdvanceAll());
+      if (advanced && !Expired(next_maintenance)) continue;
+    }
+    if (Expired(next_maintenance)) {
+      for (PolicyStreams& streams : policies_) {
+        MILLRACE_RETURN_IF_ERROR(streams.inference->Maintain());
+      }
+      next_maintenance = After(kMaintenance);
+    }
+    const bool all_parked = std::all_of(groups_.begin(), groups_.end(),
+                                        [](const auto& group) { return group->parked(); });
+    const Clock::time_point start = Clock::now();
+    process_.bell().Wait(seen, next_maintenance);
+    ledger_->Add(all_parked ? Counter::kWaitCreditNs : Counter::kWaitActionsNs,
+                 NanosecondsSince(start));
+  }
+  return Drain();
+}
+
+// Segments that are under way are given up unproduced; what was committed is waited for, so that it is counted by
+// the consumer and not lost with this process.
+absl::Status Actor::Drain() {
+  for (auto& group : groups_) group->Abandon();
+  const Deadline deadline = After(kDrainPatience);
+  const auto outstanding = [&] {
+    int count = 0;
+    for (const PolicyStreams& streams : policies_) count += streams.samples->unacknowledged();
+    return count;
+  };
+  while (outstanding() > 0 && !Expired(deadline) && process_.command() < WorkerCommand::kExit) {
+    const uint32_t seen = process_.bell().Value();
+    if (outstanding() == 0) break;
+    process_.bell().Wait(seen, std::min(deadline, After(kMaintenance)));
+  }
+  if (outstanding() > 0) spdlog::warn("left with {} unacknowledged segments", outstanding());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status RunActorWorker(WorkerProcess& process, const Registry& registry,
+                            const InferenceModelFactory& make_model) {
+  Actor actor(process, registry);
+  MILLRACE_RETURN_IF_ERROR(actor.SetUp(make_model));
+  return actor.Run();
+}
+
+}  // namespace millrace

@@ -1,0 +1,468 @@
+#include "workers/actor/environment_group.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "core/deadline.h"
+#include "millrace/core/status.h"
+#include "workers/actor/snapshot_codec.h"
+#include "workers/common/clip_to_box.h"
+
+namespace millrace {
+
+void PolicyStreams::CollectCredits() {
+  while (auto credit = samples->TryCredit()) {
+    while (!credits.empty() && credits.front().epoch < credit->epoch) {
+      credits.pop_front();
+      samples->Want(1);
+    }
+    credits.push_back(*credit);
+  }
+}
+
+std::optional<Credit> PolicyStreams::TakeCredit(std::pair<uint64_t, uint64_t>& taken_of,
+                                                uint64_t limit) {
+  CollectCredits();
+  if (credits.empty()) return std::nullopt;
+  const Credit credit = credits.front();
+  if (limit > 0 && taken_of.first == credit.batch && taken_of.second >= limit) return std::nullopt;
+  taken_of = {credit.batch, taken_of.first == credit.batch ? taken_of.second + 1 : 1};
+  credits.pop_front();
+  return credit;
+}
+
+namespace {
+
+void CopyBytes(const TensorView& from, const TensorView& to) {
+  std::memcpy(to.data, from.data, from.bytes());
+}
+
+}  // namespace
+
+struct EnvironmentGroup::PolicyPart {
+  PolicyStreams* streams = nullptr;
+  int rows = 0;
+  Layout sample_layout;
+
+  // Views into the request slab, constant for the life of the inference client.
+  std::vector<TensorView> observation;
+  std::vector<TensorView> final_observation;
+  std::span<uint8_t> request_flags;
+  std::span<float> request_state;
+  std::vector<std::string> observation_names;   // "observation/x", as in the sample schema
+
+  // What the environments read and write.
+  std::vector<int32_t> discrete;
+  std::vector<float> continuous;
+  std::vector<float> reward;
+  std::vector<uint8_t> terminated, truncated, first, present;
+
+  // Episode under way in each row.
+  std::vector<float> episode_return;
+  std::vector<uint32_t> episode_length;
+
+  // The segment being filled and the one that comes next.
+  std::optional<OpenSegment> open;
+  std::optional<OpenSegment> next_open;
+  std::optional<Credit> next_credit;
+  SegmentHeader header;
+  std::vector<float> saved_state;               // recurrent state at the segment's end (snapshots)
+
+  std::optional<Reply> reply;
+  std::pair<uint64_t, uint64_t> taken_of{};     // the batch credits were last taken of, and how many
+
+  TensorView Sample(std::string_view field) const {
+    return sample_layout.View(field, open->payload);
+  }
+  TensorView ReplyField(std::string_view field) const {
+    return streams->inference->reply_layout().View(field, reply->payload);
+  }
+  bool HasSampleField(std::string_view field) const {
+    return sample_layout.schema().Find(field) >= 0;
+  }
+};
+
+EnvironmentGroup::EnvironmentGroup(GroupOptions options,
+                                   std::unique_ptr<VectorEnvironment> environment,
+                                   AgentPolicies agents, std::vector<PolicyStreams>* policies,
+                                   Ledger* ledger)
+    : options_(options),
+      environment_(std::move(environment)),
+      agent_policies_(std::move(agents)),
+      policies_(policies),
+      ledger_(ledger),
+      draw_(options.first_draw) {
+  for (PolicyStreams& streams : *policies_) {
+    auto part = std::make_unique<PolicyPart>();
+    part->streams = &streams;
+    part->rows = streams.rows;
+    part->sample_layout = streams.samples->layout();
+    const size_t rows = static_cast<size_t>(streams.rows);
+    const Layout& request = streams.inference->request_layout();
+    std::byte* payload = streams.inference->RequestPayload(options_.index);
+    for (const Field& field : streams.agents.observation.fields) {
+      part->observation_names.push_back("observation/" + field.name);
+      part->observation.push_back(request.View("observation/" + field.name, payload));
+      part->final_observation.push_back(request.View("final/" + field.name, payload));
+    }
+    part->request_flags = request.View(kRowFlags, payload).As<uint8_t>();
+    if (streams.contract.state_size > 0) {
+      part->request_state = request.View(kRecurrentState, payload).As<float>();
+      part->saved_state.resize(part->request_state.size());
+    }
+    part->discrete.resize(rows * static_cast<size_t>(streams.agents.action.num_discrete()));
+    part->continuous.resize(rows * static_cast<size_t>(streams.agents.action.continuous_size()));
+    part->reward.resize(rows);
+    part->terminated.resize(rows);
+    part->truncated.resize(rows);
+    part->first.resize(rows);
+    part->present.resize(rows);
+    part->episode_return.resize(rows);
+    part->episode_length.resize(rows);
+    unroll_ = streams.contract.unroll;
+    parts_.push_back(std::move(part));
+  }
+  for (const auto& part : parts_) {
+    rows_.push_back({.observation = part->observation,
+                     .final_observation = part->final_observation,
+                     .discrete = part->discrete,
+                     .continuous = part->continuous,
+                     .reward = part->reward,
+                     .terminated = part->terminated,
+                     .truncated = part->truncated,
+                     .first = part->first,
+                     .present = part->present});
+  }
+}
+
+EnvironmentGroup::~EnvironmentGroup() = default;
+
+absl::Status EnvironmentGroup::Start(const std::string& snapshot) {
+  for (auto& part : parts_) part->streams->samples->Want(1);
+  if (!snapshot.empty()) return Restore(snapshot);
+  return environment_->Reset(options_.seed, options_.first_slot, agent_policies_, rows_);
+}
+
+absl::StatusOr<bool> EnvironmentGroup::Advance(bool others_parked) {
+  if (state_ == State::kParked) return TryStartSegments();
+  if (!ReadNextReplies()) return false;
+  MILLRACE_RETURN_IF_ERROR(state_ == State::kActing ? OnActions(others_parked) : OnBootstrap());
+  for (auto& part : parts_) part->reply.reset();
+  if (state_ == State::kParked) MILLRACE_RETURN_IF_ERROR(TryStartSegments().status());
+  return true;
+}
+
+// Policies are asked in the order of their names, so two groups cannot wait for each other.
+bool EnvironmentGroup::ReserveNext() {
+  for (auto& part : parts_) {
+    if (!part->next_credit.has_value()) {
+      part->next_credit = part->streams->TakeCredit(part->taken_of, options_.credits_per_batch);
+      if (!part->next_credit.has_value()) return false;
+    }
+    if (!part->next_open.has_value()) {
+      part->next_open = part->streams->samples->Begin(*part->next_credit);
+      if (!part->next_open.has_value()) return false;
+    }
+  }
+  return true;
+}
+
+absl::StatusOr<bool> EnvironmentGroup::TryStartSegments() {
+  if (!ReserveNext()) return false;
+  OpenSegments();
+  state_ = State::kActing;
+  MILLRACE_RETURN_IF_ERROR(PostRequests(/*value_only=*/false));
+  return true;
+}
+
+void EnvironmentGroup::OpenSegments() {
+  step_ = 0;
+  for (auto& part : parts_) {
+    part->open = std::exchange(part->next_open, std::nullopt);
+    part->next_credit.reset();
+    part->header = SegmentHeader{};
+    part->header.group = static_cast<uint32_t>(options_.index);
+    part->header.version_min = UINT64_MAX;
+    // Demand for the segment after this one: with a policy lag allowed its credit comes while this one runs.
+    part->streams->samples->Want(1);
+  }
+  RecordObservations(0);
+}
+
+bool EnvironmentGroup::ReadNextReplies() {
+  bool all = true;
+  for (auto& part : parts_) {
+    if (!part->reply.has_value()) {
+      part->reply = part->streams->inference->TryReply(options_.index);
+    }
+    all = all && part->reply.has_value();
+  }
+  return all;
+}
+
+absl::Status EnvironmentGroup::PostRequests(bool value_only) {
+  for (auto& part : parts_) {
+    for (size_t row = 0; row < part->request_flags.size(); ++row) {
+      uint8_t flags = 0;
+      if (part->first[row] != 0) flags |= kRowFirst;
+      if (part->truncated[row] != 0) flags |= kRowFinal;
+      if (part->present[row] == 0) flags |= kRowAbsent;
+      part->request_flags[row] = flags;
+    }
+    RequestHeader header;
+    const PolicyContract& contract = part->streams->contract;
+    const bool recurrent = contract.state_size > 0;
+    const bool at_chunk = recurrent && contract.chunk > 0 && step_ % contract.chunk == 0;
+    if (value_only) header.flags |= kValueOnly;
+    if (at_chunk || (recurrent && value_only)) header.flags |= kWantState;
+    if (recurrent && restore_state_) header.flags |= kRestoreState;
+    // A segment that begins with this request must come from the version its credit names.
+    const bool begins = !value_only && (step_ == 0 || step_ == unroll_);
+    const Credit* credit = step_ == unroll_ && part->next_credit.has_value() ? &*part->next_credit
+                           : part->open.has_value()                          ? &part->open->credit
+                                                                             : nullptr;
+    if (begins && credit != nullptr) header.min_version = credit->min_version;
+    header.first_row = (static_cast<uint64_t>(part->streams->policy_index) << 48) +
+                       options_.first_slot * static_cast<uint64_t>(part->streams->agents.agents);
+    header.draw = draw_;
+    MILLRACE_RETURN_IF_ERROR(part->streams->inference->Post(options_.index, header));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status EnvironmentGroup::OnActions(bool others_parked) {
+  restore_state_ = false;
+  if (step_ > 0 && std::any_of(parts_.begin(), parts_.end(), [](const auto& part) {
+        return part->reply->header.state_reset != 0;
+      })) {
+    return OnLostState();
+  }
+  if (step_ > 0) RecordFinalValues(step_ - 1);
+  if (step_ == unroll_) {
+    // The reply both closes the full segment and begins the next one.
+    MILLRACE_RETURN_IF_ERROR(FinishSegments());
+    OpenSegments();
+  }
+  RecordReplies(step_);
+  ++draw_;
+  MILLRACE_RETURN_IF_ERROR(StepEnvironments());
+  RecordOutcomes(step_);
+  ++step_;
+  RecordObservations(step_);
+  if (step_ < unroll_) return PostRequests(/*value_only=*/false);
+
+  // A deterministic run ends every segment at a quiet point, where a snapshot can be taken.
+  const bool go_on = !options_.deterministic && !others_parked && ReserveNext();
+  state_ = go_on ? State::kActing : State::kBootstrapping;
+  return PostRequests(/*value_only=*/!go_on);
+}
+
+// The steps so far cannot be replayed by the trainer, because they began in a state that is gone. The action in hand
+// is taken unrecorded, and the segment starts again at the next observation, whose request asks for the state.
+absl::Status EnvironmentGroup::OnLostState() {
+  ledger_->Add(Counter::kStateResets, 1);
+  ledger_->Add(Counter::kDiscardedSteps,
+               static_cast<uint64_t>(step_ + 1) * static_cast<uint64_t>(options_.environments));
+  if (step_ == unroll_) step_ = unroll_ - 1;
+  RecordReplies(step_);
+  ++draw_;
+  MILLRACE_RETURN_IF_ERROR(StepEnvironments());
+  step_ = 0;
+  for (auto& part : parts_) {
+    part->header.version_min = UINT64_MAX;
+    part->header.version_max = 0;
+  }
+  RecordObservations(0);
+  return PostRequests(/*value_only=*/false);
+}
+
+absl::Status EnvironmentGroup::OnBootstrap() {
+  RecordFinalValues(step_ - 1);
+  for (auto& part : parts_) {
+    if (part->saved_state.empty()) continue;
+    const auto state = part->ReplyField(kRecurrentState).As<float>();
+    std::copy(state.begin(), state.end(), part->saved_state.begin());
+  }
+  MILLRACE_RETURN_IF_ERROR(FinishSegments());
+  // The value-only request has answered for the episodes that were cut off; it must not be asked again.
+  for (auto& part : parts_) std::fill(part->truncated.begin(), part->truncated.end(), uint8_t{0});
+  state_ = State::kParked;
+  return absl::OkStatus();
+}
+
+absl::Status EnvironmentGroup::FinishSegments() {
+  std::string snapshot;
+  if (options_.deterministic) snapshot = Snapshot();
+  for (auto& part : parts_) {
+    // value [T+1]: the last row bootstraps the unfinished tail.
+    const auto value = part->ReplyField(kValue);
+    CopyBytes(value, part->Sample("value")[unroll_]);
+    if (part->header.version_min == UINT64_MAX) part->header.version_min = 0;
+    if (!snapshot.empty()) {
+      std::memcpy(part->open->snapshot, snapshot.data(), snapshot.size());
+      part->header.snapshot_bytes = static_cast<uint32_t>(snapshot.size());
+    }
+    MILLRACE_RETURN_IF_ERROR(part->streams->samples->Commit(*part->open, part->header));
+    part->open.reset();
+  }
+  return absl::OkStatus();
+}
+
+void EnvironmentGroup::RecordObservations(int step) {
+  for (auto& part : parts_) {
+    for (size_t i = 0; i < part->observation.size(); ++i) {
+      CopyBytes(part->observation[i], part->Sample(part->observation_names[i])[step]);
+    }
+    std::memcpy(part->Sample("first")[step].data, part->first.data(), part->first.size());
+    std::memcpy(part->Sample("present")[step].data, part->present.data(), part->present.size());
+  }
+}
+
+void EnvironmentGroup::RecordReplies(int step) {
+  for (auto& part : parts_) {
+    const PolicyContract& contract = part->streams->contract;
+    const uint64_t version = part->reply->header.version;
+    part->header.version_min = std::min(part->header.version_min, version);
+    part->header.version_max = std::max(part->header.version_max, version);
+    part->Sample("version").As<int64_t>()[static_cast<size_t>(step)] = static_cast<int64_t>(version);
+    CopyBytes(part->ReplyField(kLogProb), part->Sample("log_prob")[step]);
+    CopyBytes(part->ReplyField(kValue), part->Sample("value")[step]);
+    if (!part->discrete.empty()) {
+      const TensorView action = part->ReplyField(kDiscreteAction);
+      CopyBytes(action, part->Sample(kDiscreteAction)[step]);
+      std::memcpy(part->discrete.data(), action.data, action.bytes());
+    }
+    if (!part->continuous.empty()) {
+      const TensorView action = part->ReplyField(kContinuousAction);
+      CopyBytes(action, part->Sample(kContinuousAction)[step]);
+      ClipToBox(part->streams->agents.action, action.As<float>(), part->continuous);
+    }
+    if (contract.chunk > 0 && step % contract.chunk == 0) {
+      CopyBytes(part->ReplyField(kRecurrentState), part->Sample("state")[step / contract.chunk]);
+    }
+  }
+}
+
+absl::Status EnvironmentGroup::StepEnvironments() {
+  const Clock::time_point start = Clock::now();
+  absl::Status status;
+  try {
+    status = environment_->Step(rows_);
+  } catch (const std::exception& error) {
+    status = absl::InternalError(fmt::format("environment threw: {}", error.what()));
+  }
+  ledger_->Add(Counter::kEnvironmentNs, NanosecondsSince(start));
+  ledger_->Add(Counter::kEnvSteps, static_cast<uint64_t>(options_.environments));
+  if (status.ok()) TrackEpisodes();
+  return status;
+}
+
+void EnvironmentGroup::RecordOutcomes(int step) {
+  for (auto& part : parts_) {
+    std::memcpy(part->Sample("reward")[step].data, part->reward.data(),
+                part->reward.size() * sizeof(float));
+    std::memcpy(part->Sample("terminated")[step].data, part->terminated.data(),
+                part->terminated.size());
+    std::memcpy(part->Sample("truncated")[step].data, part->truncated.data(),
+                part->truncated.size());
+    const TensorView truncation_value = part->Sample("truncation_value")[step];
+    std::memset(truncation_value.data, 0, truncation_value.bytes());
+    if (part->streams->extra_fields.empty()) continue;
+    StepView view;
+    for (const Field& field : part->sample_layout.schema().fields()) {
+      if (field.extent == Extent::kSteps || field.extent == Extent::kStepsAndBootstrap) {
+        view.fields.emplace(field.name, part->Sample(field.name)[step]);
+      }
+    }
+    for (const SampleField* extra : part->streams->extra_fields) {
+      extra->compute(view, part->Sample(extra->field.name)[step]);
+    }
+  }
+}
+
+// The reply to step + 1 brings the values of the episodes that were cut off at `step`.
+void EnvironmentGroup::RecordFinalValues(int step) {
+  for (auto& part : parts_) {
+    const auto final_value = part->ReplyField(kFinalValue).As<float>();
+    const auto target = part->Sample("truncation_value")[step].As<float>();
+    for (size_t row = 0; row < target.size(); ++row) {
+      if ((part->request_flags[row] & kRowFinal) != 0) target[row] = final_value[row];
+    }
+  }
+}
+
+void EnvironmentGroup::TrackEpisodes() {
+  const int64_t now = Clock::now().time_since_epoch().count();
+  const uint64_t env_steps = ledger_->Get(Counter::kEnvSteps);
+  for (auto& part : parts_) {
+    uint64_t agent_steps = 0;
+    for (size_t row = 0; row < part->reward.size(); ++row) {
+      if ((part->request_flags[row] & kRowAbsent) == 0) {
+        ++agent_steps;
+        part->episode_return[row] += part->reward[row];
+        part->episode_length[row] += 1;
+      }
+      if (part->terminated[row] != 0 || part->truncated[row] != 0) {
+        ledger_->RecordEpisode({.finished_ns = now,
+                                .env_steps = env_steps,
+                                .episode_return = part->episode_return[row],
+                                .length = part->episode_length[row],
+                                .policy = part->streams->policy_index});
+        ledger_->Add(Counter::kEpisodes, 1);
+        part->episode_return[row] = 0;
+        part->episode_length[row] = 0;
+      }
+    }
+    ledger_->Add(Counter::kAgentSteps, agent_steps);
+  }
+}
+
+void EnvironmentGroup::Abandon() {
+  for (auto& part : parts_) {
+    for (auto* slot : {&part->open, &part->next_open}) {
+      if (slot->has_value()) part->streams->samples->Abandon(**slot);
+      slot->reset();
+    }
+  }
+  state_ = State::kParked;
+}
+
+std::string EnvironmentGroup::Snapshot() const {
+  SnapshotWriter writer;
+  const auto environment = environment_->SaveState();
+  writer.Add(environment.ok() ? *environment : std::string());
+  writer.Add(std::string(reinterpret_cast<const char*>(&draw_), sizeof(draw_)));
+  for (const auto& part : parts_) {
+    writer.AddVector(part->first);
+    writer.AddVector(part->present);
+    writer.AddVector(part->episode_return);
+    writer.AddVector(part->episode_length);
+    writer.AddVector(part->saved_state);
+  }
+  return writer.Take();
+}
+
+absl::Status EnvironmentGroup::Restore(const std::string& snapshot) {
+  SnapshotReader reader(snapshot);
+  MILLRACE_ASSIGN_OR_RETURN(const std::string environment, reader.Next());
+  MILLRACE_ASSIGN_OR_RETURN(const std::string draw, reader.Next());
+  if (draw.size() != sizeof(draw_)) return absl::DataLossError("group snapshot: bad counter");
+  MILLRACE_RETURN_IF_ERROR(environment_->RestoreState(environment, options_.seed,
+                                                      options_.first_slot, agent_policies_, rows_));
+  std::memcpy(&draw_, draw.data(), sizeof(draw_));
+  for (auto& part : parts_) {
+    MILLRACE_RETURN_IF_ERROR(reader.NextVector(part->first));
+    MILLRACE_RETURN_IF_ERROR(reader.NextVector(part->present));
+    MILLRACE_RETURN_IF_ERROR(reader.NextVector(part->episode_return));
+    MILLRACE_RETURN_IF_ERROR(reader.NextVector(part->episode_length));
+    MILLRACE_RETURN_IF_ERROR(reader.NextVector(part->saved_state));
+    std::copy(part->saved_state.begin(), part->saved_state.end(), part->request_state.begin());
+    restore_state_ = restore_state_ || !part->saved_state.empty();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace millrace

@@ -1,0 +1,52 @@
+#include "workers/common/weights_file.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
+
+#include <cstring>
+
+#include "millrace/core/status.h"
+#include "millrace/data/schema.h"
+
+namespace millrace {
+
+void AppendWeights(const std::string& policy, const ParameterLayout& layout,
+                   std::span<const std::byte> blob, std::vector<NamedTensor>& tensors) {
+  for (const ParameterEntry& entry : layout.entries()) {
+    const size_t bytes = static_cast<size_t>(NumElements(entry.shape)) * sizeof(float);
+    tensors.push_back({.name = policy + "." + entry.name,
+                       .dtype = DType::kFloat32,
+                       .shape = entry.shape,
+                       .bytes = blob.subspan(entry.offset * sizeof(float), bytes)});
+  }
+}
+
+absl::StatusOr<std::vector<std::byte>> ReadWeights(const Checkpoint& checkpoint,
+                                                   const std::string& policy,
+                                                   const ParameterLayout& layout) {
+  const auto file = checkpoint.files.find(kModelFile);
+  if (file == checkpoint.files.end()) {
+    return absl::DataLossError(fmt::format("checkpoint {}: no {}", checkpoint.train_steps, kModelFile));
+  }
+  MILLRACE_ASSIGN_OR_RETURN(const Safetensors model, DecodeSafetensors(file->second));
+  std::vector<std::byte> blob(layout.bytes());
+  for (const ParameterEntry& entry : layout.entries()) {
+    const std::string name = policy + "." + entry.name;
+    const NamedTensor* tensor = model.Find(name);
+    if (tensor == nullptr) {
+      return absl::DataLossError(
+          fmt::format("checkpoint {}: {} has no tensor \"{}\"", checkpoint.train_steps, kModelFile, name));
+    }
+    if (tensor->dtype != DType::kFloat32 || tensor->shape != entry.shape) {
+      return absl::InvalidArgumentError(
+          fmt::format("checkpoint {}: tensor \"{}\": expected float32 [{}], got {} [{}]; was the model "
+                      "changed since?",
+                      checkpoint.train_steps, name, fmt::join(entry.shape, ", "), Name(tensor->dtype),
+                      fmt::join(tensor->shape, ", ")));
+    }
+    std::memcpy(blob.data() + entry.offset * sizeof(float), tensor->bytes.data(), tensor->bytes.size());
+  }
+  return blob;
+}
+
+}  // namespace millrace

@@ -1,0 +1,48 @@
+// Plays episodes with frozen weights: `millrace eval` and `millrace play`.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "checkpoint/checkpoint_store.h"
+#include "config/experiment.h"
+#include "millrace/registry/registry.h"
+#include "workers/common/agent_assignment.h"
+#include "workers/common/environment_buffers.h"
+#include "workers/policy/policy_service.h"
+
+namespace millrace {
+
+struct EvaluationOptions {
+  int episodes = 100;
+  bool sample = false;            // draw actions; otherwise the most likely one
+  uint64_t seed = 1000003;        // of the episodes: not those of training
+  int environments = 16;          // stepped together
+  // Called after every step of environment 0 (play); may be empty.
+  std::function<void(const EnvironmentBuffers& buffers, bool episode_ended)> on_step;
+};
+
+struct EpisodeStatistics {
+  int64_t episodes = 0;
+  double return_mean = 0, return_std = 0, return_min = 0, return_max = 0;
+  double length_mean = 0;
+};
+
+struct EvaluationResult {
+  EpisodeStatistics all;                               // over all agents
+  std::map<std::string, EpisodeStatistics> policies;   // by policy
+  uint64_t train_steps = 0;
+};
+
+// Every environment plays the same number of episodes, so that short ones are not counted more often.
+absl::StatusOr<EvaluationResult> Evaluate(const ExperimentConfig& config,
+                                          const Checkpoint& checkpoint, const Registry& registry,
+                                          const InferenceModelFactory& make_model,
+                                          const EvaluationOptions& options);
+
+}  // namespace millrace

@@ -1,0 +1,62 @@
+#include "workers/policy/policy_worker.h"
+
+#include <spdlog/spdlog.h>
+
+#include "millrace/core/status.h"
+
+namespace millrace {
+namespace {
+
+constexpr auto kIdleWait = std::chrono::milliseconds(100);
+
+absl::Status Serve(WorkerProcess& process, PolicyService& service, Ledger& ledger) {
+  bool ready = false;
+  // Policy workers go on while the run drains: actors still ask for bootstrap values. They end by kExit.
+  while (process.command() < WorkerCommand::kExit) {
+    const uint32_t seen = process.bell().Value();
+    MILLRACE_ASSIGN_OR_RETURN(const int answered, service.Poll());
+    if (!ready && service.HasWeights()) {
+      ready = true;
+      MILLRACE_RETURN_IF_ERROR(process.control().ReportReady());
+    }
+    if (answered > 0) continue;
+    const Clock::time_point start = Clock::now();
+    process.bell().Wait(seen, std::min(After(kIdleWait), service.NextDeadline()));
+    ledger.Add(Counter::kIdleNs, NanosecondsSince(start));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status RunPolicyWorker(WorkerProcess& process, const Registry& registry,
+                             const InferenceModelFactory& make_model) {
+  const ExperimentConfig& config = process.config();
+  MILLRACE_ASSIGN_OR_RETURN(const auto environment,
+                            registry.MakeEnvironment(config.environment.type,
+                                                     config.environment.options,
+                                                     config.environment.where));
+  MILLRACE_ASSIGN_OR_RETURN(const AgentAssignment assignment,
+                            AssignAgents(environment->spec(), config));
+  MILLRACE_ASSIGN_OR_RETURN(const auto ledger,
+                            Ledger::Create(process.paths().ledger(), process.ledger_identity()));
+  std::vector<PolicyContract> contracts;
+  for (const PolicyAgents& policy : assignment.policies) {
+    MILLRACE_ASSIGN_OR_RETURN(contracts.emplace_back(), process.AwaitContract(policy.policy));
+  }
+  PolicyServiceOptions options;
+  options.inference = ChooseTransport(config.inference_stream.transport, Transport::kShm);
+  options.weight = ChooseTransport(config.weight_stream.transport, Transport::kShm);
+  options.max_batch = config.policy_worker.max_batch;
+  options.max_delay = std::chrono::microseconds(config.policy_worker.max_delay_us);
+  options.seed = config.seed;
+  options.rows_per_agent = config.actor.environments / config.actor.groups;
+  const StreamContext context = process.stream_context(ledger.get());
+  MILLRACE_ASSIGN_OR_RETURN(
+      const auto service,
+      PolicyService::Create(options, context, context, config,
+                            assignment.policies, contracts, make_model, ledger.get()));
+  return Serve(process, *service, *ledger);
+}
+
+}  // namespace millrace

@@ -1,0 +1,468 @@
+#include "workers/trainer/sample_intake.h"
+
+#include <spdlog/spdlog.h>
+
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "core/thread_name.h"
+#include "millrace/core/check.h"
+#include "millrace/core/status.h"
+
+namespace millrace {
+namespace {
+
+constexpr auto kRound = std::chrono::milliseconds(20);
+constexpr size_t kReadyBatches = 2;
+
+using nlohmann::json;
+
+// "closed/actor/3/1" -> {3, 1}.
+std::optional<std::pair<uint32_t, uint32_t>> ParseClosedKey(const std::string& key) {
+  uint32_t index = 0, incarnation = 0;
+  if (std::sscanf(key.c_str(), "closed/actor/%u/%u", &index, &incarnation) != 2) return std::nullopt;
+  return std::pair{index, incarnation};
+}
+
+uint64_t CommittedInLane(const std::string& value, const std::string& policy, int rank) {
+  const json record = json::parse(value, nullptr, /*allow_exceptions=*/false);
+  if (!record.is_object() || !record.contains("lanes")) return 0;
+  for (const json& lane : record["lanes"]) {
+    if (lane.value("stream", "") == policy && lane.value("rank", -1) == rank) {
+      return lane.value("committed", uint64_t{0});
+    }
+  }
+  return 0;
+}
+
+std::string LostKey(const std::string& policy, int rank, std::pair<uint32_t, uint32_t> lane) {
+  return fmt::format("lost/{}/{}/{}.{}", policy, rank, lane.first, lane.second);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SampleIntake>> SampleIntake::Create(
+    const SampleIntakeOptions& options, const StreamContext& context, const ConsumerState& state) {
+  std::unique_ptr<SampleIntake> intake(new SampleIntake(options, context, state));
+  MILLRACE_ASSIGN_OR_RETURN(intake->consumer_,
+                            MakeSampleConsumer(options.transport, context, options.spec));
+  MILLRACE_RETURN_IF_ERROR(context.names->Watch("closed/actor/", context.bell));
+  MILLRACE_RETURN_IF_ERROR(context.names->Watch("lost/" + options.policy + "/", context.bell));
+  SampleIntake* self = intake.get();
+  intake->thread_ = std::jthread([self](const std::stop_token& stop) { self->Run(stop); });
+  return intake;
+}
+
+SampleIntake::SampleIntake(SampleIntakeOptions options, const StreamContext& context,
+                           const ConsumerState& state)
+    : options_(std::move(options)),
+      segments_per_rank_(options_.plan.segments_per_batch / options_.plan.ranks),
+      names_(context.names),
+      bell_(context.bell),
+      ledger_(context.ledger),
+      state_(std::make_unique<ConsumerState>(state)),
+      granter_(options_.plan),
+      ready_(kReadyBatches) {
+  for (size_t i = 0; i < state_->num_lanes; ++i) {
+    const LaneMark& lane = state_->lanes[i];
+    if (lane.closed != 0) closed_.insert({lane.producer, lane.incarnation});
+  }
+}
+
+SampleIntake::~SampleIntake() {
+  thread_.request_stop();
+  ready_.Close();
+  bell_->Ring();
+}
+
+void SampleIntake::Run(const std::stop_token& stop) {
+  SetThreadName("intake");
+  while (!stop.stop_requested()) {
+    const uint32_t seen = bell_->Value();
+    RunCommands();
+    if (epoch_ != 0 || draining_) {
+      ReceiveAll();
+      TakeRefused();
+      HandleClosedProducers();
+      GrantCredits();
+      CompleteBatches();
+      FlushDrops();
+    }
+    bell_->Wait(seen, After(kRound));
+  }
+  MutexLock lock(mutex_);
+  ended_ = true;
+  commands_done_.NotifyAll();
+}
+
+// Carried out on the intake thread; returns when it is done (at once if the thread has ended).
+void SampleIntake::Call(const std::function<void()>& command) {
+  bool done = false;
+  {
+    MutexLock lock(mutex_);
+    commands_.push_back([&] {
+      command();
+      MutexLock inner(mutex_);
+      done = true;
+      commands_done_.NotifyAll();
+    });
+  }
+  bell_->Ring();
+  MutexLock lock(mutex_);
+  while (!done && !ended_) commands_done_.WaitUntil(lock, After(std::chrono::seconds(1)));
+}
+
+void SampleIntake::RunCommands() {
+  while (true) {
+    std::function<void()> command;
+    {
+      MutexLock lock(mutex_);
+      if (commands_.empty()) return;
+      command = std::move(commands_.front());
+      commands_.pop_front();
+    }
+    command();
+  }
+}
+
+void SampleIntake::ReceiveAll() {
+  while (auto segment = consumer_->Receive()) Take(*segment);
+}
+
+void SampleIntake::Take(const ReceivedSegment& segment) {
+  const SegmentHeader& header = segment.header;
+  const LaneKey key{header.producer, header.incarnation};
+  const LaneMark* mark = state_->FindLane(key.first, key.second);
+  if (mark != nullptr && mark->Contains(header.sequence)) {
+    state_->redelivered.Add(1, options_.spec.env_steps_each());
+    dirty_ = true;
+    to_dispose_.push_back(segment);
+    return;
+  }
+  if (header.credit.epoch == epoch_ && !draining_) granter_.Fulfilled(key, header.credit);
+  if (const auto reason = ReasonToDrop(segment)) {
+    Drop(segment, *reason);
+    granter_.Return(header.credit);
+    return;
+  }
+  ++received_[key][{header.credit.batch, header.credit.rank}];
+  held_[header.credit.batch].push_back(segment);
+}
+
+std::optional<DropReason> SampleIntake::ReasonToDrop(const ReceivedSegment& segment) const {
+  const SegmentHeader& header = segment.header;
+  if (draining_) return DropReason::kDrained;
+  if (header.credit.epoch != epoch_) return DropReason::kLostConsumer;
+  if (header.credit.batch < next_batch_) return DropReason::kStale;
+  const uint64_t version = VersionOf(header.credit.batch);
+  const uint64_t lag = version > header.version_min ? version - header.version_min : 0;
+  if (lag > static_cast<uint64_t>(options_.plan.max_policy_lag)) return DropReason::kStale;
+  if (!AllFinite(segment, consumer_->layout())) return DropReason::kNonfinite;
+  return std::nullopt;
+}
+
+void SampleIntake::Drop(const ReceivedSegment& segment, DropReason reason) {
+  LaneMark* mark = state_->Lane(segment.header.producer, segment.header.incarnation);
+  if (mark == nullptr || !mark->Mark(segment.header.sequence)) {
+    spdlog::error("segment {} of actor {}.{} cannot be accounted for", segment.header.sequence,
+                  segment.header.producer, segment.header.incarnation);
+    return;
+  }
+  state_->Drop(reason, 1, options_.spec.env_steps_each());
+  dirty_ = true;
+  to_dispose_.push_back(segment);
+}
+
+void SampleIntake::TakeRefused() {
+  for (const RefusedSegment& refused : consumer_->TakeRefused()) {
+    LaneMark* mark = state_->Lane(refused.producer, refused.incarnation);
+    if (mark == nullptr || !mark->Mark(refused.sequence)) continue;
+    state_->Drop(refused.reason, 1, options_.spec.env_steps_each());
+    dirty_ = true;
+    spdlog::warn("segment {} of actor {}.{} refused: {}", refused.sequence, refused.producer,
+                 refused.incarnation, Name(refused.reason));
+  }
+}
+
+// A producer is gone for good once the controller has published its last counts.
+void SampleIntake::HandleClosedProducers() {
+  const uint64_t revision = names_->revision();
+  if (revision != names_seen_) {
+    names_seen_ = revision;
+    for (const NameEntry& entry : names_->List("closed/actor/")) {
+      const auto key = ParseClosedKey(entry.key);
+      if (!key.has_value() || closed_.contains(*key) || lost_.contains(*key)) continue;
+      lost_[*key].committed = CommittedInLane(entry.value, options_.policy, options_.rank);
+      ReceiveAll();
+    }
+  }
+  for (auto it = lost_.begin(); it != lost_.end();) {
+    ReleaseCreditsOf(it->first);
+    const bool credits_settled = options_.rank != 0 || it->second.credits_released;
+    if (!credits_settled || pending_ || Holds(it->first)) {
+      ++it;
+      continue;
+    }
+    CloseLane(it->first, it->second.committed);
+    closed_.insert(it->first);
+    it = lost_.erase(it);
+  }
+}
+
+// What a dead producer was granted and did not deliver is granted to somebody else. Rank 0 learns from the other ranks
+// what they have received.
+void SampleIntake::ReleaseCreditsOf(LaneKey key) {
+  Lost& lost = lost_[key];
+  if (options_.rank != 0) {
+    if (lost.told_rank_0) return;
+    json received = json::array();
+    for (const auto& [place, count] : received_[key]) received.push_back({place.first, count});
+    const absl::Status put = names_->Put(LostKey(options_.policy, options_.rank, key),
+                                         json{{"received", received}}.dump());
+    lost.told_rank_0 = put.ok();
+    return;
+  }
+  if (lost.credits_released) return;
+  bool complete = true;
+  const auto received = ReceivedByOtherRanks(key, complete);
+  if (!complete) return;
+  granter_.ProducerLost(key, received);
+  lost.credits_released = true;
+}
+
+std::map<std::pair<uint64_t, uint32_t>, int> SampleIntake::ReceivedByOtherRanks(
+    LaneKey key, bool& complete) const {
+  std::map<std::pair<uint64_t, uint32_t>, int> received;
+  for (int rank = 1; rank < options_.plan.ranks; ++rank) {
+    const std::string name = LostKey(options_.policy, rank, key);
+    const auto entries = names_->List(name);
+    if (entries.empty() || entries.front().key != name) {
+      complete = false;
+      continue;
+    }
+    const json record = json::parse(entries.front().value, nullptr, false);
+    if (!record.is_object()) continue;
+    for (const json& place : record.value("received", json::array())) {
+      received[{place[0].get<uint64_t>(), static_cast<uint32_t>(rank)}] += place[1].get<int>();
+    }
+  }
+  return received;
+}
+
+bool SampleIntake::Holds(LaneKey key) const {
+  if (const auto found = in_training_.find(key); found != in_training_.end() && found->second > 0) {
+    return true;
+  }
+  for (const auto& [batch, segments] : held_) {
+    for (const ReceivedSegment& segment : segments) {
+      if (LaneKey{segment.header.producer, segment.header.incarnation} == key) return true;
+    }
+  }
+  return false;
+}
+
+void SampleIntake::CloseLane(LaneKey key, uint64_t committed) {
+  const LaneMark* known = state_->FindLane(key.first, key.second);
+  if (known != nullptr || committed > 0) {
+    LaneMark* mark = state_->Lane(key.first, key.second);
+    MILLRACE_CHECK(mark != nullptr, "more producers than the ledger can hold");
+    const uint64_t missing = committed > mark->count() ? committed - mark->count() : 0;
+    if (missing > 0) {
+      state_->Drop(draining_ ? DropReason::kDrained : DropReason::kLostProducer, missing,
+                   options_.spec.env_steps_each());
+      spdlog::warn("actor {}.{} is gone with {} segments that never arrived", key.first, key.second,
+                   missing);
+    }
+    mark->contiguous = std::max(mark->contiguous, committed);
+    mark->beyond = 0;
+    mark->closed = 1;
+    dirty_ = true;
+  }
+  received_.erase(key);
+  FlushDrops();
+  consumer_->Forget(key.first, key.second);
+}
+
+void SampleIntake::GrantCredits() {
+  if (options_.rank != 0 || draining_) return;
+  for (const auto& grant : granter_.Next(consumer_->Producers())) {
+    if (!consumer_->Grant(grant.producer.first, grant.producer.second, grant.credit)) {
+      granter_.Undo(grant);
+    }
+  }
+}
+
+void SampleIntake::CompleteBatches() {
+  while (!draining_) {
+    const auto held = held_.find(next_batch_);
+    if (held == held_.end() || static_cast<int64_t>(held->second.size()) < segments_per_rank_ ||
+        ready_.size() >= kReadyBatches) {
+      return;
+    }
+    const Clock::time_point start = Clock::now();
+    SampleBatch batch =
+        AssembleBatch(epoch_, next_batch_, std::move(held->second), consumer_->layout());
+    held_.erase(held);
+    ledger_->Add(Counter::kAssemblyNs, NanosecondsSince(start));
+    for (const ReceivedSegment& segment : batch.segments) {
+      ++in_training_[{segment.header.producer, segment.header.incarnation}];
+    }
+    ++next_batch_;
+    // There is room: this thread alone pushes.
+    if (!ready_.Push(std::move(batch), After(std::chrono::seconds(1))).ok()) return;
+  }
+}
+
+void SampleIntake::DropBatch(const SampleBatch& batch, DropReason reason) {
+  for (const ReceivedSegment& segment : batch.segments) {
+    --in_training_[{segment.header.producer, segment.header.incarnation}];
+    Drop(segment, reason);
+  }
+}
+
+// Everything received and not yet handed to the main thread.
+void SampleIntake::DropReadyBatches(DropReason reason) {
+  const Deadline now = Clock::now();
+  for (auto batch = ready_.Pop(now); batch.ok(); batch = ready_.Pop(now)) DropBatch(*batch, reason);
+  for (const auto& [number, segments] : held_) {
+    for (const ReceivedSegment& segment : segments) Drop(segment, reason);
+  }
+  held_.clear();
+}
+
+// Ledger first, slots second. While a batch is being trained its pending record is based on the present state, so drops
+// wait until it is decided.
+void SampleIntake::FlushDrops() {
+  if (pending_ || !dirty_) return;
+  ledger_->Commit(*state_);
+  dirty_ = false;
+  for (const ReceivedSegment& segment : to_dispose_) consumer_->Dispose(segment);
+  to_dispose_.clear();
+}
+
+ConsumerState SampleIntake::StateAfter(const SampleBatch& batch, uint64_t next_version) const {
+  ConsumerState next = *state_;
+  const uint32_t env_steps = options_.spec.env_steps_each();
+  next.last_batch = {};
+  for (const ReceivedSegment& segment : batch.segments) {
+    LaneMark* mark = next.Lane(segment.header.producer, segment.header.incarnation);
+    MILLRACE_CHECK(mark != nullptr, "more producers than the ledger can hold");
+    if (mark->Mark(segment.header.sequence)) {
+      next.trained.Add(1, env_steps);
+      next.last_batch.Add(1, env_steps);
+    } else {
+      next.duplicates.Add(1, env_steps);
+    }
+  }
+  next.batch = batch.number + 1;
+  next.train_steps += 1;
+  next.epoch = batch.epoch;
+  next.policy_version = std::max(next.policy_version, next_version);
+  return next;
+}
+
+void SampleIntake::Begin(uint64_t epoch, uint64_t batch, uint64_t version) {
+  Call([&] {
+    DropReadyBatches(DropReason::kLostConsumer);
+    received_.clear();
+    epoch_ = epoch;
+    first_batch_ = next_batch_ = batch;
+    first_version_ = version;
+    pending_ = false;
+    state_->epoch = epoch;
+    state_->policy_version = std::max(state_->policy_version, version);
+    dirty_ = true;
+    FlushDrops();
+    granter_.Begin(epoch, batch, version);
+  });
+}
+
+absl::StatusOr<SampleBatch> SampleIntake::Next(Deadline deadline) {
+  auto batch = ready_.Pop(deadline);
+  bell_->Ring();  // there is room for another one
+  return batch;
+}
+
+void SampleIntake::SetPending(const SampleBatch& batch) {
+  Call([&] {
+    FlushDrops();
+    pending_ = true;
+    ledger_->SetPending(StateAfter(batch, VersionOf(batch.number + 1)));
+  });
+}
+
+void SampleIntake::Commit(SampleBatch batch, uint64_t next_version) {
+  Call([&] {
+    const uint64_t version = VersionOf(batch.number);
+    *state_ = StateAfter(batch, next_version);
+    pending_ = false;
+    dirty_ = true;
+    for (const ReceivedSegment& segment : batch.segments) {
+      --in_training_[{segment.header.producer, segment.header.incarnation}];
+      to_dispose_.push_back(segment);
+      const uint64_t lag =
+          version > segment.header.version_min ? version - segment.header.version_min : 0;
+      ledger_->Add(Counter::kLagSum, lag);
+      ledger_->Add(Counter::kLagCount, 1);
+      ledger_->SetMax(Counter::kLagMax, lag);
+      if (!segment.snapshot.empty()) {
+        snapshots_[{segment.header.producer, segment.header.group}] =
+            std::string(reinterpret_cast<const char*>(segment.snapshot.data()),
+                        segment.snapshot.size());
+      }
+    }
+    FlushDrops();
+  });
+}
+
+void SampleIntake::Discard(SampleBatch batch) {
+  Call([&] {
+    ledger_->ClearPending();
+    pending_ = false;
+    DropBatch(batch, DropReason::kLostConsumer);
+    FlushDrops();
+  });
+}
+
+void SampleIntake::Advance(uint64_t batch) {
+  Call([&] {
+    granter_.Advance(batch);
+    for (auto& [lane, places] : received_) {
+      std::erase_if(places, [batch](const auto& entry) { return entry.first.first < batch; });
+    }
+  });
+}
+
+void SampleIntake::Drain(Deadline deadline) {
+  Call([&] {
+    draining_ = true;
+    DropReadyBatches(DropReason::kDrained);
+    FlushDrops();
+  });
+  bool all_closed = false;
+  while (!all_closed && !Expired(deadline)) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    Call([&] {
+      all_closed = true;
+      for (size_t i = 0; i < state_->num_lanes; ++i) {
+        all_closed = all_closed && state_->lanes[i].closed != 0;
+      }
+      all_closed = all_closed && consumer_->Producers().empty() && lost_.empty();
+    });
+  }
+  if (!all_closed) spdlog::warn("drained with producers that have not been closed");
+}
+
+ConsumerState SampleIntake::State() {
+  auto copy = std::make_unique<ConsumerState>();
+  Call([&] { *copy = *state_; });
+  return *copy;
+}
+
+ActorSnapshots SampleIntake::Snapshots() {
+  ActorSnapshots copy;
+  Call([&] { copy = snapshots_; });
+  return copy;
+}
+
+}  // namespace millrace

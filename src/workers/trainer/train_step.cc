@@ -1,0 +1,129 @@
+#include "workers/trainer/train_step.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+
+#include "millrace/core/status.h"
+#include "workers/trainer/minibatches.h"
+
+namespace millrace {
+namespace {
+
+torch::ScalarType TorchType(DType dtype) {
+  switch (dtype) {
+    case DType::kFloat32: return torch::kFloat32;
+    case DType::kFloat64: return torch::kFloat64;
+    case DType::kInt32: return torch::kInt32;
+    case DType::kInt64: return torch::kInt64;
+    case DType::kUInt8: return torch::kUInt8;
+  }
+  return torch::kFloat32;
+}
+
+// Tensors over the batch's own memory.
+TensorDict ToTensors(const SampleBatch& batch) {
+  TensorDict tensors;
+  for (const auto& [name, field] : batch.fields) {
+    tensors[name] = torch::from_blob(const_cast<std::byte*>(field.bytes.data()), field.shape,
+                                     TorchType(field.dtype));
+  }
+  // One version per segment step -> one per row and step, as every other field.
+  if (auto version = tensors.find("version"); version != tensors.end()) {
+    const int64_t segments = version->second.size(1);
+    version->second = version->second.repeat_interleave(batch.columns() / segments, 1);
+  }
+  return tensors;
+}
+
+}  // namespace
+
+absl::StatusOr<TrainReport> TrainStep::Run(const SampleBatch& batch, double progress,
+                                           Collectives& group) {
+  try {
+    return RunOrThrow(batch, progress, group);
+  } catch (const std::exception& error) {
+    return absl::InternalError(fmt::format("training batch {} threw: {}", batch.number, error.what()));
+  }
+}
+
+absl::StatusOr<TrainReport> TrainStep::RunOrThrow(const SampleBatch& batch, double progress,
+                                                  Collectives& group) {
+  TensorDict tensors = ToTensors(batch);
+  const torch::Tensor& reward = tensors.at("reward");
+  const int64_t steps = reward.size(0);
+  const int64_t rows = reward.size(1);
+  const std::string target_key = algorithm_->ValueTargetKey();
+  torch::Tensor value_targets;
+  {
+    torch::NoGradGuard no_grad;
+    MILLRACE_RETURN_IF_ERROR(algorithm_->ComputeTargets(tensors));
+    if (const auto target = tensors.find(target_key); target != tensors.end()) {
+      value_targets = target->second;
+      target->second = backend_->NormalizeValue(value_targets);
+      tensors["value"] = backend_->NormalizeValue(tensors["value"]);
+    }
+  }
+  const TrainingPlan plan = algorithm_->Plan(progress);
+  const int64_t chunk = backend_->state_size() > 0 ? plan.chunk : 0;
+  const ItemView items(tensors, plan.unit, steps, rows, chunk);
+  int64_t per_minibatch = items.items();
+  if (plan.minibatch_steps > 0) {
+    per_minibatch = std::clamp<int64_t>(
+        plan.minibatch_steps / group.size() / items.steps_per_item(), 1, items.items());
+  }
+  TrainReport report;
+  metric_sums_.clear();
+  bool stop = false;
+  for (int epoch = 0; epoch < plan.epochs && !stop; ++epoch) {
+    // One gather per epoch; minibatches are then plain slices.
+    const TensorDict shuffled =
+        items.Shuffled(Permutation(seed_, batch.number, epoch, items.items()));
+    for (int64_t begin = 0; begin + per_minibatch <= items.items() && !stop; begin += per_minibatch) {
+      MILLRACE_RETURN_IF_ERROR(
+          TrainMinibatch(items.Slice(shuffled, begin, per_minibatch), plan, group, report, stop));
+    }
+  }
+  {
+    torch::NoGradGuard no_grad;
+    const ItemView all(tensors, TrainingPlan::Unit::kSteps, steps, rows, 0);
+    MILLRACE_RETURN_IF_ERROR(backend_->UpdateNormalizers(
+        all.tensors(),
+        value_targets.defined() ? value_targets.flatten() : torch::Tensor(), group));
+  }
+  for (const auto& [name, sum] : metric_sums_) {
+    report.metrics[name] = sum.item<double>() / static_cast<double>(std::max<int64_t>(1, report.optimizer_steps));
+  }
+  return report;
+}
+
+absl::Status TrainStep::TrainMinibatch(const TensorDict& minibatch, const TrainingPlan& plan,
+                                       Collectives& group, TrainReport& report, bool& stop) {
+  MILLRACE_ASSIGN_OR_RETURN(const HeadOutputs heads, backend_->Forward(minibatch));
+  MILLRACE_ASSIGN_OR_RETURN(const LossResult result, algorithm_->Loss(heads, minibatch));
+  result.loss.backward();
+  MILLRACE_RETURN_IF_ERROR(backend_->Backward(heads));
+  const OptimizerStep step{.learning_rate = plan.learning_rate,
+                           .max_gradient_norm = plan.max_gradient_norm,
+                           .epsilon = plan.adam_epsilon};
+  MILLRACE_ASSIGN_OR_RETURN(const StepReport done, backend_->Step(step, group));
+  ++report.optimizer_steps;
+  report.skipped_steps += done.skipped ? 1 : 0;
+  {
+    torch::NoGradGuard no_grad;
+    for (const auto& [name, value] : result.metrics) {
+      auto& sum = metric_sums_[name];
+      sum = sum.defined() ? sum + value.detach() : value.detach();
+    }
+  }
+  stop = result.stop_epochs;
+  if (group.size() > 1 && plan.epochs > 1) {
+    // The end of a batch is a decision of the whole group.
+    torch::Tensor votes = torch::full({1}, stop ? 1.0f : 0.0f);
+    MILLRACE_RETURN_IF_ERROR(group.AllReduceSum(votes));
+    stop = votes.item<float>() > 0;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace millrace

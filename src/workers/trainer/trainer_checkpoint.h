@@ -1,0 +1,38 @@
+// What a trainer writes into a checkpoint and reads back.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "checkpoint/checkpoint_store.h"
+#include "data/ledger.h"
+#include "millrace/backends/backend.h"
+#include "workers/common/actor_snapshots.h"
+
+namespace millrace {
+
+// One policy's part.
+struct PolicyPart {
+  std::string policy;
+  uint64_t batch = 0;            // batches in its lineage
+  uint64_t train_steps = 0;      // lifetime batches, lost ones included
+  uint64_t version = 0;
+  SegmentCount trained;          // by each rank (all ranks train the same number)
+  std::vector<LaneMark> marks;   // consumed high-water marks of rank 0
+  std::vector<std::byte> weights;                          // the blob
+  std::map<std::string, torch::Tensor> optimizer;
+  ActorSnapshots snapshots;      // deterministic runs
+};
+
+// Tensor names begin with the policy's name. `train_steps` of the checkpoint is the sum over policies.
+absl::StatusOr<Checkpoint> EncodeCheckpoint(const std::vector<PolicyPart>& parts,
+                                            const std::map<std::string, ParameterLayout>& layouts,
+                                            uint64_t seed);
+// kNotFound if the policy is not in it, kDataLoss or kInvalidArgument if it does not fit the layout.
+absl::StatusOr<PolicyPart> DecodePart(const Checkpoint& checkpoint, const std::string& policy,
+                                      const ParameterLayout& layout);
+
+}  // namespace millrace

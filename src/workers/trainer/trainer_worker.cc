@@ -1,0 +1,450 @@
+#include "workers/trainer/trainer_worker.h"
+
+#include <malloc.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "checkpoint/checkpoint_store.h"
+#include "millrace/core/status.h"
+#include "workers/common/sample_fields.h"
+#include "workers/trainer/checkpoint_writer.h"
+#include "workers/trainer/sample_intake.h"
+#include "workers/trainer/train_step.h"
+#include "workers/trainer/trainer_checkpoint.h"
+#include "workers/trainer/trainer_group.h"
+
+namespace millrace {
+namespace {
+
+constexpr auto kWait = std::chrono::milliseconds(100);
+constexpr auto kMetricsEvery = std::chrono::milliseconds(500);
+constexpr auto kDrainPatience = std::chrono::milliseconds(3000);
+
+// Temporaries of large tensor operations must not be mapped and unmapped each time: glibc's threshold makes attention
+// over 4,096 rows three times slower (measured).
+void KeepFreedMemory() {
+  ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  ::mallopt(M_TRIM_THRESHOLD, INT32_MAX);
+}
+
+class Trainer {
+ public:
+  Trainer(WorkerProcess& process, const TorchRegistry& registry)
+      : process_(process), registry_(registry), config_(process.config()) {}
+
+  absl::Status SetUp();
+  absl::Status Run();
+
+ private:
+  absl::Status MakeLearner();
+  absl::Status PublishContract();
+  absl::Status MakeStreamSpecs();
+  absl::Status ReadHistory();
+  absl::Status JoinGroup(std::optional<SampleBatch> in_hand);
+  absl::Status AdoptFormation(const Formation& formation);
+  ConsumerState StateFor(const Formation& formation) const;
+  absl::Status OpenStreams(const ConsumerState& state);
+  absl::Status TrainOne(SampleBatch batch);
+  absl::Status PublishVersion(uint64_t version);
+  void RequestCheckpoint();
+  void PutMetrics(const TrainReport& report);
+  absl::Status Drain();
+  GroupMember Record() const;
+  double Progress() const;
+  bool leader() const { return rank_ == 0; }
+
+  WorkerProcess& process_;
+  const TorchRegistry& registry_;
+  const ExperimentConfig& config_;
+  int rank_ = 0;
+  size_t policy_index_ = 0;
+  PolicyAgents agents_;
+  AgentAssignment assignment_;
+  SampleStreamSpec sample_spec_;
+  CreditPlan credit_plan_;
+  PolicyContract contract_;
+
+  std::unique_ptr<Algorithm> algorithm_;
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<TrainStep> step_;
+  std::unique_ptr<TrainerGroup> group_;
+  std::optional<CheckpointStore> store_;
+  std::optional<Checkpoint> checkpoint_;      // the newest one, until a group has formed
+  std::optional<PolicyPart> checkpoint_part_;
+  std::optional<Ledger::ConsumerHistory> history_;   // of the previous incarnation
+
+  std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<SampleIntake> intake_;
+  std::unique_ptr<WeightPublisher> publisher_;
+  std::unique_ptr<CheckpointWriter> writer_;
+  std::vector<std::byte> blob_;
+
+  bool has_parameters_ = false;
+  uint64_t epoch_ = 0;
+  uint64_t batch_ = 0;                        // the next to be trained
+  int64_t version_ = -1;                      // published newest
+  Clock::time_point next_checkpoint_, next_metrics_;
+};
+
+absl::Status Trainer::SetUp() {
+  KeepFreedMemory();
+  at::set_num_threads(config_.trainer.threads);
+  const uint32_t index = process_.arguments().index;
+  const auto ranks = static_cast<uint32_t>(config_.trainer.count);
+  rank_ = static_cast<int>(index % ranks);
+  policy_index_ = index / ranks;
+  if (policy_index_ >= config_.policies.size()) {
+    return absl::InvalidArgumentError(fmt::format("trainer {}: there are only {} policies", index,
+                                                  config_.policies.size()));
+  }
+  MILLRACE_ASSIGN_OR_RETURN(const auto environment,
+                            registry_.MakeEnvironment(config_.environment.type,
+                                                      config_.environment.options,
+                                                      config_.environment.where));
+  MILLRACE_ASSIGN_OR_RETURN(assignment_, AssignAgents(environment->spec(), config_));
+  agents_ = assignment_.policies[policy_index_];
+  MILLRACE_RETURN_IF_ERROR(MakeLearner());
+  MILLRACE_RETURN_IF_ERROR(PublishContract());
+  MILLRACE_RETURN_IF_ERROR(MakeStreamSpecs());
+  MILLRACE_ASSIGN_OR_RETURN(store_, CheckpointStore::Open(process_.paths().checkpoints()));
+  MILLRACE_RETURN_IF_ERROR(ReadHistory());
+  group_ = std::make_unique<TrainerGroup>(&process_.control(), &process_.bell(), agents_.policy,
+                                          rank_, config_.trainer.count);
+  return JoinGroup(std::nullopt);
+}
+
+absl::Status Trainer::MakeLearner() {
+  const TypedOptions& model = config_.policies[policy_index_].model;
+  const uint64_t seed = config_.seed + policy_index_;
+  MILLRACE_ASSIGN_OR_RETURN(auto policy,
+                            registry_.MakeModel(model.type, model.options, agents_.observation,
+                                                agents_.action, seed, model.where));
+  MILLRACE_ASSIGN_OR_RETURN(
+      algorithm_, registry_.MakeAlgorithm(config_.algorithm.type, config_.algorithm.options,
+                                          agents_.action, config_.algorithm.where));
+  MILLRACE_ASSIGN_OR_RETURN(
+      backend_, registry_.MakeBackend(config_.backend.type, config_.backend.options,
+                                      std::move(policy), config_.backend.where));
+  step_ = std::make_unique<TrainStep>(algorithm_.get(), backend_.get(), seed);
+  blob_.resize(backend_->layout().bytes());
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::PublishContract() {
+  const int64_t state_size = backend_->state_size();
+  const int chunk = state_size > 0 ? std::min(algorithm_->Plan(0).chunk, config_.trainer.unroll) : 0;
+  if (chunk > 0 && config_.trainer.unroll % chunk != 0) {
+    return absl::InvalidArgumentError(
+        fmt::format("workers.trainer.unroll: expected a multiple of algorithm.chunk = {}, got {}",
+                    chunk, config_.trainer.unroll));
+  }
+  std::vector<Field> fields = StandardSampleFields(agents_, state_size);
+  for (const std::string& name : algorithm_->ExtraFields()) {
+    const SampleField* extra = registry_.FindSampleField(name);
+    if (extra == nullptr) {
+      return absl::InvalidArgumentError(fmt::format(
+          "algorithm \"{}\" asks for the sample field \"{}\", which no plug-in registers "
+          "(Registry::AddSampleField)",
+          config_.algorithm.type, name));
+    }
+    fields.push_back(extra->field);
+  }
+  contract_.unroll = config_.trainer.unroll;
+  contract_.chunk = chunk;
+  contract_.state_size = state_size;
+  contract_.weight_bytes = backend_->layout().bytes();
+  contract_.layout_hash = backend_->layout().hash();
+  MILLRACE_ASSIGN_OR_RETURN(contract_.sample, Schema::Create(std::move(fields)));
+  if (!leader()) return absl::OkStatus();
+  return process_.control().Put(ContractKey(agents_.policy), contract_.ToJson());
+}
+
+absl::Status Trainer::MakeStreamSpecs() {
+  const int environments = config_.actor.environments / config_.actor.groups;
+  int64_t state_size_sum = 0;
+  for (const PolicyAgents& policy : assignment_.policies) {
+    MILLRACE_ASSIGN_OR_RETURN(const PolicyContract contract, process_.AwaitContract(policy.policy));
+    state_size_sum += contract.state_size;
+  }
+  MILLRACE_ASSIGN_OR_RETURN(const uint32_t snapshot_capacity,
+                            SnapshotCapacity(registry_, config_, assignment_, state_size_sum));
+  sample_spec_ = {.policy = agents_.policy,
+                  .schema = contract_.sample,
+                  .extents = contract_.extents(environments * agents_.agents),
+                  .environments = environments,
+                  .snapshot_capacity = policy_index_ == 0 ? snapshot_capacity : 0};
+  credit_plan_.segments_per_batch =
+      config_.trainer.batch_env_steps / sample_spec_.env_steps_each();
+  credit_plan_.ranks = config_.trainer.count;
+  credit_plan_.max_policy_lag = config_.trainer.max_policy_lag;
+  if (config_.deterministic) credit_plan_.fixed_producers = config_.actor.count;
+  if (config_.stop.env_steps.has_value()) {
+    const uint64_t per_batch = static_cast<uint64_t>(config_.trainer.batch_env_steps);
+    credit_plan_.last_batch = (*config_.stop.env_steps + per_batch - 1) / per_batch - 1;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::ReadHistory() {
+  std::vector<std::string> rejected;
+  auto newest = store_->ReadNewest(&rejected);
+  for (const std::string& reason : rejected) spdlog::warn("checkpoint skipped: {}", reason);
+  if (newest.ok()) {
+    MILLRACE_ASSIGN_OR_RETURN(checkpoint_part_,
+                              DecodePart(*newest, agents_.policy, backend_->layout()));
+    checkpoint_ = *std::move(newest);
+  } else if (newest.status().code() != absl::StatusCode::kNotFound) {
+    return newest.status();
+  }
+  for (const auto& [name, path] : ListLedgers(process_.paths().ledger())) {
+    if (name.role != "trainer" || name.index != process_.arguments().index ||
+        name.incarnation >= process_.arguments().incarnation) {
+      continue;
+    }
+    if (auto history = Ledger::ReadConsumerHistory(path); history.ok()) history_ = *std::move(history);
+  }
+  return absl::OkStatus();
+}
+
+GroupMember Trainer::Record() const {
+  GroupMember member;
+  member.incarnation = process_.arguments().incarnation;
+  member.has_parameters = has_parameters_;
+  member.batch = has_parameters_ ? batch_ : checkpoint_part_.has_value() ? checkpoint_part_->batch : 0;
+  member.checkpoint = checkpoint_.has_value() ? checkpoint_->train_steps : 0;
+  if (ledger_ != nullptr) {
+    member.version = version_;
+    member.epoch = epoch_;
+  } else if (history_.has_value()) {
+    member.version = static_cast<int64_t>(history_->current.policy_version);
+    if (history_->pending.has_value()) {
+      member.version = std::max(member.version,
+                                static_cast<int64_t>(history_->pending->policy_version));
+    }
+    member.epoch = history_->current.epoch;
+  }
+  return member;
+}
+
+// Forms a (new) group and takes its parameters. `in_hand`: the batch that was being trained when the old group was lost.
+absl::Status Trainer::JoinGroup(std::optional<SampleBatch> in_hand) {
+  MILLRACE_ASSIGN_OR_RETURN(const Formation formation,
+                            group_->Form(Record(), [&] { return process_.Running(); }));
+  spdlog::info("trainer group of {} formed: epoch {}, batch {}, first version {}",
+               config_.trainer.count, formation.epoch, formation.winner.batch, formation.version);
+  if (in_hand.has_value()) {
+    // Another rank may have finished the batch that this one lost.
+    if (formation.winner.has_parameters && formation.winner.batch == in_hand->number + 1) {
+      intake_->Commit(*std::move(in_hand), formation.version);
+    } else {
+      intake_->Discard(*std::move(in_hand));
+    }
+  }
+  return AdoptFormation(formation);
+}
+
+absl::Status Trainer::AdoptFormation(const Formation& formation) {
+  if (!formation.winner.has_parameters && checkpoint_part_.has_value()) {
+    MILLRACE_RETURN_IF_ERROR(backend_->LoadWeights(checkpoint_part_->weights));
+    MILLRACE_RETURN_IF_ERROR(backend_->LoadOptimizerState(checkpoint_part_->optimizer));
+  }
+  MILLRACE_RETURN_IF_ERROR(backend_->Synchronize(group_->collectives(), formation.source));
+  has_parameters_ = true;
+  batch_ = formation.winner.batch;
+  epoch_ = formation.epoch;
+  version_ = static_cast<int64_t>(formation.version);
+  const bool first_time = ledger_ == nullptr;
+  if (first_time) MILLRACE_RETURN_IF_ERROR(OpenStreams(StateFor(formation)));
+  intake_->Begin(formation.epoch, batch_, formation.version);
+  if (leader()) {
+    MILLRACE_RETURN_IF_ERROR(PublishVersion(formation.version));
+    if (first_time && !checkpoint_.has_value()) RequestCheckpoint();
+  }
+  checkpoint_.reset();
+  checkpoint_part_.reset();
+  history_.reset();
+  return absl::OkStatus();
+}
+
+// What this rank has consumed in the lineage of the group's parameters.
+ConsumerState Trainer::StateFor(const Formation& formation) const {
+  ConsumerState state{};
+  const uint64_t batch = formation.winner.batch;
+  if (history_.has_value()) {
+    const bool pending_counts = history_->pending.has_value() && history_->pending->batch == batch &&
+                                formation.winner.has_parameters;
+    state = pending_counts ? *history_->pending : history_->current;
+  }
+  SegmentCount kept = state.trained;
+  if (!formation.winner.has_parameters) {
+    kept = checkpoint_part_.has_value() ? checkpoint_part_->trained : SegmentCount{};
+  } else if (state.batch == batch + 1) {
+    kept = {state.trained.segments - state.last_batch.segments,
+            state.trained.env_steps - state.last_batch.env_steps};
+  }
+  // Trained once, but not part of the parameters that go on.
+  if (kept.segments < state.trained.segments) {
+    SegmentCount& lost = state.dropped[static_cast<size_t>(DropReason::kRolledBack)];
+    lost.segments += state.trained.segments - kept.segments;
+    lost.env_steps += state.trained.env_steps - kept.env_steps;
+    spdlog::warn("{} trained segments rolled back", state.trained.segments - kept.segments);
+    state.trained = kept;
+  }
+  state.last_batch = {};
+  state.batch = batch;
+  if (checkpoint_part_.has_value()) {
+    state.train_steps = std::max(state.train_steps, checkpoint_part_->train_steps);
+  }
+  state.epoch = formation.epoch;
+  state.policy_version = formation.version;
+  return state;
+}
+
+absl::Status Trainer::OpenStreams(const ConsumerState& state) {
+  LedgerIdentity identity = process_.ledger_identity();
+  identity.policy = agents_.policy;
+  identity.rank = static_cast<uint32_t>(rank_);
+  MILLRACE_ASSIGN_OR_RETURN(ledger_, Ledger::Create(process_.paths().ledger(), identity, &state));
+  StreamContext context = process_.stream_context(ledger_.get());
+  context.index = static_cast<uint32_t>(rank_);
+  SampleIntakeOptions options;
+  options.spec = sample_spec_;
+  options.transport = ChooseTransport(config_.sample_stream.transport, Transport::kShm);
+  options.rank = rank_;
+  options.plan = credit_plan_;
+  options.policy = agents_.policy;
+  MILLRACE_ASSIGN_OR_RETURN(intake_, SampleIntake::Create(options, context, state));
+  if (!leader()) return absl::OkStatus();
+  const WeightSpec weights{agents_.policy, contract_.layout_hash, blob_.size()};
+  MILLRACE_ASSIGN_OR_RETURN(
+      publisher_, MakeWeightPublisher(ChooseTransport(config_.weight_stream.transport, Transport::kShm),
+                                      context, weights));
+  writer_ = std::make_unique<CheckpointWriter>(*store_, config_.checkpoint.keep, ledger_.get());
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::PublishVersion(uint64_t version) {
+  const Clock::time_point start = Clock::now();
+  backend_->Snapshot(blob_);
+  absl::Status status = publisher_->Publish({epoch_, version}, blob_);
+  ledger_->SetMax(Counter::kPolicyVersion, version);
+  ledger_->Add(Counter::kPublishNs, NanosecondsSince(start));
+  if (status.code() == absl::StatusCode::kFailedPrecondition) {
+    return absl::AbortedError("another trainer has taken over: " + std::string(status.message()));
+  }
+  return status;
+}
+
+void Trainer::RequestCheckpoint() {
+  const ConsumerState state = intake_->State();
+  PolicyPart part;
+  part.policy = agents_.policy;
+  part.batch = state.batch;
+  part.train_steps = state.train_steps;
+  part.version = static_cast<uint64_t>(version_);
+  part.trained = state.trained;
+  for (size_t i = 0; i < state.num_lanes; ++i) part.marks.push_back(state.lanes[i]);
+  part.weights.resize(blob_.size());
+  backend_->Snapshot(part.weights);
+  for (const auto& [name, tensor] : backend_->OptimizerState()) part.optimizer[name] = tensor.clone();
+  if (config_.deterministic) part.snapshots = intake_->Snapshots();
+  writer_->Request([part = std::move(part), layout = backend_->layout(), seed = config_.seed] {
+    return EncodeCheckpoint({part}, {{part.policy, layout}}, seed);
+  });
+  next_checkpoint_ = After(std::chrono::duration_cast<Clock::duration>(
+      std::chrono::duration<double>(config_.checkpoint.every_seconds)));
+}
+
+absl::Status Trainer::Run() {
+  MILLRACE_RETURN_IF_ERROR(process_.control().ReportReady());
+  next_checkpoint_ = After(std::chrono::duration_cast<Clock::duration>(
+      std::chrono::duration<double>(config_.checkpoint.every_seconds)));
+  while (process_.Running()) {
+    if (group_->Changed()) {
+      MILLRACE_RETURN_IF_ERROR(JoinGroup(std::nullopt));
+      continue;
+    }
+    const Clock::time_point start = Clock::now();
+    auto batch = intake_->Next(After(kWait));
+    ledger_->Add(Counter::kIdleNs, NanosecondsSince(start));
+    if (batch.status().code() == absl::StatusCode::kDeadlineExceeded) continue;
+    if (!batch.ok()) return batch.status();
+    if (batch->epoch != epoch_) {
+      intake_->Discard(*std::move(batch));
+      continue;
+    }
+    MILLRACE_RETURN_IF_ERROR(TrainOne(*std::move(batch)));
+    if (leader() && Expired(next_checkpoint_)) RequestCheckpoint();
+  }
+  return Drain();
+}
+
+absl::Status Trainer::TrainOne(SampleBatch batch) {
+  if (!group_->AwaitBatch(batch.number, [&] { return process_.Running(); })) {
+    intake_->Discard(std::move(batch));
+    if (!process_.Running()) return absl::OkStatus();
+    return JoinGroup(std::nullopt);
+  }
+  const bool alone = config_.trainer.count == 1;
+  if (!alone) backend_->Checkpoint();
+  intake_->SetPending(batch);
+  const Clock::time_point start = Clock::now();
+  auto report = step_->Run(batch, Progress(), group_->collectives());
+  ledger_->Add(Counter::kTrainNs, NanosecondsSince(start));
+  if (report.status().code() == absl::StatusCode::kUnavailable) {
+    spdlog::warn("trainer group lost in batch {}: {}", batch.number,
+                 std::string(report.status().message()));
+    backend_->Rollback();
+    return JoinGroup(std::move(batch));
+  }
+  if (!report.ok()) return report.status();
+  if (report->skipped_steps > 0) {
+    spdlog::warn("batch {}: {} optimiser steps skipped because a gradient was not finite",
+                 batch.number, report->skipped_steps);
+  }
+  const uint64_t next_version = static_cast<uint64_t>(version_) + 1;
+  batch_ = batch.number + 1;
+  intake_->Commit(std::move(batch), next_version);
+  version_ = static_cast<int64_t>(next_version);
+  ledger_->Add(Counter::kTrainSteps, 1);
+  if (leader()) {
+    MILLRACE_RETURN_IF_ERROR(PublishVersion(next_version));
+    PutMetrics(*report);
+  }
+  intake_->Advance(batch_);
+  return absl::OkStatus();
+}
+
+void Trainer::PutMetrics(const TrainReport& report) {
+  if (!Expired(next_metrics_)) return;
+  next_metrics_ = After(kMetricsEvery);
+  const absl::Status status = process_.control().Put("metrics/" + agents_.policy,
+                                                     nlohmann::json(report.metrics).dump());
+  if (!status.ok()) spdlog::debug("metrics not sent: {}", std::string(status.message()));
+}
+
+double Trainer::Progress() const {
+  if (!config_.stop.env_steps.has_value()) return 0;
+  const double done = static_cast<double>(batch_) * static_cast<double>(config_.trainer.batch_env_steps);
+  return std::min(1.0, done / static_cast<double>(*config_.stop.env_steps));
+}
+
+absl::Status Trainer::Drain() {
+  if (leader()) RequestCheckpoint();
+  group_->Dissolve();
+  intake_->Drain(After(kDrainPatience));
+  if (!leader()) return absl::OkStatus();
+  return writer_->Finish(After(kDrainPatience));
+}
+
+}  // namespace
+
+absl::Status RunTrainerWorker(WorkerProcess& process, const TorchRegistry& registry) {
+  Trainer trainer(process, registry);
+  MILLRACE_RETURN_IF_ERROR(trainer.SetUp());
+  return trainer.Run();
+}
+
+}  // namespace millrace

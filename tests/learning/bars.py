@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Learning bars: trains each configuration with several seeds and compares with what must be reached.
+
+    tests/learning/bars.py [--seeds 5] [--only NAME ...] [--binary build/release/bin/millrace] [--out docs/results]
+
+Writes OUT/learning_bars.json (every seed), OUT/learning_bars.md (the table) and OUT/curves/NAME-SEED.csv. A failed seed
+counts with the run's step limit. Exit code 1 if a bar is missed.
+"""
+import argparse
+import csv
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / "configs"
+CARTPOLE = CONFIGS / "cartpole_ppo.yaml"
+
+
+def bar(name, config, goal, limit, mean_steps=None, settings=(), eval_at_least=None, kill=None):
+    return dict(name=name, config=config, goal=goal, limit=limit, mean_steps=mean_steps, settings=list(settings),
+                eval_at_least=eval_at_least, kill=kill)
+
+
+BARS = [
+    bar("cartpole-shm", CARTPOLE, 475, 500_000, 150_000, eval_at_least=475),
+    bar("cartpole-zmq-grpc", CARTPOLE, 475, 500_000, 150_000,
+        ["streams.inference.transport=zmq", "streams.sample.transport=zmq", "streams.weight.transport=grpc"],
+        eval_at_least=475),
+    bar("cartpole-inline", CARTPOLE, 475, 500_000, 150_000, ["workers.actor.inference=inline"], eval_at_least=475),
+    bar("cartpole-2-trainers", CARTPOLE, 475, 500_000, 150_000, ["workers.trainer.count=2"], eval_at_least=475),
+    bar("cartpole-2-parameter-servers-1-killed", CARTPOLE, 475, 500_000, 150_000,
+        ["workers.parameter_server.count=2"], eval_at_least=475, kill="parameter_server"),
+    bar("cartpole-lstm-no-velocities", CONFIGS / "cartpole_lstm_ppo.yaml", 350, 2_000_000),
+    bar("pendulum", CONFIGS / "pendulum_ppo.yaml", -300, 400_000),
+    bar("cartpole-impala", CONFIGS / "cartpole_impala.yaml", 450, 1_000_000),
+    bar("two-agent-cartpole", CONFIGS / "two_agent_cartpole.yaml", 400, 250_000),
+    bar("memory-lstm", CONFIGS / "memory_lstm.yaml", 0.9, 500_000),
+]
+
+
+def kill_one(run, role):
+    """kill -9 of the first worker of a role, once training has begun."""
+    deadline = time.time() + 60
+    while time.time() < deadline:
+        pids = subprocess.run(["pgrep", "-f", f"{role} 0 --run-dir {run} "], capture_output=True, text=True).stdout.split()
+        if pids and (run / "metrics.jsonl").exists() and (run / "metrics.jsonl").stat().st_size > 0:
+            subprocess.run(["kill", "-9", pids[0]])
+            return
+        time.sleep(0.02)
+
+
+def run_once(binary, entry, seed, runs):
+    name = f"{entry['name']}-{seed}"
+    command = [binary, "run", str(entry["config"]), "--name", name, "--runs-dir", str(runs), "--progress", "none",
+               "--set", f"seed={seed}", "--set", f"stop={{env_steps: {entry['limit']}, episode_return: {entry['goal']}}}"]
+    for setting in entry["settings"]:
+        command += ["--set", setting]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    if entry["kill"]:
+        kill_one(runs / name, entry["kill"])
+    code = process.wait()
+    summary = json.loads((runs / name / "summary.json").read_text())
+    result = dict(seed=seed, exit_code=code, status=summary["status"], env_steps=summary["env_steps"],
+                  env_steps_to_goal=summary.get("env_steps_to_goal"), seconds_to_goal=summary.get("seconds_to_goal"),
+                  episode_return_mean=summary["episode_return_mean"], steps_per_second=summary["steps_per_second"],
+                  restarts=summary["restarts_by_role"],
+                  accounting_holds=all(stream["holds"] for stream in summary["streams"].values()))
+    lags = [json.loads(line) for line in (runs / name / "metrics.jsonl").read_text().splitlines()]
+    result["policy_lag_max"] = max((line["policy_lag_max"] for line in lags), default=None)
+    result["policy_lag_mean"] = lags[-1]["policy_lag_mean"] if lags else None
+    if entry["eval_at_least"] is not None:
+        out = subprocess.run([binary, "eval", str(runs / name), "--episodes", "100"], capture_output=True, text=True)
+        result["greedy_return_mean"] = json.loads(out.stdout)["return_mean"]
+    return result, lags
+
+
+def write_curve(path, lines):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["env_steps", "elapsed_seconds", "episode_return_mean"])
+        for line in lines:
+            writer.writerow([line["env_steps"], line["elapsed_seconds"], line["episode_return_mean"]])
+
+
+def judge(entry, results):
+    counted = [r["env_steps_to_goal"] if r["status"] == "reached_goal" else entry["limit"] for r in results]
+    mean = statistics.fmean(counted)
+    ok = all(r["status"] == "reached_goal" and r["accounting_holds"] for r in results)
+    if entry["mean_steps"] is not None:
+        ok = mean <= entry["mean_steps"] and all(r["accounting_holds"] for r in results)
+    if entry["eval_at_least"] is not None:
+        ok = ok and statistics.fmean(r["greedy_return_mean"] for r in results) >= entry["eval_at_least"]
+    return mean, statistics.stdev(counted) if len(counted) > 1 else 0.0, ok
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--binary", default=str(ROOT / "build/release/bin/millrace"))
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs/results")
+    arguments = parser.parse_args()
+    chosen = [entry for entry in BARS if not arguments.only or entry["name"] in arguments.only]
+    report, missed = {}, False
+    for entry in chosen:
+        results = []
+        for seed in range(1, arguments.seeds + 1):
+            with tempfile.TemporaryDirectory() as runs:
+                result, lags = run_once(arguments.binary, entry, seed, pathlib.Path(runs))
+            write_curve(arguments.out / "curves" / f"{entry['name']}-{seed}.csv", lags)
+            results.append(result)
+        mean, spread, ok = judge(entry, results)
+        missed = missed or not ok
+        report[entry["name"]] = dict(goal=entry["goal"], limit=entry["limit"], mean=mean, spread=spread, ok=ok,
+                                     seeds=results)
+        steps = ", ".join(str(r["env_steps_to_goal"]) if r["status"] == "reached_goal" else "failed" for r in results)
+        greedy = [r["greedy_return_mean"] for r in results if "greedy_return_mean" in r]
+        print(f"{'ok  ' if ok else 'MISS'} {entry['name']}: goal {entry['goal']} after {mean:.0f} +- {spread:.0f} steps "
+              f"({steps}), lag max {max(r['policy_lag_max'] or 0 for r in results)}"
+              + (f", greedy {min(greedy):.0f}..{max(greedy):.0f}" if greedy else ""), flush=True)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    path = arguments.out / "learning_bars.json"
+    merged = json.loads(path.read_text()) if path.exists() else {}
+    merged.update(report)
+    path.write_text(json.dumps(merged, indent=1) + "\n")
+    write_table(arguments.out / "learning_bars.md", merged)
+    return 1 if missed else 0
+
+
+def write_table(path, report):
+    lines = ["# Learning bars", "", "Made by `tests/learning/bars.py`; every seed is in `learning_bars.json`, the curves are "
+             "in `curves/`.", "", "| task | goal | steps to goal, mean +- std | seeds | lag max | met |",
+             "|---|---|---|---|---|---|"]
+    for name, entry in report.items():
+        seeds = ", ".join(str(r["env_steps_to_goal"]) if r["status"] == "reached_goal" else "failed"
+                          for r in entry["seeds"])
+        lag = max(r["policy_lag_max"] or 0 for r in entry["seeds"])
+        lines.append(f"| {name} | {entry['goal']} | {entry['mean']:.0f} +- {entry['spread']:.0f} | {seeds} | {lag} | "
+                     f"{'yes' if entry['ok'] else 'no'} |")
+    path.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,229 @@
+#include "config/experiment.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace millrace {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr char kShortest[] = "environment: {type: cartpole}\nalgorithm: {type: ppo}\n";
+
+// The message of the error that `extra`, appended to the shortest legal file (so on line 3), gives.
+std::string ErrorOf(const std::string& extra, const std::vector<Override>& overrides = {}) {
+  const auto config = ParseExperiment(kShortest + extra, "a.yaml", overrides);
+  if (config.ok()) return "no error";
+  EXPECT_EQ(config.status().code(), absl::StatusCode::kInvalidArgument);
+  return std::string(config.status().message());
+}
+
+ExperimentConfig Parsed(const std::string& extra, const std::vector<Override>& overrides = {}) {
+  auto config = ParseExperiment(kShortest + extra, "a.yaml", overrides);
+  EXPECT_TRUE(config.ok()) << config.status().message();
+  return config.ok() ? *std::move(config) : ExperimentConfig{};
+}
+
+TEST(Experiment, ShortestFileNamesAnEnvironmentAndAnAlgorithm) {
+  const ExperimentConfig config = Parsed("");
+  EXPECT_EQ(config.name, "a");
+  EXPECT_EQ(config.environment.type, "cartpole");
+  EXPECT_EQ(config.environment.where, "a.yaml:1");
+  EXPECT_EQ(config.algorithm.type, "ppo");
+  ASSERT_EQ(config.policies.size(), 1u);
+  EXPECT_EQ(config.policies[0].name, "default");
+  EXPECT_EQ(config.policies[0].model.type, "mlp");
+  ASSERT_EQ(config.agents.size(), 1u);
+  EXPECT_EQ(config.agents[0].policy, "default");
+}
+
+TEST(Experiment, WithoutAnEnvironmentSaysWhatToWrite) {
+  const auto config = ParseExperiment("algorithm: {type: ppo}\n", "a.yaml");
+  EXPECT_EQ(
+      config.status().message(),
+      "a.yaml: environment: expected a map with a type, such as {type: cartpole}, got nothing");
+}
+
+TEST(Experiment, ReadsTypedOptionsWithTheirPlaces) {
+  const ExperimentConfig config = Parsed(
+      "policies:\n  b: {}\n  a:\n    model:\n      hidden: [64, 32]\n      activation: relu\n");
+  ASSERT_EQ(config.policies.size(), 2u);
+  EXPECT_EQ(config.policies[0].name, "a");  // sorted
+  const Options& model = config.policies[0].model.options;
+  EXPECT_EQ(model.GetString("activation", ""), "relu");
+  EXPECT_EQ(model.values().at("hidden").where, "a.yaml:7");
+  EXPECT_EQ(config.agents[0].policy, "a");
+}
+
+TEST(Experiment, ScaleMultipliesEveryCountAndIsGoneAfterwards) {
+  const ExperimentConfig config = Parsed(
+      "workers: {scale: 3, actor: {count: 2}, trainer: {count: 1, batch_env_steps: 1536}}\n");
+  EXPECT_EQ(config.actor.count, 6);
+  EXPECT_EQ(config.policy_worker.count, 3);
+  EXPECT_EQ(config.trainer.count, 3);
+  EXPECT_EQ(config.parameter_server.count, 3);
+  EXPECT_EQ(ErrorOf("workers: {scale: 1000}\n"),
+            "a.yaml:3: workers.scale: expected at most 1024 processes of a role, got 2000");
+}
+
+TEST(Experiment, TakesIntegersInScientificNotation) {
+  EXPECT_EQ(Parsed("stop: {env_steps: 1e6}\n").stop.env_steps, 1000000u);
+  EXPECT_THAT(ErrorOf("stop: {env_steps: 1_000}\n"), HasSubstr("got \"1_000\""));
+}
+
+TEST(ExperimentErrors, AreOneLineWithPlaceExpectationAndNearestName) {
+  EXPECT_EQ(ErrorOf("workers:\n  actr: {count: 2}\n"),
+            "a.yaml:4: workers.actr: expected a key of workers, got \"actr\"; did you mean "
+            "\"actor\"?");
+  EXPECT_EQ(ErrorOf("sead: 1\n"),
+            "a.yaml:3: sead: expected a top-level key, got \"sead\"; did you mean \"seed\"?");
+  EXPECT_EQ(
+      ErrorOf("streams:\n  weight:\n    transport: gprc\n"),
+      "a.yaml:5: streams.weight.transport: expected one of auto, shm, grpc, got \"gprc\"; did "
+      "you mean \"grpc\"?");
+  EXPECT_EQ(ErrorOf("agents: [{match: x, policy: defualt}]\n"),
+            "a.yaml:3: agents[0].policy: expected a policy of this file, got \"defualt\"; did you "
+            "mean \"default\"?");
+}
+
+TEST(ExperimentErrors, NameWrongTypesAndRanges) {
+  EXPECT_EQ(ErrorOf("workers: {actor: {count: two}}\n"),
+            "a.yaml:3: workers.actor.count: expected an integer from 1 to 1024, got \"two\"");
+  EXPECT_EQ(ErrorOf("workers: {actor: {count: '2'}}\n"),
+            "a.yaml:3: workers.actor.count: expected an integer from 1 to 1024, got \"2\"");
+  EXPECT_EQ(ErrorOf("workers: {actor: {count: 0}}\n"),
+            "a.yaml:3: workers.actor.count: expected an integer from 1 to 1024, got \"0\"");
+  EXPECT_EQ(ErrorOf("workers: 3\n"), "a.yaml:3: workers: expected a map (key: value), got \"3\"");
+  EXPECT_EQ(ErrorOf("deterministic: yes\n"),
+            "a.yaml:3: deterministic: expected true or false, got \"yes\"");
+  EXPECT_EQ(ErrorOf("checkpoint: {every_seconds: .nan}\n"),
+            "a.yaml:3: checkpoint.every_seconds: expected a number from 0 to 1e+09, got \".nan\"");
+  EXPECT_THAT(ErrorOf("seed: -1\n"), HasSubstr("seed: expected an integer of at least 0"));
+  EXPECT_THAT(ErrorOf("name: [a]\n"), HasSubstr("a.yaml:3: name: expected a string, got a list"));
+  EXPECT_THAT(ErrorOf("name: ../up\n"), HasSubstr("expected a name of 1 to 64 characters"));
+  EXPECT_THAT(ErrorOf("policies: {a/b: {}}\n"), HasSubstr("policies.a/b: expected a name"));
+  EXPECT_THAT(ErrorOf("backend: {type: auto, x: {y: 1}}\n"),
+              HasSubstr("backend.x: expected a plain"));
+}
+
+TEST(ExperimentErrors, NameTheNearestValidSize) {
+  EXPECT_EQ(ErrorOf("workers: {actor: {environments: 33, groups: 2}}\n"),
+            "a.yaml:3: workers.actor.environments: expected a multiple of 2 "
+            "(workers.actor.groups), got 33; did you mean \"34\"?");
+  EXPECT_EQ(ErrorOf("workers:\n  trainer:\n    batch_env_steps: 2000\n"),
+            "a.yaml:5: workers.trainer.batch_env_steps: expected a multiple of 512 (unroll 32 x 16 "
+            "environments of a group x 1 trainers), got 2000; did you mean \"2048\"?");
+  EXPECT_THAT(ErrorOf("streams: {sample: {capacity: 3}}\n"),
+              HasSubstr("streams.sample.capacity: expected at least the 4 segments of one batch"));
+}
+
+TEST(ExperimentErrors, NameValuesThatDoNotGoTogether) {
+  EXPECT_THAT(ErrorOf("agents: [{match: '('}]\n"),
+              HasSubstr("agents[0].match: expected a regular"));
+  EXPECT_THAT(ErrorOf("workers: {policy: {device: gpu}}\n"), HasSubstr("auto, cpu or cuda:N"));
+  EXPECT_THAT(ErrorOf("stop: {require_goal: true}\n"), HasSubstr("stop.require_goal"));
+  EXPECT_THAT(ErrorOf("policies: {a: {init_from: run@}}\n"), HasSubstr("RUN or RUN@STEP"));
+  EXPECT_THAT(ErrorOf("supervision: {lease_seconds: 0.5}\n"), HasSubstr("at least twice"));
+}
+
+TEST(ExperimentYaml, RefusesWhatIsDangerousInYaml) {
+  EXPECT_EQ(ErrorOf("seed: 1\nseed: 2\n"), "a.yaml:4: expected every key once, got \"seed\" again");
+  EXPECT_EQ(ErrorOf("seed: &x 1\n"),
+            "a.yaml:3: expected a value, got an anchor (&name), which is not allowed");
+  EXPECT_THAT(ErrorOf("seed: !!int 1\n"), HasSubstr("a tag (!type)"));
+  EXPECT_THAT(ErrorOf("plugins: &a [*a]\n"), HasSubstr("not allowed"));
+  EXPECT_THAT(ErrorOf("---\nseed: 1\n"), HasSubstr("expected one YAML document"));
+  EXPECT_THAT(ErrorOf("? [a]\n: 1\n"), HasSubstr("expected a key"));
+  EXPECT_THAT(ErrorOf("plugins: " + std::string(40, '[') + std::string(40, ']')),
+              HasSubstr("at most 32 levels"));
+  EXPECT_THAT(ErrorOf("plugins: " + std::string(100000, '[')), HasSubstr("a.yaml"));
+  EXPECT_THAT(ErrorOf("#" + std::string(1 << 20, 'x')), HasSubstr("1048576 bytes"));
+  EXPECT_THAT(ErrorOf("seed: [1\n"), HasSubstr("expected YAML, got a syntax error"));
+  EXPECT_FALSE(ParseExperiment("", "a.yaml").ok());
+  EXPECT_FALSE(ParseExperiment("- 1\n", "a.yaml").ok());
+}
+
+TEST(ExperimentOverrides, ReplaceValuesAndWholeMaps) {
+  const ExperimentConfig config = Parsed("stop: {env_steps: 5, wall_seconds: 9}\n",
+                                         {{"stop", "{env_steps: 1000}"},
+                                          {"algorithm.clip", "0.1"},
+                                          {"workers.actor.count", "3"},
+                                          {"policies.default.model.hidden", "[8, 8]"}});
+  EXPECT_EQ(config.stop.env_steps, 1000u);
+  EXPECT_EQ(config.stop.wall_seconds, std::nullopt);
+  EXPECT_EQ(config.algorithm.options.GetDouble("clip", 0), 0.1);
+  EXPECT_EQ(config.actor.count, 3);
+  EXPECT_TRUE(config.policies[0].model.options.values().at("hidden").is_list);
+}
+
+TEST(ExperimentOverrides, UnsetAStopConditionWithNull) {
+  EXPECT_EQ(Parsed("stop: {env_steps: 5}\n", {{"stop.env_steps", "null"}}).stop.env_steps,
+            std::nullopt);
+}
+
+TEST(ExperimentOverrides, AreNamedInErrors) {
+  EXPECT_EQ(ErrorOf("", {{"workers.actor.count", "many"}}),
+            "--set workers.actor.count: expected an integer from 1 to 1024, got \"many\"");
+  EXPECT_EQ(ErrorOf("", {{"workers.actor", "{cuont: 1}"}}),
+            "--set workers.actor: workers.actor.cuont: expected a key of workers.actor, got "
+            "\"cuont\"; did you mean \"count\"?");
+  EXPECT_EQ(ErrorOf("", {{"seed", "[1"}}).substr(0, 27), "--set seed: expected YAML, ");
+  EXPECT_EQ(ErrorOf("", {{"algorithm.type.x", "1"}}),
+            "--set algorithm.type.x: expected a map above \"x\", got \"ppo\"");
+  EXPECT_THAT(ErrorOf("", {{"a..b", "1"}}), HasSubstr("expected a dotted key"));
+}
+
+TEST(ExperimentDump, RoundTrips) {
+  const ExperimentConfig config = Parsed(R"(
+name: "007"
+seed: 42
+deterministic: true
+stop: {env_steps: 1e6, episode_return: -0.1, wall_seconds: 3.5}
+policies:
+  right: {init_from: other-run@12}
+  left: {model: {type: lstm, hidden: [64], lstm_size: 32, label: "5"}}
+agents: [{match: "a\\d \"x\"", policy: left}, {match: .*, policy: right}]
+workers:
+  actor: {count: 3, environments: 8, groups: 4, inference: inline}
+  policy: {max_delay_us: 50, device: "cuda:1"}
+  trainer: {count: 2, batch_env_steps: 512, unroll: 16, max_policy_lag: 2, device: cpu}
+  scale: 2
+streams: {sample: {transport: zmq, when_full: drop_oldest}, weight: {transport: grpc}}
+plugins: [libmine.so, /opt/libother.so]
+)");
+  const std::string dump = DumpExperiment(config);
+  const auto again = ParseExperiment(dump, "elsewhere/config.yaml");
+  ASSERT_TRUE(again.ok()) << again.status().message() << "\n" << dump;
+  EXPECT_EQ(DumpExperiment(*again), dump);
+  EXPECT_EQ(ConfigHash(*again), ConfigHash(config));
+  EXPECT_EQ(ConfigHash(config).size(), 8u);
+  EXPECT_EQ(again->name, "007");
+  EXPECT_EQ(again->agents[0].match, "a\\d \"x\"");
+  EXPECT_EQ(again->trainer.count, 4);
+  EXPECT_TRUE(again->policies[0].model.options.values().at("label").quoted);
+  EXPECT_EQ(again->plugins, config.plugins);
+  EXPECT_NE(ConfigHash(Parsed("seed: 2\n")), ConfigHash(Parsed("seed: 3\n")));
+}
+
+TEST(LoadExperiment, TakesPluginsRelativeToTheFile) {
+  const auto folder = std::filesystem::path(::testing::TempDir()) /
+                      ("millrace_experiment_test." + std::to_string(::getpid()));
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder / "b.yaml") << kShortest << "plugins: [sub/libmine.so]\n";
+  const auto config = LoadExperiment(folder / "b.yaml");
+  ASSERT_TRUE(config.ok()) << config.status().message();
+  EXPECT_EQ(config->name, "b");
+  EXPECT_EQ(config->plugins, std::vector<std::string>{(folder / "sub/libmine.so").string()});
+  std::filesystem::remove_all(folder);
+}
+
+TEST(LoadExperiment, WithoutAFileIsNotFound) {
+  EXPECT_EQ(LoadExperiment("no/such.yaml").status().code(), absl::StatusCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace millrace

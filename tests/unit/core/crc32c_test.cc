@@ -1,0 +1,47 @@
+#include "core/crc32c.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace millrace {
+namespace {
+
+std::span<const std::byte> Bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
+
+// RFC 3720, appendix B.4, and the customary check value.
+TEST(Crc32c, MatchesPublishedValues) {
+  std::string ascending;
+  for (int i = 0; i < 32; ++i) ascending.push_back(static_cast<char>(i));
+  for (auto* crc : {&Crc32c, &Crc32cPortable}) {
+    EXPECT_EQ(crc(Bytes("123456789"), 0), 0xE3069283u);
+    EXPECT_EQ(crc(Bytes(std::string(32, '\0')), 0), 0x8A9136AAu);
+    EXPECT_EQ(crc(Bytes(std::string(32, '\xFF')), 0), 0x62A8AB43u);
+    EXPECT_EQ(crc(Bytes(ascending), 0), 0x46DD794Eu);
+    EXPECT_EQ(crc({}, 0), 0u);
+  }
+}
+
+TEST(Crc32c, HardwareAndTableAgreeAtEveryLengthAndOffset) {
+  std::vector<std::byte> data(80);
+  for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<std::byte>(i * 37 + 11);
+  for (size_t begin = 0; begin < 9; ++begin) {
+    for (size_t length = 0; begin + length <= data.size(); ++length) {
+      const std::span part(data.data() + begin, length);
+      ASSERT_EQ(Crc32c(part), Crc32cPortable(part)) << begin << "+" << length;
+    }
+  }
+}
+
+TEST(Crc32c, ContinuesOverParts) {
+  const std::string text = "a segment is what an actor posts";
+  const uint32_t whole = Crc32c(Bytes(text));
+  for (size_t cut = 0; cut <= text.size(); ++cut) {
+    const auto bytes = Bytes(text);
+    EXPECT_EQ(Crc32c(bytes.subspan(cut), Crc32c(bytes.first(cut))), whole);
+  }
+}
+
+}  // namespace
+}  // namespace millrace

@@ -1,0 +1,44 @@
+#include "launcher/process_usage.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <vector>
+
+#include "core/deadline.h"
+
+namespace millrace {
+namespace {
+
+TEST(ProcessUsage, OfThisProcessGrowsWithWork) {
+  std::vector<char> memory(64 << 20, 1);
+  const Clock::time_point start = Clock::now();
+  while (ReadProcessUsage(::getpid()).cpu_seconds < 0.05 && SecondsSince(start) < 20) {
+    memory[static_cast<size_t>(memory[0]) + 1] ^= 1;
+  }
+  const ProcessUsage usage = ReadProcessUsage(::getpid());
+  EXPECT_GE(usage.cpu_seconds, 0.05);
+  EXPECT_GE(usage.rss_bytes, memory.size());
+}
+
+TEST(ProcessUsage, OfNobodyIsZero) {
+  const ProcessUsage usage = ReadProcessUsage(1 << 30);
+  EXPECT_EQ(usage.cpu_seconds, 0);
+  EXPECT_EQ(usage.rss_bytes, 0u);
+}
+
+TEST(UsageMeter, FinalCountReplacesTheSamplesOfADeadProcess) {
+  UsageMeter meter;
+  meter.Started("actor", false);
+  meter.Sample("actor", ::getpid());
+  meter.Reaped("actor", ::getpid(), 2.5);
+  meter.Started("actor", true);
+  meter.Reaped("actor", 1 << 30, 1.0);
+  const RoleUsage usage = meter.Usage().at("actor");
+  EXPECT_DOUBLE_EQ(usage.cpu_seconds, 3.5);
+  EXPECT_EQ(usage.restarts, 1u);
+  EXPECT_GT(usage.peak_rss_bytes, 0u);
+}
+
+}  // namespace
+}  // namespace millrace

@@ -1,0 +1,99 @@
+#include "streams/shm/weight_file.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+#include <vector>
+
+#include "streams/shm/weight_fence.h"
+#include "testing/stream_world.h"
+
+namespace millrace {
+namespace {
+
+const WeightSpec kSpec{.policy = "default", .layout_hash = 5, .bytes = 256 * 1024};
+
+std::vector<std::byte> BlobOf(uint64_t version) {
+  return std::vector<std::byte>(kSpec.bytes, static_cast<std::byte>(version % 251));
+}
+
+TEST(WeightFile, ANewFileIsEmpty) {
+  StreamWorld world;
+  auto file = WeightFile::OpenOrCreate(world.directory() / "w", kSpec);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ((*file)->newest(), WeightVersion{});
+  std::vector<std::byte> blob(kSpec.bytes);
+  EXPECT_EQ((*file)->Read(blob).status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST(WeightFile, AnotherLayoutIsAnError) {
+  StreamWorld world;
+  ASSERT_TRUE(WeightFile::OpenOrCreate(world.directory() / "w", kSpec).ok());
+  WeightSpec other = kSpec;
+  other.layout_hash = 6;
+  EXPECT_EQ(WeightFile::OpenOrCreate(world.directory() / "w", other).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  other = kSpec;
+  other.bytes *= 2;
+  EXPECT_EQ(WeightFile::Open(world.directory() / "w", other).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(WeightFile::Open(world.directory() / "x", kSpec).status().code(),
+            absl::StatusCode::kNotFound);
+}
+
+TEST(WeightFile, DamagedBytesAreFound) {
+  StreamWorld world;
+  auto file = WeightFile::OpenOrCreate(world.directory() / "w", kSpec);
+  ASSERT_TRUE(file.ok()) << file.status();
+  (*file)->Write({1, 1}, BlobOf(1));
+  auto mapping = MappedFile::Open(world.directory() / "w", 1);
+  ASSERT_TRUE(mapping.ok());
+  std::span<std::byte> bytes((*mapping)->data() + 4096, (*mapping)->size() - 4096);
+  *std::find(bytes.begin(), bytes.end(), std::byte{1}) = std::byte{7};
+  std::vector<std::byte> blob(kSpec.bytes);
+  EXPECT_EQ((*file)->Read(blob).status().code(), absl::StatusCode::kDataLoss);
+}
+
+// Writes version after version until it is killed.
+[[noreturn]] void WriteForEver(WeightFile& file, uint64_t from) {
+  for (uint64_t version = from;; ++version) file.Write({1, version}, BlobOf(version));
+}
+
+TEST(WeightFile, AWriterKilledAnywhereLeavesAWholeVersion) {
+  StreamWorld world;
+  auto file = WeightFile::OpenOrCreate(world.directory() / "w", kSpec);
+  ASSERT_TRUE(file.ok()) << file.status();
+  std::vector<std::byte> blob(kSpec.bytes);
+  WeightVersion last;
+  for (int round = 0; round < 25; ++round) {
+    const uint64_t from = (*file)->newest().version + 1;
+    const pid_t writer = ::fork();
+    ASSERT_GE(writer, 0);
+    if (writer == 0) WriteForEver(**file, from);
+    ASSERT_TRUE(Eventually((*file)->bell(), [&] { return (*file)->newest().version > from + 3; }));
+    ::kill(writer, SIGKILL);
+    ASSERT_EQ(::waitpid(writer, nullptr, 0), writer);
+    const auto version = (*file)->Read(blob);
+    ASSERT_TRUE(version.ok()) << version.status();
+    EXPECT_GT(*version, last);
+    EXPECT_TRUE(blob == BlobOf(version->version));
+    last = *version;
+  }
+}
+
+TEST(WeightFence, OnlyRises) {
+  StreamWorld world;
+  auto fence = WeightFence::Open(world.directory(), "default");
+  auto same = WeightFence::Open(world.directory(), "default");
+  ASSERT_TRUE(fence.ok() && same.ok());
+  EXPECT_EQ((*fence)->Raise(4), 0u);
+  EXPECT_EQ((*same)->Raise(3), 4u);
+  EXPECT_EQ((*fence)->epoch(), 4u);
+}
+
+}  // namespace
+}  // namespace millrace
