@@ -102,8 +102,10 @@ LossResult FusedPpoLoss(const ActionSpec& action, const HeadOutputs& heads,
   const Gradients gradients = EmptyGradients(heads);
   const PpoMeans means = RunKernel(action, heads, minibatch, coefficients, gradients);
   LossResult result;
-  result.loss = KnownGradients::apply(heads.logits, heads.mean, heads.log_std, heads.value,
-                                      means.loss, gradients);
+  // autograd takes no undefined inputs.
+  const auto defined = [](const Tensor& head) { return head.defined() ? head : torch::empty({0}); };
+  result.loss = KnownGradients::apply(defined(heads.logits), defined(heads.mean),
+                                      defined(heads.log_std), heads.value, means.loss, gradients);
   result.metrics = {{"policy", Scalar(means.policy_loss)},
                     {"value", Scalar(means.value_loss)},
                     {"entropy", Scalar(means.entropy)},

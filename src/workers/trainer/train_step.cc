@@ -42,6 +42,9 @@ absl::StatusOr<TrainReport> TrainStep::Run(const SampleBatch& batch, double prog
                                            Collectives& group) {
   try {
     return RunOrThrow(batch, progress, group);
+  } catch (const c10::Error& error) {
+    return absl::InternalError(fmt::format("training batch {} threw: {}", batch.number,
+                                           error.what_without_backtrace()));
   } catch (const std::exception& error) {
     return absl::InternalError(fmt::format("training batch {} threw: {}", batch.number, error.what()));
   }
