@@ -16,8 +16,9 @@ uint32_t HeaderCrc(WireHeader header, std::span<const std::byte> body) {
 
 std::string_view Name(WireFault fault) {
   static constexpr std::string_view kNames[kNumWireFaults] = {
-      "none",       "truncated",   "bad magic",     "other protocol version", "oversized",
-      "header CRC", "payload CRC", "unexpected type", "bad body"};
+      "none",      "truncated",  "bad magic",   "other protocol version",
+      "oversized", "header CRC", "payload CRC", "unexpected type",
+      "bad body"};
   return kNames[static_cast<size_t>(fault)];
 }
 

@@ -84,8 +84,7 @@ WireHeader MakeWireHeader(WireType type, std::span<const std::byte> body, size_t
 
 // Structs whose bytes are their value may travel as bodies.
 template <typename T>
-concept WireStruct =
-    std::is_trivially_copyable_v<T> && std::has_unique_object_representations_v<T>;
+concept WireStruct = std::is_trivially_copyable_v<T> && std::has_unique_object_representations_v<T>;
 
 template <WireStruct Body>
 std::span<const std::byte> BytesOf(const Body& body) {

@@ -22,8 +22,8 @@ std::optional<NamedEndpoint> ParseEntry(const NameEntry& entry) {
   if (!value.is_object()) return std::nullopt;
   const auto incarnation = value.find("incarnation");
   const auto endpoint = value.find("endpoint");
-  if (incarnation == value.end() || !incarnation->is_number_unsigned() ||
-      endpoint == value.end() || !endpoint->is_string()) {
+  if (incarnation == value.end() || !incarnation->is_number_unsigned() || endpoint == value.end() ||
+      !endpoint->is_string()) {
     return std::nullopt;
   }
   const auto number = incarnation->get<uint64_t>();
@@ -39,8 +39,7 @@ absl::StatusOr<std::unique_ptr<EndpointAnnouncement>> EndpointAnnouncement::Crea
     NameService* names, std::string key, uint32_t incarnation, std::string_view endpoint) {
   // Watched, so that the destructor can see who owns the entry then.
   MILLRACE_RETURN_IF_ERROR(names->Watch(key, nullptr));
-  std::string value =
-      nlohmann::json{{"incarnation", incarnation}, {"endpoint", endpoint}}.dump();
+  std::string value = nlohmann::json{{"incarnation", incarnation}, {"endpoint", endpoint}}.dump();
   MILLRACE_RETURN_IF_ERROR(names->Put(key, value));
   return std::unique_ptr<EndpointAnnouncement>(
       new EndpointAnnouncement(names, std::move(key), std::move(value)));

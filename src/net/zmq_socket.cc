@@ -90,8 +90,8 @@ absl::Status ZmqSocket::Send(std::string_view peer,
   size_t bytes = 0;
   for (const auto& part : parts) bytes += part.size();
   if (bytes > limits_.max_send_bytes) {
-    return absl::InvalidArgumentError(fmt::format(
-        "message is too large: at most {} bytes, got {}", limits_.max_send_bytes, bytes));
+    return absl::InvalidArgumentError(fmt::format("message is too large: at most {} bytes, got {}",
+                                                  limits_.max_send_bytes, bytes));
   }
   zmq_msg_t message;
   if (::zmq_msg_init_size(&message, bytes) != 0) {

@@ -79,8 +79,7 @@ WeightVersion WeightStreamSuite::ReadAndCheck(ReaderEnd& reader) {
 }
 
 bool WeightStreamSuite::WaitFor(ReaderEnd& reader, WeightVersion version) {
-  return Eventually(*reader.context.bell,
-                    [&] { return reader.stream->Available() == version; }) &&
+  return Eventually(*reader.context.bell, [&] { return reader.stream->Available() == version; }) &&
          ReadAndCheck(reader) == version;
 }
 

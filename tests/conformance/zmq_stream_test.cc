@@ -35,8 +35,8 @@ class Stranger {
   template <WireStruct Body>
   void Say(WireType type, const Body& body, std::vector<std::byte> payload = {},
            uint32_t crc_error = 0) {
-    const WireHeader header = MakeWireHeader(type, BytesOf(body), payload.size(),
-                                             Crc32c(std::span(payload)) ^ crc_error);
+    const WireHeader header =
+        MakeWireHeader(type, BytesOf(body), payload.size(), Crc32c(std::span(payload)) ^ crc_error);
     std::vector<std::byte> frame;
     for (const auto part : {BytesOf(header), BytesOf(body), std::span<const std::byte>(payload)}) {
       frame.insert(frame.end(), part.begin(), part.end());

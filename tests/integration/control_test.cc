@@ -71,7 +71,8 @@ class ControlTest : public ::testing::Test {
   }
   void StartReadyRun() {
     StartRun();
-    ASSERT_TRUE(Eventually([&] { return NumReady() == 3; }));
+    ASSERT_TRUE(
+        Eventually([&] { return NumReady() == 3 && std::ranges::count(Seen(), '\n') == 3; }));
   }
 
   std::vector<control::WorkerStatus> Workers() {

@@ -123,6 +123,7 @@ nlohmann::json LiveRun::Metrics() const {
   std::istringstream lines(ReadAll(directory_ / "metrics.jsonl"));
   std::string line, last;
   while (std::getline(lines, line)) last = line;
+  if (last.empty()) return nlohmann::json::object();
   return nlohmann::json::parse(last, nullptr, /*allow_exceptions=*/false);
 }
 

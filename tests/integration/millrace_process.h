@@ -38,7 +38,7 @@ class LiveRun {
   bool Until(const std::function<bool()>& condition,
              std::chrono::seconds timeout = std::chrono::seconds(60));
 
-  // The newest line of metrics.jsonl; null before the first.
+  // The newest line of metrics.jsonl; an empty object before the first.
   nlohmann::json Metrics() const;
   // Process ids of living workers of a role, from the ledgers.
   std::vector<pid_t> Pids(const std::string& role) const;

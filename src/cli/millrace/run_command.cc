@@ -80,6 +80,16 @@ std::map<std::string, std::vector<int32_t>> PidsByRole(const RunPaths& paths) {
   return pids;
 }
 
+// Whether any stream between processes does.
+bool UsesSharedMemory(const ExperimentConfig& config) {
+  const auto shm = [](const std::string& transport) {
+    return transport == "auto" || transport == "shm";
+  };
+  const bool remote = config.actor.inference == InferenceMode::kRemote;
+  return (remote && shm(config.inference_stream.transport)) || shm(config.sample_stream.transport) ||
+         shm(config.weight_stream.transport);
+}
+
 class Launcher {
  public:
   Launcher(RunPaths paths, ExperimentConfig config, ProgressMode progress)
@@ -131,6 +141,11 @@ absl::Status Launcher::Start() {
   // Worker processes are many; their thread pools must not be.
   options.environment = {{"OMP_NUM_THREADS", std::to_string(config_.trainer.threads)},
                          {"GRPC_VERBOSITY", "ERROR"}};
+  if (!UsesSharedMemory(config_)) {
+    for (const WorkerId& worker : PlanWorkers(config_)) {
+      options.extra_arguments[worker.role] = {"--no-shared-memory"};
+    }
+  }
   MILLRACE_ASSIGN_OR_RETURN(agent_, NodeAgent::Start(options));
   return absl::OkStatus();
 }

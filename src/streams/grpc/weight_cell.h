@@ -11,8 +11,8 @@ namespace millrace {
 // Thread-safe. Close() wakes all waiters.
 class WeightCell {
  public:
-  // Replaces what is held if `blob` is newer. kFailedPrecondition if its epoch is older than what is
-  // held. The value says whether it was replaced.
+  // Replaces what is held if `blob` is newer. kFailedPrecondition if its epoch is older than what
+  // is held. The value says whether it was replaced.
   absl::StatusOr<bool> Offer(const WeightSpec& spec, WeightBlobPtr blob) {
     MutexLock lock(mutex_);
     if (newest_ != nullptr && blob->version.epoch < newest_->version.epoch) {

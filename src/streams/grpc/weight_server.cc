@@ -124,10 +124,10 @@ class GrpcWeightServer final : public WeightServer {
     if (server_ == nullptr || port == 0) {
       return absl::InternalError(absl::StrCat("cannot listen on ", context.bind_host));
     }
-    MILLRACE_ASSIGN_OR_RETURN(
-        announcement_, EndpointAnnouncement::Create(
-                           context.names, absl::StrCat("weight/server/", context.index),
-                           context.incarnation, absl::StrCat(context.bind_host, ":", port)));
+    MILLRACE_ASSIGN_OR_RETURN(announcement_,
+                              EndpointAnnouncement::Create(
+                                  context.names, absl::StrCat("weight/server/", context.index),
+                                  context.incarnation, absl::StrCat(context.bind_host, ":", port)));
     return absl::OkStatus();
   }
 

@@ -13,8 +13,8 @@ constexpr size_t kFileBytes = 64;
 absl::StatusOr<std::unique_ptr<WeightFence>> WeightFence::Open(
     const std::filesystem::path& directory, const std::string& policy) {
   MILLRACE_ASSIGN_OR_RETURN(
-      auto file, MappedFile::OpenOrCreate(directory / absl::StrCat("weight-", policy, ".fence"),
-                                          kFileBytes));
+      auto file,
+      MappedFile::OpenOrCreate(directory / absl::StrCat("weight-", policy, ".fence"), kFileBytes));
   return std::unique_ptr<WeightFence>(new WeightFence(std::move(file)));
 }
 

@@ -52,8 +52,8 @@ class PolicyRelay {
   static absl::StatusOr<std::unique_ptr<PolicyRelay>> Create(const std::filesystem::path& directory,
                                                              const WeightSpec& spec) {
     MILLRACE_ASSIGN_OR_RETURN(auto fence, WeightFence::Open(directory, spec.policy));
-    MILLRACE_ASSIGN_OR_RETURN(
-        auto host, WeightFile::OpenOrCreate(HostWeights(directory, spec.policy), spec));
+    MILLRACE_ASSIGN_OR_RETURN(auto host,
+                              WeightFile::OpenOrCreate(HostWeights(directory, spec.policy), spec));
     return std::unique_ptr<PolicyRelay>(
         new PolicyRelay(directory, spec, std::move(fence), std::move(host)));
   }

@@ -111,10 +111,10 @@ absl::Status ZmqInferenceClient::Maintain() {
       late |= group.phase == Phase::kWaiting && now >= group.deadline;
     }
     if (alone_since_ && now - *alone_since_ > options_.patience) {
-      status = absl::UnavailableError(absl::StrCat(
-          "policy ", spec_.policy, ": no policy worker has been there for ",
-          std::chrono::duration<double>(now - *alone_since_).count(), " s",
-          refusal_.empty() ? "" : "; the last one refused this actor: ", refusal_));
+      status = absl::UnavailableError(
+          absl::StrCat("policy ", spec_.policy, ": no policy worker has been there for ",
+                       std::chrono::duration<double>(now - *alone_since_).count(), " s",
+                       refusal_.empty() ? "" : "; the last one refused this actor: ", refusal_));
     }
   }
   if (late) loop_->Wake();

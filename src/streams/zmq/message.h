@@ -27,8 +27,7 @@ absl::Status SendWire(ZmqSocket& socket, std::string_view peer, WireType type, c
                       std::span<const std::byte> payload, std::span<const std::byte> more,
                       uint32_t crc) {
   static_assert(sizeof(WireHeader) + sizeof(Body) <= kMaxEnvelopeBytes);
-  const WireHeader header =
-      MakeWireHeader(type, BytesOf(body), payload.size() + more.size(), crc);
+  const WireHeader header = MakeWireHeader(type, BytesOf(body), payload.size() + more.size(), crc);
   const std::array<std::span<const std::byte>, 4> parts = {BytesOf(header), BytesOf(body), payload,
                                                            more};
   return socket.Send(peer, parts);

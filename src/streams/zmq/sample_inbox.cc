@@ -72,9 +72,9 @@ std::optional<SampleInbox::CreditBatch> SampleInbox::CreditsDue(Clock::time_poin
   if (unconfirmed_.empty()) return std::nullopt;
   if (!credits_new_ && now - credits_sent_ < kCreditPatience) return std::nullopt;
   const size_t count = std::min<size_t>(unconfirmed_.size(), kMaxCreditsPerMessage);
-  return CreditBatch{.first = granted_ - unconfirmed_.size() + 1,
-                     .credits = {unconfirmed_.begin(),
-                                 unconfirmed_.begin() + static_cast<std::ptrdiff_t>(count)}};
+  return CreditBatch{
+      .first = granted_ - unconfirmed_.size() + 1,
+      .credits = {unconfirmed_.begin(), unconfirmed_.begin() + static_cast<std::ptrdiff_t>(count)}};
 }
 
 void SampleInbox::CreditsSent(Clock::time_point now) {

@@ -27,8 +27,8 @@ class SampleOutbox {
   bool HasRoom(uint64_t open) const;
   // The slots that became free. A new session makes everything due again.
   std::vector<int> OnAck(const SampleAck& ack, Clock::time_point now);
-  // The segments to be sent now, in order. Segments not received in time are due again, with growing
-  // patience.
+  // The segments to be sent now, in order. Segments not received in time are due again, with
+  // growing patience.
   std::vector<Due> DueNow(Clock::time_point now);
   void Sent(uint64_t sequence, Clock::time_point now);
 

@@ -154,9 +154,9 @@ void ZmqSampleProducer::Abandon(const OpenSegment& segment) {
 
 int ZmqSampleProducer::unacknowledged() const {
   MutexLock lock(mutex_);
-  return static_cast<int>(
-      std::count_if(slots_.begin(), slots_.end(),
-                    [](const Slot& slot) { return slot.phase == Phase::kCommitted; }));
+  return static_cast<int>(std::count_if(slots_.begin(), slots_.end(), [](const Slot& slot) {
+    return slot.phase == Phase::kCommitted;
+  }));
 }
 
 absl::Status ZmqSampleProducer::OnStart(ZmqContext& context) {
@@ -277,8 +277,8 @@ absl::Status ZmqSampleProducer::SendSegment(uint32_t rank, ZmqSocket& socket,
     payload = {slot.buffer.data(), layout_.total_bytes() + slot.header.snapshot_bytes};
   }
   if (!due.again) body.header.payload_crc = Crc32c(payload);
-  MILLRACE_RETURN_IF_ERROR(SendWire(socket, {}, WireType::kSampleSegment, body, payload, {},
-                                    body.header.payload_crc));
+  MILLRACE_RETURN_IF_ERROR(
+      SendWire(socket, {}, WireType::kSampleSegment, body, payload, {}, body.header.payload_crc));
   MutexLock lock(mutex_);
   slots_[static_cast<size_t>(due.slot)].header.payload_crc = body.header.payload_crc;
   lanes_[rank].outbox.Sent(due.sequence, Clock::now());

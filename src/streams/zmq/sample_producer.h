@@ -109,8 +109,8 @@ class ZmqSampleProducer final : public SampleProducer, private ZmqHandler {
   std::map<uint32_t, Lane> lanes_ ABSL_GUARDED_BY(mutex_);  // by rank
   std::deque<Credit> credits_ ABSL_GUARDED_BY(mutex_);
   uint64_t newest_epoch_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t wanted_ ABSL_GUARDED_BY(mutex_) = 0;            // since the start
-  uint64_t credits_before_ ABSL_GUARDED_BY(mutex_) = 0;    // received from earlier sessions
+  uint64_t wanted_ ABSL_GUARDED_BY(mutex_) = 0;           // since the start
+  uint64_t credits_before_ ABSL_GUARDED_BY(mutex_) = 0;   // received from earlier sessions
   uint64_t session_credits_ ABSL_GUARDED_BY(mutex_) = 0;  // received from the present one
   bool want_due_ ABSL_GUARDED_BY(mutex_) = false;
 

@@ -25,6 +25,7 @@ absl::StatusOr<WorkerArguments> ParseWorkerArguments(int argc, char** argv) {
   app.add_option("--run-dir", arguments.run_directory, "the run's directory")->required();
   app.add_option("--incarnation", arguments.incarnation, "counts the starts of this worker");
   app.add_option("--log-level", arguments.log_level, "trace, debug, info, warning, error");
+  app.add_flag("!--no-shared-memory", arguments.shared_memory, "no stream uses shared memory");
   app.footer("Example: millrace-actor actor 0 --run-dir runs/demo --incarnation 0");
   try {
     app.parse(argc, argv);
@@ -45,10 +46,12 @@ absl::StatusOr<std::unique_ptr<WorkerProcess>> WorkerProcess::Start(
                    .file = {}}));
   std::unique_ptr<WorkerProcess> worker(
       new WorkerProcess(arguments, RunPaths(arguments.run_directory)));
-  MILLRACE_ASSIGN_OR_RETURN(
-      worker->bell_file_,
-      MappedFile::OpenOrCreate(worker->paths_.bell(arguments.role, arguments.index),
-                               sizeof(Doorbell)));
+  if (arguments.shared_memory) {
+    MILLRACE_ASSIGN_OR_RETURN(
+        worker->bell_file_,
+        MappedFile::OpenOrCreate(worker->paths_.bell(arguments.role, arguments.index),
+                                 sizeof(Doorbell)));
+  }
   ControlClientOptions options;
   options.run_directory = worker->paths_.root();
   options.role = arguments.role;
@@ -74,7 +77,7 @@ StreamContext WorkerProcess::stream_context(Ledger* ledger) {
   StreamContext context;
   context.names = control_.get();
   context.bell = &bell();
-  context.bell_path = paths_.bell(arguments_.role, arguments_.index);
+  if (bell_file_ != nullptr) context.bell_path = bell_file_->path();
   context.shm_directory = paths_.shm();
   context.index = arguments_.index;
   context.incarnation = arguments_.incarnation;

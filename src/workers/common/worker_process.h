@@ -24,6 +24,7 @@ struct WorkerArguments {
   uint32_t incarnation = 0;
   std::filesystem::path run_directory;
   std::string log_level = "info";
+  bool shared_memory = true;       // false: no stream of the run uses it, so neither do doorbells
 };
 
 // ROLE INDEX --run-dir DIR --incarnation N [--log-level L], as the node agent passes them.
@@ -39,7 +40,7 @@ class WorkerProcess {
   const ExperimentConfig& config() const { return config_; }
   const RunPaths& paths() const { return paths_; }
   ControlClient& control() { return *control_; }
-  Doorbell& bell() { return *bell_file_->At<Doorbell>(0); }
+  Doorbell& bell() { return bell_file_ != nullptr ? *bell_file_->At<Doorbell>(0) : private_bell_; }
 
   // True while the controller wants this worker to work (also while paused).
   bool Running() const { return command() < WorkerCommand::kDrain; }
@@ -58,7 +59,8 @@ class WorkerProcess {
 
   WorkerArguments arguments_;
   RunPaths paths_;
-  std::unique_ptr<MappedFile> bell_file_;
+  Doorbell private_bell_;
+  std::unique_ptr<MappedFile> bell_file_;   // null without shared memory
   std::unique_ptr<ControlClient> control_;
   ExperimentConfig config_;
 };

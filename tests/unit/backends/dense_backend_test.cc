@@ -150,7 +150,9 @@ TEST(DenseBackend, PopArtKeepsValuesInRewardUnits) {
       torch::allclose(backend->NormalizeValue(backend->DenormalizeValue(x)), x, 1e-4, 1e-4));
 }
 
-void TrainOneStep(Backend& backend, const TensorDict& minibatch) {
+// The same step whenever the backend is in the same state.
+void TrainOneStep(Backend& backend) {
+  const TensorDict minibatch = Minibatch({9});  // seeds the targets below, too
   const auto group = MakeSingleRankCollectives();
   ASSERT_TRUE(backend.UpdateNormalizers(minibatch, torch::randn({9}), *group).ok());
   BackwardThroughHeads(backend, minibatch);
@@ -159,28 +161,25 @@ void TrainOneStep(Backend& backend, const TensorDict& minibatch) {
 
 TEST(DenseBackend, RollbackRestoresEverythingTheNextStepDependsOn) {
   const auto backend = Make(Spec(false));
-  const TensorDict minibatch = Minibatch({9});
-  TrainOneStep(*backend, minibatch);
+  TrainOneStep(*backend);
   backend->Checkpoint();
-  TrainOneStep(*backend, minibatch);
+  TrainOneStep(*backend);
   const auto expected = Weights(*backend);
   backend->Rollback();
   EXPECT_NE(Weights(*backend), expected);
-  torch::manual_seed(5);
-  const auto again = Minibatch({9});  // reseeds, as before the step that is repeated
-  TrainOneStep(*backend, again);
+  TrainOneStep(*backend);
   EXPECT_EQ(Weights(*backend), expected);
 }
 
 TEST(DenseBackend, WeightsAndOptimiserStateContinueATraining) {
   const auto a = Make(Spec(false), Evaluation::kAuto, 1),
              b = Make(Spec(false), Evaluation::kAuto, 2);
-  TrainOneStep(*a, Minibatch({9}));
+  TrainOneStep(*a);
   const auto weights = Weights(*a);
   ASSERT_TRUE(b->LoadWeights(std::as_bytes(std::span(weights))).ok());
   ASSERT_TRUE(b->LoadOptimizerState(a->OptimizerState()).ok());
-  TrainOneStep(*a, Minibatch({9}));
-  TrainOneStep(*b, Minibatch({9}));
+  TrainOneStep(*a);
+  TrainOneStep(*b);
   EXPECT_EQ(Weights(*a), Weights(*b));
 }
 

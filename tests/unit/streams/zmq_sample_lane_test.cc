@@ -19,7 +19,8 @@ constexpr Clock::time_point kStart{seconds(100)};
 
 SampleHello HelloFrom(const SampleOutbox& outbox) {
   SampleHello hello;
-  hello.state = {.producer = 3, .incarnation = 1, .session = outbox.session(), .oldest = outbox.oldest()};
+  hello.state = {
+      .producer = 3, .incarnation = 1, .session = outbox.session(), .oldest = outbox.oldest()};
   return hello;
 }
 
