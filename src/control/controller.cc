@@ -25,7 +25,7 @@ Clock::duration Seconds(double seconds) {
 ControllerCoreOptions CoreOptions(const ControllerOptions& options, uint64_t epoch) {
   ControllerCoreOptions core;
   core.ledger_directory = RunPaths(options.run_directory).ledger();
-  core.store_journal = RunPaths(options.run_directory).shm() / "store";
+  core.store_journal = RunPaths(options.run_directory).store();
   core.config_yaml = options.config_yaml;
   core.epoch = epoch;
   core.heartbeat = Seconds(options.supervision.heartbeat_seconds);

@@ -388,8 +388,8 @@ void ControllerCore::NamesChanged(const Keys& keys, Answers& answers) {
   if (NamesHeld()) return;
   Keys concerned;
   for (const auto& [worker, sync] : held_) {
-    const bool news = std::ranges::any_of(keys, [&](const std::string& key) {
-      return StartsWithAny(key, sync.request.watched()) || StartsWithAny(key, sync.request.added());
+    const bool news = std::ranges::any_of(keys, [&request = sync.request](const std::string& key) {
+      return StartsWithAny(key, request.watched()) || StartsWithAny(key, request.added());
     });
     if (news) concerned.push_back(worker);
   }

@@ -17,6 +17,8 @@ class RunPaths {
   std::filesystem::path metrics() const { return root_ / "metrics.jsonl"; }
   std::filesystem::path summary() const { return root_ / "summary.json"; }
   std::filesystem::path ledger() const { return root_ / "ledger"; }
+  // The controller's journal of shared keys; of one launch only.
+  std::filesystem::path store() const { return ledger() / "store"; }
   std::filesystem::path logs() const { return root_ / "logs"; }
   std::filesystem::path checkpoints() const { return root_ / "checkpoints"; }
   // Slabs and doorbells: a directory on a memory file system (MILLRACE_SHM_DIR, default /dev/shm) named after the

@@ -124,6 +124,7 @@ absl::Status Launcher::Start() {
   RemoveRunResult(paths_);
   std::error_code ignored;
   std::filesystem::remove(paths_.controller(), ignored);
+  std::filesystem::remove(paths_.store(), ignored);
   RunMetricsReader::Settings settings;
   settings.ledger_directory = paths_.ledger();
   for (const PolicyConfig& policy : config_.policies) settings.policies.push_back(policy.name);

@@ -114,7 +114,7 @@ void InferenceBatch::GatherStates(std::span<const PendingRequest> requests,
       std::memcpy(target, RequestField(state_field_, requests[i]).data, floats * sizeof(float));
       continue;
     }
-    const auto* stored = states.Find({header.client, header.incarnation, header.group});
+    const auto* stored = states.Find({header.client, header.incarnation, header.group}, header.id);
     if (stored != nullptr) {
       std::copy(stored->begin(), stored->end(), target);
       continue;
@@ -155,10 +155,13 @@ void InferenceBatch::ScatterStates(std::span<const PendingRequest> requests,
   const int64_t floats = static_cast<int64_t>(rows_each_ * state_size_);
   for (size_t i = 0; i < requests.size(); ++i) {
     const RequestHeader& header = requests[i].header;
-    if ((header.flags & kValueOnly) != 0) continue;
+    const RecurrentStates::Key key{header.client, header.incarnation, header.group};
+    if ((header.flags & kValueOnly) != 0) {
+      states.Keep(key, header.id);
+      continue;
+    }
     const auto begin = state_.begin() + static_cast<int64_t>(i) * floats;
-    states.Store({header.client, header.incarnation, header.group},
-                 std::vector<float>(begin, begin + floats));
+    states.Store(key, header.id, std::vector<float>(begin, begin + floats));
   }
 }
 

@@ -62,8 +62,11 @@ absl::StatusOr<int> PolicyService::Poll() {
     MILLRACE_RETURN_IF_ERROR(LoadWeights(*served));
     for (const auto& [client, incarnation] : served->server->TakeGoneClients()) {
       served->states.ForgetClient(client, incarnation);
+      // The answer goes nowhere, but the transport keeps the request's memory until it is given one.
       std::erase_if(served->waiting, [&](const PendingRequest& request) {
-        return request.header.client == client && request.header.incarnation == incarnation;
+        const bool gone = request.header.client == client && request.header.incarnation == incarnation;
+        if (gone) served->server->Respond(request, {.id = request.header.id});
+        return gone;
       });
     }
     served->server->Collect(served->waiting);

@@ -14,12 +14,20 @@ class RecurrentStates {
  public:
   using Key = std::tuple<uint32_t, uint32_t, uint32_t>;  // client, incarnation, group
 
-  // The state of a group, or null if this worker has never answered it.
-  std::vector<float>* Find(const Key& key) {
+  // The state for a group's request `id`, or null if this worker did not answer the one before it: another server
+  // did, and the state went on there.
+  const std::vector<float>* Find(const Key& key, uint64_t id) const {
     const auto found = states_.find(key);
-    return found == states_.end() ? nullptr : &found->second;
+    return found == states_.end() || found->second.id + 1 != id ? nullptr : &found->second.state;
   }
-  void Store(const Key& key, std::vector<float> state) { states_[key] = std::move(state); }
+  // The state after request `id`.
+  void Store(const Key& key, uint64_t id, std::vector<float> state) {
+    states_[key] = {id, std::move(state)};
+  }
+  // Request `id` has been answered without advancing the state.
+  void Keep(const Key& key, uint64_t id) {
+    if (Find(key, id) != nullptr) states_[key].id = id;
+  }
   void ForgetClient(uint32_t client, uint32_t incarnation) {
     std::erase_if(states_, [&](const auto& entry) {
       return std::get<0>(entry.first) == client && std::get<1>(entry.first) == incarnation;
@@ -28,7 +36,11 @@ class RecurrentStates {
   size_t size() const { return states_.size(); }
 
  private:
-  std::map<Key, std::vector<float>> states_;
+  struct Entry {
+    uint64_t id = 0;   // of the newest request answered
+    std::vector<float> state;
+  };
+  std::map<Key, Entry> states_;
 };
 
 }  // namespace millrace
