@@ -1,7 +1,7 @@
 // AgentImpl --owns--> Child records (controller and workers), UsageMeter, the connection to the
 // controller, and the agent thread, which does everything: reap, sample, restart the controller,
-// and keep one AgentSync under way. gRPC's callback only rings the wake event; the thread sleeps in
-// poll() on that event and on one pidfd per child.
+// and keep one AgentSync under way. The completion thread only rings the wake event; the agent
+// thread sleeps in poll() on that event and on one pidfd per child.
 #include "launcher/node_agent.h"
 
 #include <fcntl.h>
@@ -79,14 +79,15 @@ struct Child {
   Descriptor pidfd;  // readable once the process is dead; -1 on old kernels
 };
 
-// One AgentSync under way; shared with gRPC's callback.
+// One AgentSync under way. Its address is the completion queue's tag.
 struct Call {
+  std::shared_ptr<const ControllerConnection> connection;
   grpc::ClientContext context;
   control::AgentSyncRequest request;
   control::AgentSyncReply reply;
   grpc::Status status;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<control::AgentSyncReply>> reader;
   std::atomic<bool> done{false};
-  std::shared_ptr<const ControllerConnection> connection;
 };
 
 void ToProto(const Child& child, control::ProcessRecord* record) {
@@ -107,6 +108,7 @@ class AgentImpl final : public NodeAgent {
 
   absl::Status Prepare();
   void StartThread() {
+    completion_thread_ = std::jthread([this] { AwaitCompletions(); });
     thread_ = std::jthread([this](const std::stop_token& stop) { Loop(stop); });
   }
 
@@ -132,6 +134,7 @@ class AgentImpl final : public NodeAgent {
   void SampleAll();
   bool EverythingGone();
   // The controller's orders.
+  void AwaitCompletions();
   void BeginSync();
   void FinishSync();
   void CancelSync();
@@ -156,7 +159,7 @@ class AgentImpl final : public NodeAgent {
   Clock::time_point controller_started_{};
   std::optional<Clock::time_point> start_controller_at_;
   std::shared_ptr<const ControllerConnection> connection_;
-  std::shared_ptr<Call> call_;
+  std::unique_ptr<Call> call_;
   uint64_t sequence_ = 0;
   bool stop_sent_ = false;
   bool paused_ = false;
@@ -170,6 +173,11 @@ class AgentImpl final : public NodeAgent {
   Mutex shutdown_mutex_;
   bool shut_down_ ABSL_GUARDED_BY(shutdown_mutex_) = false;
 
+  // A queue of its own, not gRPC's callback API: that one shares a queue between channels, whose
+  // threads race with its end when the only channel is replaced (gRPC 1.51 aborts in
+  // grpc_cq_internal_unref).
+  grpc::CompletionQueue completions_;
+  std::jthread completion_thread_;
   std::jthread thread_;
 };
 
@@ -202,6 +210,10 @@ void AgentImpl::Loop(const std::stop_token& stop) {
     Sleep(kPollMillis);
   }
   CancelSync();
+  // A cancelled call completes at once; until then its memory is gRPC's.
+  while (call_ != nullptr && !call_->done.load()) Sleep(kPollMillis);
+  call_.reset();
+  completions_.Shutdown();
 }
 
 void AgentImpl::Sleep(int millis) {
@@ -362,7 +374,7 @@ bool AgentImpl::FindController() {
 
 void AgentImpl::BeginSync() {
   if (controller_pid_ == 0 || !FindController()) return;
-  call_ = std::make_shared<Call>();
+  call_ = std::make_unique<Call>();
   call_->connection = connection_;
   control::AgentSyncRequest& request = call_->request;
   request.set_agent(name_);
@@ -383,12 +395,19 @@ void AgentImpl::BeginSync() {
   request.set_paused(paused_);
   request.set_finish_seen(finish_.has_value());
   connection_->Prepare(call_->context, kSyncTimeout);
-  const auto finished = [call = call_, wake = wake_](const grpc::Status& status) {
-    call->status = status;
-    call->done = true;
-    wake->Ring();
-  };
-  connection_->stub().async()->AgentSync(&call_->context, &call_->request, &call_->reply, finished);
+  call_->reader = connection_->stub().AsyncAgentSync(&call_->context, request, &completions_);
+  call_->reader->Finish(&call_->reply, &call_->status, call_.get());
+}
+
+// The completion thread: only says that a call is done; the agent thread takes it from there.
+void AgentImpl::AwaitCompletions() {
+  SetThreadName("agent-rpc");
+  void* tag = nullptr;
+  bool ok = false;
+  while (completions_.Next(&tag, &ok)) {
+    static_cast<Call*>(tag)->done = true;
+    wake_->Ring();
+  }
 }
 
 void AgentImpl::CancelSync() {
@@ -396,8 +415,7 @@ void AgentImpl::CancelSync() {
 }
 
 void AgentImpl::FinishSync() {
-  const std::shared_ptr<Call> call = std::move(call_);
-  call_ = nullptr;
+  const std::unique_ptr<Call> call = std::move(call_);
   if (call->request.finish_seen()) SetOutcome(*finish_);
   if (!call->status.ok()) {
     if (call->status.error_code() == grpc::StatusCode::CANCELLED) return;

@@ -11,7 +11,7 @@ TorchRegistry BuiltinTorchRegistry() {
   registry.AddAlgorithm("ppo", MakePpo, "proximal policy optimisation (Schulman et al. 2017)");
   registry.AddAlgorithm("vtrace", MakeVtrace,
                         "IMPALA: actor-critic with V-trace targets (Espeholt et al. 2018)");
-  registry.AddBackend("dense", MakeDenseBackend, "LibTorch on CPU or GPU; what `auto` chooses");
+  registry.AddBackend("dense", MakeDenseBackend, "LibTorch on CPU; what `auto` chooses");
   return registry;
 }
 

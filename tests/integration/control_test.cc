@@ -50,6 +50,7 @@ class ControlTest : public ::testing::Test {
     run_ = root_ / "run";
     std::filesystem::create_directories(run_);
     std::filesystem::create_directories(root_ / "bin");
+    std::filesystem::create_symlink(MILLRACE_TEST_CONTROLLER, root_ / "bin" / "controller");
     for (const char* name : {"millrace-actor", "millrace-torch"}) {
       std::filesystem::create_symlink(MILLRACE_TEST_WORKER, root_ / "bin" / name);
     }
@@ -64,7 +65,7 @@ class ControlTest : public ::testing::Test {
     NodeAgentOptions options;
     options.run_directory = run_;
     options.binaries = root_ / "bin";
-    options.controller_arguments = {MILLRACE_TEST_CONTROLLER, run_.string(), config};
+    options.controller_arguments = {(root_ / "bin" / "controller").string(), run_.string(), config};
     auto agent = NodeAgent::Start(options);
     ASSERT_TRUE(agent.ok()) << agent.status();
     agent_ = *std::move(agent);
@@ -230,6 +231,17 @@ TEST_F(ControlTest, CallsWithoutTheTokenAreRefused) {
     EXPECT_EQ(connection.stub().GetStatus(&context, {}, &reply).error_code(),
               grpc::StatusCode::UNAUTHENTICATED);
   }
+}
+
+TEST_F(ControlTest, WorkersExitWhenNoControllerComesBack) {
+  StartReadyRun();
+  std::vector<ProcessIdentity> workers;
+  for (const auto& worker : Workers()) workers.push_back(IdentityOf(worker.pid()));
+  std::filesystem::remove(root_ / "bin" / "controller");
+  ASSERT_EQ(::kill(agent_->controller_pid(), SIGKILL), 0);
+  EXPECT_TRUE(Eventually([&] { return std::ranges::none_of(workers, IsAlive); }));
+  ASSERT_TRUE(agent_->Outcome().has_value());
+  EXPECT_EQ(agent_->Outcome()->exit_code, 4);
 }
 
 TEST_F(ControlTest, StoppedWorkerIsKilledAndReplaced) {

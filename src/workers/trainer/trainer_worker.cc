@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "checkpoint/checkpoint_store.h"
+#include "checkpoint/merge.h"
 #include "millrace/core/status.h"
 #include "workers/common/sample_fields.h"
 #include "workers/trainer/checkpoint_writer.h"
@@ -21,12 +23,25 @@ namespace {
 constexpr auto kWait = std::chrono::milliseconds(100);
 constexpr auto kMetricsEvery = std::chrono::milliseconds(500);
 constexpr auto kDrainPatience = std::chrono::milliseconds(3000);
+constexpr auto kFinalPartsPatience = std::chrono::milliseconds(1000);
+constexpr auto kPartPatience = std::chrono::seconds(5);
 
 // Temporaries of large tensor operations must not be mapped and unmapped each time: glibc's threshold makes attention
 // over 4,096 rows three times slower (measured).
 void KeepFreedMemory() {
   ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
   ::mallopt(M_TRIM_THRESHOLD, INT32_MAX);
+}
+
+// The newest part of another policy; its first one may still be on its way.
+absl::StatusOr<Checkpoint> AwaitPart(const CheckpointStore& parts) {
+  const Deadline deadline = After(kPartPatience);
+  auto part = parts.ReadNewest();
+  while (part.status().code() == absl::StatusCode::kNotFound && !Expired(deadline)) {
+    std::this_thread::sleep_for(kWait);
+    part = parts.ReadNewest();
+  }
+  return part;
 }
 
 class Trainer {
@@ -51,6 +66,11 @@ class Trainer {
   void RequestCheckpoint();
   void PutMetrics(const TrainReport& report);
   absl::Status Drain();
+  std::filesystem::path PartsOf(const std::string& policy) const {
+    return process_.paths().checkpoints() / ".parts" / policy;
+  }
+  std::vector<CheckpointStore> OtherParts() const;
+  void AwaitFinalParts();
   GroupMember Record() const;
   double Progress() const;
   bool leader() const { return rank_ == 0; }
@@ -127,6 +147,12 @@ absl::Status Trainer::MakeLearner() {
   MILLRACE_ASSIGN_OR_RETURN(
       backend_, registry_.MakeBackend(config_.backend.type, config_.backend.options,
                                       std::move(policy), config_.backend.where));
+  if (algorithm_->ValueTargetKey().empty() && backend_->layout().Find("value_mean") != nullptr) {
+    return absl::InvalidArgumentError(
+        fmt::format("policies.{}.model.normalize_value: algorithm \"{}\" computes its value targets inside "
+                    "the loss and cannot be combined with it",
+                    agents_.policy, config_.algorithm.type));
+  }
   step_ = std::make_unique<TrainStep>(algorithm_.get(), backend_.get(), seed);
   blob_.resize(backend_->layout().bytes());
   return absl::OkStatus();
@@ -321,7 +347,12 @@ absl::Status Trainer::OpenStreams(const ConsumerState& state) {
   MILLRACE_ASSIGN_OR_RETURN(
       publisher_, MakeWeightPublisher(ChooseTransport(config_.weight_stream.transport, Transport::kShm),
                                       context, weights));
-  writer_ = std::make_unique<CheckpointWriter>(*store_, config_.checkpoint.keep, ledger_.get());
+  // With several policies the first one's leader writes the checkpoint, and the others hand it their parts.
+  CheckpointStore target = *store_;
+  if (policy_index_ > 0) {
+    MILLRACE_ASSIGN_OR_RETURN(target, CheckpointStore::Open(PartsOf(agents_.policy)));
+  }
+  writer_ = std::make_unique<CheckpointWriter>(std::move(target), config_.checkpoint.keep, ledger_.get());
   return absl::OkStatus();
 }
 
@@ -350,14 +381,21 @@ void Trainer::RequestCheckpoint() {
   backend_->Snapshot(part.weights);
   for (const auto& [name, tensor] : backend_->OptimizerState()) part.optimizer[name] = tensor.clone();
   if (config_.deterministic) part.snapshots = intake_->Snapshots();
-  writer_->Request([part = std::move(part), layout = backend_->layout(), seed = config_.seed] {
-    return EncodeCheckpoint({part}, {{part.policy, layout}}, seed);
+  writer_->Request([part = std::move(part), layout = backend_->layout(), seed = config_.seed,
+                    others = OtherParts()]() -> absl::StatusOr<Checkpoint> {
+    MILLRACE_ASSIGN_OR_RETURN(Checkpoint own, EncodeCheckpoint({part}, {{part.policy, layout}}, seed));
+    std::vector<Checkpoint> parts = {std::move(own)};
+    for (const CheckpointStore& other : others) {
+      MILLRACE_ASSIGN_OR_RETURN(parts.emplace_back(), AwaitPart(other));
+    }
+    return parts.size() == 1 ? std::move(parts.front()) : MergeCheckpoints(parts);
   });
   next_checkpoint_ = After(std::chrono::duration_cast<Clock::duration>(
       std::chrono::duration<double>(config_.checkpoint.every_seconds)));
 }
 
 absl::Status Trainer::Run() {
+  MILLRACE_RETURN_IF_ERROR(process_.control().Watch("final/", &process_.bell()));
   MILLRACE_RETURN_IF_ERROR(process_.control().ReportReady());
   next_checkpoint_ = After(std::chrono::duration_cast<Clock::duration>(
       std::chrono::duration<double>(config_.checkpoint.every_seconds)));
@@ -431,12 +469,40 @@ double Trainer::Progress() const {
   return std::min(1.0, done / static_cast<double>(*config_.stop.env_steps));
 }
 
+std::vector<CheckpointStore> Trainer::OtherParts() const {
+  std::vector<CheckpointStore> others;
+  for (size_t p = 1; policy_index_ == 0 && p < config_.policies.size(); ++p) {
+    auto store = CheckpointStore::Open(PartsOf(config_.policies[p].name));
+    if (store.ok()) others.push_back(*std::move(store));
+  }
+  return others;
+}
+
+// At the end the other policies' leaders say when their last part is written.
+void Trainer::AwaitFinalParts() {
+  const Deadline deadline = After(kFinalPartsPatience);
+  const auto missing = [this] {
+    return process_.control().List("final/").size() + 1 < config_.policies.size();
+  };
+  while (missing() && !Expired(deadline)) {
+    const uint32_t seen = process_.bell().Value();
+    if (missing()) process_.bell().Wait(seen, std::min(deadline, After(kWait)));
+  }
+  if (missing()) spdlog::warn("the checkpoint holds older parts of some policies");
+}
+
 absl::Status Trainer::Drain() {
-  if (leader()) RequestCheckpoint();
   group_->Dissolve();
+  if (leader()) {
+    if (policy_index_ == 0) AwaitFinalParts();
+    RequestCheckpoint();
+    if (policy_index_ > 0) {
+      MILLRACE_RETURN_IF_ERROR(writer_->Finish(After(kDrainPatience)));
+      MILLRACE_RETURN_IF_ERROR(process_.control().Put("final/" + agents_.policy, "{}"));
+    }
+  }
   intake_->Drain(After(kDrainPatience));
-  if (!leader()) return absl::OkStatus();
-  return writer_->Finish(After(kDrainPatience));
+  return leader() ? writer_->Finish(After(kDrainPatience)) : absl::OkStatus();
 }
 
 }  // namespace
