@@ -141,7 +141,7 @@ EnvironmentGroup::EnvironmentGroup(GroupOptions options,
 EnvironmentGroup::~EnvironmentGroup() = default;
 
 absl::Status EnvironmentGroup::Start(const std::string& snapshot) {
-  for (auto& part : parts_) part->streams->samples->Want(1);
+  parts_.front()->streams->samples->Want(1);
   if (!snapshot.empty()) return Restore(snapshot);
   return environment_->Reset(options_.seed, options_.first_slot, agent_policies_, rows_);
 }
@@ -155,16 +155,20 @@ absl::StatusOr<bool> EnvironmentGroup::Advance(bool others_parked) {
   return true;
 }
 
-// Policies are asked in the order of their names, so two groups cannot wait for each other.
+// A segment needs a credit of every policy. Demand for the next policy's credit is posted only with the one before it
+// in hand, so all policies grant to the same groups: otherwise one policy's credits could end up with one actor and the
+// other's with another, and neither batch would ever be complete.
 bool EnvironmentGroup::ReserveNext() {
-  for (auto& part : parts_) {
-    if (!part->next_credit.has_value()) {
-      part->next_credit = part->streams->TakeCredit(part->taken_of, options_.credits_per_batch);
-      if (!part->next_credit.has_value()) return false;
+  for (size_t p = 0; p < parts_.size(); ++p) {
+    PolicyPart& part = *parts_[p];
+    if (!part.next_credit.has_value()) {
+      part.next_credit = part.streams->TakeCredit(part.taken_of, options_.credits_per_batch);
+      if (!part.next_credit.has_value()) return false;
+      if (p + 1 < parts_.size()) parts_[p + 1]->streams->samples->Want(1);
     }
-    if (!part->next_open.has_value()) {
-      part->next_open = part->streams->samples->Begin(*part->next_credit);
-      if (!part->next_open.has_value()) return false;
+    if (!part.next_open.has_value()) {
+      part.next_open = part.streams->samples->Begin(*part.next_credit);
+      if (!part.next_open.has_value()) return false;
     }
   }
   return true;
@@ -186,9 +190,9 @@ void EnvironmentGroup::OpenSegments() {
     part->header = SegmentHeader{};
     part->header.group = static_cast<uint32_t>(options_.index);
     part->header.version_min = UINT64_MAX;
-    // Demand for the segment after this one: with a policy lag allowed its credit comes while this one runs.
-    part->streams->samples->Want(1);
   }
+  // Demand for the segment after this one: with a policy lag allowed its credit comes while this one runs.
+  parts_.front()->streams->samples->Want(1);
   RecordObservations(0);
 }
 
