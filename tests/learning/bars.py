@@ -124,13 +124,18 @@ def main():
         print(f"{'ok  ' if ok else 'MISS'} {entry['name']}: goal {entry['goal']} after {mean:.0f} +- {spread:.0f} steps "
               f"({steps}), lag max {max(r['policy_lag_max'] or 0 for r in results)}"
               + (f", greedy {min(greedy):.0f}..{max(greedy):.0f}" if greedy else ""), flush=True)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    path = arguments.out / "learning_bars.json"
+        save(arguments.out, report)
+    return 1 if missed else 0
+
+
+def save(out, report):
+    """After every task, so that an interrupted script keeps what it has; earlier tasks' results stay."""
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "learning_bars.json"
     merged = json.loads(path.read_text()) if path.exists() else {}
     merged.update(report)
     path.write_text(json.dumps(merged, indent=1) + "\n")
-    write_table(arguments.out / "learning_bars.md", merged)
-    return 1 if missed else 0
+    write_table(out / "learning_bars.md", merged)
 
 
 def write_table(path, report):
