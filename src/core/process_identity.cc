@@ -1,8 +1,8 @@
 #include "core/process_identity.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
-#include <fstream>
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
@@ -16,8 +16,7 @@ struct Stat {
 };
 
 Stat ReadStat(int32_t pid) {
-  std::ifstream file(absl::StrCat("/proc/", pid, "/stat"));
-  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  const std::string text = ReadProcFile(absl::StrCat("/proc/", pid, "/stat"));
   // The command name is in parentheses and may itself hold spaces and parentheses.
   const size_t end_of_name = text.rfind(')');
   if (end_of_name == std::string::npos) return {};
@@ -32,6 +31,17 @@ Stat ReadStat(int32_t pid) {
 }
 
 }  // namespace
+
+std::string ReadProcFile(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return "";
+  constexpr size_t kEnough = 8192;
+  std::string text(kEnough, '\0');
+  const ssize_t size = ::read(fd, text.data(), text.size());
+  ::close(fd);
+  text.resize(size < 0 ? 0 : static_cast<size_t>(size));
+  return text;
+}
 
 ProcessIdentity ThisProcess() { return IdentityOf(::getpid()); }
 

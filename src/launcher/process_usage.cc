@@ -3,18 +3,17 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <iterator>
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
+#include "core/process_identity.h"
 
 namespace millrace {
 namespace {
 
 double ReadCpuSeconds(pid_t pid) {
-  std::ifstream file(absl::StrCat("/proc/", pid, "/stat"));
-  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  const std::string text = ReadProcFile(absl::StrCat("/proc/", pid, "/stat"));
   // The command name is in parentheses and may itself hold spaces and parentheses.
   const size_t end_of_name = text.rfind(')');
   if (end_of_name == std::string::npos) return 0;
@@ -32,7 +31,7 @@ double ReadCpuSeconds(pid_t pid) {
 }
 
 uint64_t ReadRssBytes(pid_t pid) {
-  std::ifstream file(absl::StrCat("/proc/", pid, "/status"));
+  std::istringstream file(ReadProcFile(absl::StrCat("/proc/", pid, "/status")));
   uint64_t kilobytes = 0;
   for (std::string line; std::getline(file, line);) {
     if (!line.starts_with("RssAnon:") && !line.starts_with("RssFile:")) continue;
