@@ -136,18 +136,18 @@ void Section::Choice(const std::string& key, std::string& out,
 std::vector<std::string> Section::Keys() const {
   std::vector<std::string> keys;
   if (node_ == nullptr) return keys;
-  for (const YamlEntry& entry : node_->entries) keys.push_back(entry.key);
+  for (const YamlNode& item : node_->items) keys.push_back(item.key);
   return keys;
 }
 
 void Section::Finish() {
   if (node_ == nullptr) return;
-  for (const YamlEntry& entry : node_->entries) {
-    if (std::find(known_.begin(), known_.end(), entry.key) != known_.end()) continue;
-    problems_.RecordPlace(PathOf(entry.key), entry.value.where);
-    problems_.Add(PathOf(entry.key),
+  for (const YamlNode& item : node_->items) {
+    if (std::find(known_.begin(), known_.end(), item.key) != known_.end()) continue;
+    problems_.RecordPlace(PathOf(item.key), item.where);
+    problems_.Add(PathOf(item.key),
                   path_.empty() ? "a top-level key" : absl::StrCat("a key of ", path_),
-                  absl::StrCat("\"", entry.key, "\""), DidYouMean(entry.key, known_));
+                  absl::StrCat("\"", item.key, "\""), DidYouMean(item.key, known_));
     return;
   }
 }

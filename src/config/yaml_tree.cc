@@ -3,6 +3,8 @@
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
+#include <functional>
 #include <optional>
 #include <sstream>
 #include <utility>
@@ -61,7 +63,7 @@ class TreeBuilder : public YAML::EventHandler {
  private:
   struct Frame {
     YamlNode node;
-    std::optional<YamlEntry> entry;  // a map's key that waits for its value
+    std::optional<YamlNode> key;  // a map's key that waits for its value
   };
 
   void Fail(const YAML::Mark& mark, const std::string& expected, const std::string& got) {
@@ -84,7 +86,7 @@ class TreeBuilder : public YAML::EventHandler {
     }
     if (!status_.ok()) return;
     if (IsKeyNext()) return Fail(mark, "a key", "a map or a list");
-    stack_.push_back({.node = {.kind = kind, .where = Place(mark)}, .entry = std::nullopt});
+    stack_.push_back({.node = {.kind = kind, .where = Place(mark)}, .key = std::nullopt});
   }
 
   void Close() {
@@ -97,7 +99,7 @@ class TreeBuilder : public YAML::EventHandler {
 
   bool IsKeyNext() const {
     return !stack_.empty() && stack_.back().node.kind == YamlNode::Kind::kMap &&
-           !stack_.back().entry.has_value();
+           !stack_.back().key.has_value();
   }
 
   void Add(const YAML::Mark& mark, YamlNode node) {
@@ -110,7 +112,7 @@ class TreeBuilder : public YAML::EventHandler {
     if (frame.node.Find(node.text) != nullptr) {
       return Fail(mark, "every key once", absl::StrCat("\"", node.text, "\" again"));
     }
-    frame.entry = YamlEntry{.key = node.text, .value = {.where = node.where}};
+    frame.key = std::move(node);
   }
 
   void Attach(YamlNode node) {
@@ -119,13 +121,12 @@ class TreeBuilder : public YAML::EventHandler {
       return;
     }
     Frame& frame = stack_.back();
-    if (frame.node.kind == YamlNode::Kind::kList) {
-      frame.node.items.push_back(std::move(node));
-      return;
+    if (frame.node.kind == YamlNode::Kind::kMap) {
+      node.key = std::move(frame.key->text);
+      node.where = std::move(frame.key->where);  // the key's line, which is what people look for
+      frame.key.reset();
     }
-    node.where = frame.entry->value.where;  // the key's line, which is what people look for
-    frame.node.entries.push_back({std::move(frame.entry->key), std::move(node)});
-    frame.entry.reset();
+    frame.node.items.push_back(std::move(node));
   }
 
   const std::string name_;
@@ -159,15 +160,14 @@ absl::StatusOr<YamlNode> Parse(const std::string& text, const std::string& name,
 
 }  // namespace
 
-const YamlNode* YamlNode::Find(std::string_view key) const {
-  for (const YamlEntry& entry : entries) {
-    if (entry.key == key) return &entry.value;
-  }
-  return nullptr;
+const YamlNode* YamlNode::Find(std::string_view wanted) const {
+  if (kind != Kind::kMap) return nullptr;
+  const auto found = std::ranges::find(items, wanted, &YamlNode::key);
+  return found == items.end() ? nullptr : &*found;
 }
 
-YamlNode* YamlNode::Find(std::string_view key) {
-  return const_cast<YamlNode*>(std::as_const(*this).Find(key));
+YamlNode* YamlNode::Find(std::string_view wanted) {
+  return const_cast<YamlNode*>(std::as_const(*this).Find(wanted));
 }
 
 std::string Describe(const YamlNode& node) {
@@ -207,10 +207,11 @@ absl::Status ApplyOverride(YamlNode& root, const std::string& key, const std::st
           absl::StrCat(where, ": expected a map above \"", part, "\", got ", Describe(*node)));
     }
     if (node->Find(part) == nullptr) {
-      node->entries.push_back({.key = part, .value = {.where = where}});
+      node->items.push_back({.key = part, .where = where});
     }
     node = node->Find(part);
   }
+  parsed.key = node->key;
   parsed.where = where;
   *node = std::move(parsed);
   return absl::OkStatus();

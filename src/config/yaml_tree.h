@@ -14,25 +14,19 @@ namespace millrace {
 inline constexpr size_t kMaxYamlBytes = size_t{1} << 20;
 inline constexpr size_t kMaxYamlDepth = 32;
 
-struct YamlEntry;
-
 // Value type.
 struct YamlNode {
   enum class Kind { kNull, kScalar, kList, kMap };
   Kind kind = Kind::kNull;
-  std::string text = {};                // scalar, undecoded
-  bool quoted = false;                  // scalar: a string even if it looks like a number
-  std::vector<YamlNode> items = {};     // list
-  std::vector<YamlEntry> entries = {};  // map, in file order
-  std::string where = {};               // "file.yaml:7" or "--set key"
+  std::string key = {};              // in a map
+  std::string text = {};             // scalar, undecoded
+  bool quoted = false;               // scalar: a string even if it looks like a number
+  std::vector<YamlNode> items = {};  // of a list or a map, in file order
+  std::string where = {};            // "file.yaml:7" or "--set key"
 
-  const YamlNode* Find(std::string_view key) const;
-  YamlNode* Find(std::string_view key);
-};
-
-struct YamlEntry {
-  std::string key;
-  YamlNode value;
+  // Of a map; null if it has no such key.
+  const YamlNode* Find(std::string_view wanted) const;
+  YamlNode* Find(std::string_view wanted);
 };
 
 // What a value is, for messages: `"text"`, `a list`, `a map` or `nothing`.

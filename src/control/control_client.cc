@@ -152,12 +152,13 @@ absl::Status ClientImpl::Start() {
 
 void ClientImpl::Loop() {
   SetThreadName("control");
-  std::optional<Clock::time_point> lost_since;
+  bool lost = false;
+  Clock::time_point lost_since{};
   while (!Stopping()) {
     const absl::Status status = MustRegister() ? Register() : SyncOnce();
     if (status.ok() || absl::IsCancelled(status)) {
-      if (lost_since) spdlog::info("the controller is back");
-      lost_since.reset();
+      if (lost) spdlog::info("the controller is back");
+      lost = false;
       continue;
     }
     if (absl::IsFailedPrecondition(status)) {
@@ -169,12 +170,13 @@ void ClientImpl::Loop() {
       Wake(true);
       continue;
     }
-    if (!lost_since) {
+    if (!lost) {
+      lost = true;
       lost_since = Clock::now();
       spdlog::warn("the controller does not answer: {}", std::string(status.message()));
     }
-    if (Clock::now() - *lost_since >= orphan_grace_) {
-      spdlog::error("no controller for {:.0f} s: exiting", SecondsSince(*lost_since));
+    if (Clock::now() - lost_since >= orphan_grace_) {
+      spdlog::error("no controller for {:.0f} s: exiting", SecondsSince(lost_since));
       SetCommand(WorkerCommand::kExit);
       return;
     }
