@@ -63,6 +63,8 @@ absl::Status CheckCombination(const Options& options, const ModelSpec& spec) {
 
 }  // namespace
 
+bool ModelSpec::IsBuiltinType(std::string_view type) { return type == "mlp" || type == "lstm"; }
+
 int64_t ModelSpec::num_features() const {
   int64_t features = 0;
   for (const Field& field : observation.fields) {
@@ -86,7 +88,7 @@ absl::StatusOr<ModelSpec> ModelSpec::FromOptions(const Options& options,
   spec.initial_log_std = options.GetDouble("initial_log_std", 0.0, -20.0, 5.0);
   MILLRACE_RETURN_IF_ERROR(options.Finish("model"));
 
-  if (spec.type != "mlp" && spec.type != "lstm") {
+  if (!IsBuiltinType(spec.type)) {
     return UnknownName(options, "type", spec.type, {"mlp", "lstm"});
   }
   if (activation != "tanh" && activation != "relu") {

@@ -70,8 +70,8 @@ LstmModule::LstmModule(int64_t in, int64_t size, Rng& rng) : size_(size) {
   bias_hh_ = register_parameter("bias_hh", torch::zeros({4 * size}));
 }
 
-torch::Tensor LstmModule::Forward(const torch::Tensor& x, const torch::Tensor& first,
-                                  const torch::Tensor& state) const {
+LstmModule::Outputs LstmModule::Forward(const torch::Tensor& x, const torch::Tensor& first,
+                                        const torch::Tensor& state) const {
   const torch::Tensor projected = torch::linear(x, weight_ih_, bias_ih_ + bias_hh_);
   const torch::Tensor keep = 1.0F - first.to(torch::kFloat32).unsqueeze(-1);
   const torch::Tensor recurrent = weight_hh_.t();
@@ -86,7 +86,7 @@ torch::Tensor LstmModule::Forward(const torch::Tensor& x, const torch::Tensor& f
     hidden = torch::sigmoid(gates[3]) * torch::tanh(cell);
     outputs.push_back(hidden);
   }
-  return torch::stack(outputs);
+  return {torch::stack(outputs), torch::cat({hidden, cell}, -1)};
 }
 
 BuiltinPolicy::BuiltinPolicy(const ModelSpec& spec, uint64_t seed) : spec_(spec) {
@@ -165,15 +165,21 @@ HeadOutputs BuiltinPolicy::Forward(const TensorDict& observation, const torch::T
                                    const torch::Tensor& state) {
   const torch::Tensor features = Features(observation);
   torch::Tensor hidden = trunk_->Forward(features);
-  if (lstm_ != nullptr) hidden = lstm_->Forward(hidden, first, state);
+  torch::Tensor next_state;
+  if (lstm_ != nullptr) {
+    auto outputs = lstm_->Forward(hidden, first, state);
+    hidden = std::move(outputs.hidden);
+    next_state = std::move(outputs.state);
+  }
   HeadOutputs heads = SplitPolicyHead(policy_head_->Forward(hidden), observation);
   if (critic_ != nullptr) hidden = critic_->Forward(features);
   heads.value = value_head_->Forward(hidden).squeeze(-1);
+  heads.state = std::move(next_state);
   return heads;
 }
 
 absl::StatusOr<std::shared_ptr<Policy>> MakePolicy(const ModelSpec& spec, uint64_t seed) {
-  if (spec.type != "mlp" && spec.type != "lstm") {
+  if (!ModelSpec::IsBuiltinType(spec.type)) {
     return absl::InvalidArgumentError(
         absl::StrCat("no built-in LibTorch module for model type \"", spec.type, "\""));
   }

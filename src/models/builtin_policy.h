@@ -34,10 +34,13 @@ class TrunkModule : public torch::nn::Module {
 class LstmModule : public torch::nn::Module {
  public:
   LstmModule(int64_t in, int64_t size, Rng& rng);
+  struct Outputs {
+    torch::Tensor hidden;  // [L, N, size]
+    torch::Tensor state;   // [N, 2 x size] after the last step
+  };
   // x [L, N, in], first [L, N] (1: the state restarts from zero), state [N, 2 x size]
-  // -> hidden states [L, N, size]
-  torch::Tensor Forward(const torch::Tensor& x, const torch::Tensor& first,
-                        const torch::Tensor& state) const;
+  Outputs Forward(const torch::Tensor& x, const torch::Tensor& first,
+                  const torch::Tensor& state) const;
 
  private:
   int64_t size_;

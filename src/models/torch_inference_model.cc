@@ -58,24 +58,48 @@ class TorchInferenceModel final : public InferenceModel {
                        const HeadSpans& heads) override {
     try {
       torch::InferenceMode inference;
-      TensorDict inputs;
-      for (size_t i = 0; i < observation.size(); ++i) {
-        inputs["observation/" + observation_.fields[i].name] = torch::from_blob(
-            observation[i].data, observation[i].shape, TorchType(observation[i].dtype));
-      }
-      const HeadOutputs outputs = policy_->Forward(inputs, torch::zeros({rows}, torch::kUInt8), {});
-      CopyOut(outputs.logits, heads.logits);
-      CopyOut(outputs.mean, heads.mean);
-      CopyOut(outputs.log_std, heads.log_std);
-      CopyOut(outputs.value, heads.value);
+      return ForwardOrThrow(rows, observation, state, heads);
     } catch (const std::exception& error) {
       return absl::InternalError(std::string("the policy module threw: ") + error.what());
     }
-    (void)state;
-    return absl::OkStatus();
   }
 
  private:
+  absl::Status ForwardOrThrow(int rows, std::span<const TensorView> observation,
+                              std::span<float> state, const HeadSpans& heads) {
+    const int64_t state_size = policy_->state_size();
+    const bool recurrent = state_size > 0;
+    TensorDict inputs;
+    for (size_t i = 0; i < observation.size(); ++i) {
+      const torch::Tensor tensor = torch::from_blob(observation[i].data, observation[i].shape,
+                                                    TorchType(observation[i].dtype));
+      inputs["observation/" + observation_.fields[i].name] =
+          recurrent ? tensor.unsqueeze(0) : tensor;
+    }
+    if (!recurrent) {
+      CopyHeads(policy_->Forward(inputs, {}, {}), heads);
+      return absl::OkStatus();
+    }
+    // Rows that begin an episode have a state of zero already.
+    const HeadOutputs outputs =
+        policy_->Forward(inputs, torch::zeros({1, rows}, torch::kUInt8),
+                         torch::from_blob(state.data(), {rows, state_size}).clone());
+    if (!outputs.state.defined() || outputs.state.numel() != rows * state_size) {
+      return absl::InternalError(
+          "the policy module returned no state of [rows, state_size()] after its step");
+    }
+    CopyHeads(outputs, heads);
+    CopyOut(outputs.state, state);
+    return absl::OkStatus();
+  }
+
+  static void CopyHeads(const HeadOutputs& outputs, const HeadSpans& heads) {
+    CopyOut(outputs.logits, heads.logits);
+    CopyOut(outputs.mean, heads.mean);
+    CopyOut(outputs.log_std, heads.log_std);
+    CopyOut(outputs.value, heads.value);
+  }
+
   const std::shared_ptr<Policy> policy_;
   const ObservationSpec observation_;
   const ActionSpec action_;
@@ -86,10 +110,6 @@ class TorchInferenceModel final : public InferenceModel {
 
 absl::StatusOr<std::unique_ptr<InferenceModel>> MakeTorchInferenceModel(
     std::shared_ptr<Policy> policy, const ObservationSpec& observation, const ActionSpec& action) {
-  if (policy->state_size() > 0) {
-    return absl::UnimplementedError(
-        "a user's own module with recurrent state cannot act yet; use the built-in lstm model");
-  }
   policy->eval();
   return std::make_unique<TorchInferenceModel>(std::move(policy), observation, action);
 }

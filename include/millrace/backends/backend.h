@@ -67,7 +67,7 @@ class Backend {
   virtual absl::Status LoadWeights(std::span<const std::byte> blob) = 0;
 
   // Everything but the weights that the next step depends on (moments, step count, normaliser
-  // counts), as named tensors for optimizer.safetensors; Load refuses missing names and wrong
+  // counts), as copies by name for optimizer.safetensors; Load refuses missing names and wrong
   // shapes.
   virtual std::map<std::string, torch::Tensor> OptimizerState() const = 0;
   virtual absl::Status LoadOptimizerState(const std::map<std::string, torch::Tensor>& state) = 0;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -38,6 +39,8 @@ struct ModelSpec {
   // Floats of recurrent state per row: 2 x lstm_size (hidden, then cell), or 0.
   int64_t state_size() const { return 2 * lstm_size; }
 
+  // Whether a spec describes it and LibTorch is not needed to act: mlp, lstm.
+  static bool IsBuiltinType(std::string_view type);
   // Reads `model:` of a policy. kInvalidArgument with the place and the nearest valid name.
   static absl::StatusOr<ModelSpec> FromOptions(const Options& options, ObservationSpec observation,
                                                ActionSpec action);

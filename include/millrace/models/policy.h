@@ -23,6 +23,8 @@ struct HeadOutputs {
   torch::Tensor mean;     // [..., continuous_size]
   torch::Tensor log_std;  // [continuous_size]
   torch::Tensor value;    // [...], normalised if the model normalises values
+  // Recurrent policies: [N, state_size] after the last step. Only the acting side reads it.
+  torch::Tensor state = {};
 };
 
 // Bound to one thread.
@@ -31,13 +33,14 @@ class Policy : public torch::nn::Module {
   // Feed-forward use: observation fields [N, ...] by name ("observation/x", and
   // "observation/action_mask" if there is one); heads [N, ...]. Recurrent use (state_size() > 0):
   // fields [L, N, ...] of L consecutive steps, `first` uint8 [L, N] marks steps at which the state
-  // restarts from zero, `state` [N, state_size] is the state before step 0; heads [L, N, ...].
+  // restarts from zero, `state` [N, state_size] is the state before step 0; heads [L, N, ...] and
+  // the state after the last step. Acting is the same with L = 1.
   virtual HeadOutputs Forward(const TensorDict& observation, const torch::Tensor& first,
                               const torch::Tensor& state) = 0;
-  virtual int64_t state_size() const { return 0; }
-  // The layout of the weight blob. Every trainable parameter and buffer of the module occurs in it
-  // by name.
-  virtual ParameterLayout layout() const = 0;
+  virtual int64_t state_size() const { return 0; }  // floats per row
+  // The layout of the weight blob: every parameter and buffer of the module by name (float32). By
+  // default in the order in which they were registered.
+  virtual ParameterLayout layout() const;
 };
 
 // The LibTorch module of a built-in model. Orthogonal initialisation (Saxe et al. 2014): gain
