@@ -1,5 +1,6 @@
 #include "report/summary.h"
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <system_error>
@@ -12,6 +13,11 @@ namespace millrace {
 namespace {
 
 using nlohmann::ordered_json;
+
+// The steps of segments that were under way at the goal and given up at the end were never produced.
+uint64_t StepsToGoal(const RunMetrics& metrics) {
+  return std::min(metrics.goal_reached->env_steps, metrics.env_steps);
+}
 
 template <typename T>
 ordered_json OrNull(const std::optional<T>& value) {
@@ -44,7 +50,7 @@ void AddLearning(ordered_json& json, const SummaryInput& input) {
   json["episode_return_mean"] = means ? ordered_json(means->episode_return) : nullptr;
   json["episode_length_mean"] = means ? ordered_json(means->length) : nullptr;
   json["env_steps_to_goal"] =
-      metrics.goal_reached ? ordered_json(metrics.goal_reached->env_steps) : nullptr;
+      metrics.goal_reached ? ordered_json(StepsToGoal(metrics)) : nullptr;
   json["seconds_to_goal"] = OrNull(input.seconds_to_goal);
   json["policy_lag_max"] = metrics.policy_lag_max;
 }
@@ -121,7 +127,7 @@ std::string DescribeSummary(const SummaryInput& input) {
   }
   if (metrics.goal_reached) {
     absl::StrAppendFormat(&text, "  goal reached after %s environment steps\n",
-                          HumanCount(metrics.goal_reached->env_steps));
+                          HumanCount(StepsToGoal(metrics)));
   }
   absl::StrAppendFormat(&text, "  %.0f steps/s, %.0f steps per CPU second\n",
                         Rate(input, input.train_seconds), Rate(input, input.train_cpu_seconds));

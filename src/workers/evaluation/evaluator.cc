@@ -83,7 +83,7 @@ absl::Status Act(Player& player, EnvironmentBuffers::Part& part, uint64_t seed, 
 
 // Counts the episodes that ended; true while some environment has not played its share.
 bool Count(Player& player, const EnvironmentBuffers::Part& part,
-           const std::vector<uint8_t>& present_before, int per_row, std::vector<int>& played,
+           const std::vector<uint8_t>& present_before, std::vector<int>& to_play,
            RunningStatistics& all) {
   bool unfinished = false;
   for (size_t row = 0; row < part.reward.size(); ++row) {
@@ -92,15 +92,15 @@ bool Count(Player& player, const EnvironmentBuffers::Part& part,
       ++player.episode_length[row];
     }
     if (part.terminated[row] != 0 || part.truncated[row] != 0) {
-      if (played[row] < per_row) {
+      if (to_play[row] > 0) {
         player.statistics.Add(player.episode_return[row], player.episode_length[row]);
         all.Add(player.episode_return[row], player.episode_length[row]);
-        ++played[row];
+        --to_play[row];
       }
       player.episode_return[row] = 0;
       player.episode_length[row] = 0;
     }
-    unfinished = unfinished || played[row] < per_row;
+    unfinished = unfinished || to_play[row] > 0;
   }
   return unfinished;
 }
@@ -128,6 +128,17 @@ absl::StatusOr<Player> MakePlayer(const PolicyConfig& policy, const PolicyAgents
   return player;
 }
 
+// How many episodes each row plays: all environments together `episodes` of every agent. Fixed in advance, because
+// counting whichever episodes end first would favour short ones.
+std::vector<int> Shares(int episodes, int environments, int agents) {
+  std::vector<int> shares;
+  for (int row = 0; row < environments * agents; ++row) {
+    const int environment = row / agents;
+    shares.push_back(episodes / environments + (environment < episodes % environments ? 1 : 0));
+  }
+  return shares;
+}
+
 }  // namespace
 
 absl::StatusOr<EvaluationResult> Evaluate(const ExperimentConfig& config,
@@ -143,16 +154,15 @@ absl::StatusOr<EvaluationResult> Evaluate(const ExperimentConfig& config,
                             AssignAgents(environment->spec(), config));
   EnvironmentBuffers buffers(assignment, environments);
   std::vector<Player> players;
-  std::vector<std::vector<int>> played;
+  std::vector<std::vector<int>> to_play;
   for (size_t p = 0; p < assignment.policies.size(); ++p) {
     MILLRACE_ASSIGN_OR_RETURN(players.emplace_back(),
                               MakePlayer(config.policies[p], assignment.policies[p], checkpoint,
                                          make_model, environments));
-    played.emplace_back(static_cast<size_t>(buffers.parts()[p]->rows));
+    to_play.push_back(Shares(options.episodes, environments, assignment.policies[p].agents));
   }
   MILLRACE_RETURN_IF_ERROR(
       environment->Reset(options.seed, 0, assignment.agent_policies, buffers.rows()));
-  const int per_row = (options.episodes + environments - 1) / environments;
   RunningStatistics all;
   bool unfinished = true;
   for (uint64_t step = 0; unfinished; ++step) {
@@ -164,7 +174,7 @@ absl::StatusOr<EvaluationResult> Evaluate(const ExperimentConfig& config,
     }
     MILLRACE_RETURN_IF_ERROR(environment->Step(buffers.rows()));
     for (size_t p = 0; p < players.size(); ++p) {
-      unfinished |= Count(players[p], *buffers.parts()[p], present[p], per_row, played[p], all);
+      unfinished |= Count(players[p], *buffers.parts()[p], present[p], to_play[p], all);
     }
     if (options.on_step) {
       const auto& part = *buffers.parts().front();

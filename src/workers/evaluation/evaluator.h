@@ -19,7 +19,7 @@
 namespace millrace {
 
 struct EvaluationOptions {
-  int episodes = 100;
+  int episodes = 100;             // at least 1
   bool sample = false;            // draw actions; otherwise the most likely one
   uint64_t seed = 1000003;        // of the episodes: not those of training
   int environments = 16;          // stepped together
@@ -39,7 +39,8 @@ struct EvaluationResult {
   uint64_t train_steps = 0;
 };
 
-// Every environment plays the same number of episodes, so that short ones are not counted more often.
+// Plays exactly `episodes` of every agent; how many each environment plays is fixed in advance, so that short ones are
+// not counted more often.
 absl::StatusOr<EvaluationResult> Evaluate(const ExperimentConfig& config,
                                           const Checkpoint& checkpoint, const Registry& registry,
                                           const InferenceModelFactory& make_model,
