@@ -82,6 +82,7 @@ void ReadPolicies(Section section, std::vector<PolicyConfig>& policies) {
     Section entry = section.Child(name);
     ReadTyped(entry.Child("model"), entry.PathOf("model"), "mlp", policy.model);
     entry.String("init_from", policy.init_from);
+    policy.init_from_where = section.problems().PlaceOf(entry.PathOf("init_from"));
     entry.Finish();
     policies.push_back(std::move(policy));
   }
@@ -175,9 +176,7 @@ void ReadStream(Section section, const std::vector<std::string>& transports, Str
 void ReadSampleStream(Section section, SampleStreamConfig& stream) {
   section.Choice("transport", stream.transport, {"auto", "shm", "zmq"});
   section.Int("capacity", stream.capacity, 1, kMaxSize);
-  if (const auto choice = section.Choice("when_full", {"wait", "drop_oldest"})) {
-    stream.drop_oldest = *choice == 1;
-  }
+  section.Choice("when_full", {"wait"});
   section.Finish();
 }
 
@@ -200,6 +199,12 @@ void ReadSupervision(Section section, SupervisionConfig& supervision) {
   section.Double("orphan_grace_seconds", supervision.orphan_grace_seconds, 0.1, 86400);
   section.Double("restart_delay_seconds", supervision.restart_delay_seconds, 0, 60);
   section.Int("max_restarts_per_minute", supervision.max_restarts_per_minute, 0, 1000);
+  section.Finish();
+}
+
+void ReadCluster(Section section, ClusterConfig& cluster) {
+  section.Choice("engine", cluster.engine, {"local"});
+  section.Int("controller_port", cluster.controller_port, 0, 65535);
   section.Finish();
 }
 
@@ -235,9 +240,7 @@ void ReadExperiment(const YamlNode& root, const std::filesystem::path& file, Pro
   ReadStreams(section.Child("streams"), config);
   ReadCheckpoint(section.Child("checkpoint"), config.checkpoint);
   ReadSupervision(section.Child("supervision"), config.supervision);
-  Section cluster = section.Child("cluster");
-  cluster.Choice("engine", config.cluster_engine, {"local"});
-  cluster.Finish();
+  ReadCluster(section.Child("cluster"), config.cluster);
   std::error_code error;
   const auto folder = std::filesystem::absolute(file, error).parent_path();
   ReadPlugins(section.Node("plugins"), folder, problems, config.plugins);

@@ -30,7 +30,8 @@ struct TypedOptions {
 struct PolicyConfig {
   std::string name;
   TypedOptions model{.type = "mlp", .options = {}, .where = {}};
-  std::string init_from;  // RUN[@STEP]
+  std::string init_from = {};        // RUN[@STEP]; see cli/millrace/check_experiment.h
+  std::string init_from_where = {};  // for messages
 };
 
 struct AgentMatch {
@@ -69,8 +70,7 @@ struct StreamConfig {
 };
 struct SampleStreamConfig {
   std::string transport = "auto";
-  int capacity = 256;        // segments, per policy
-  bool drop_oldest = false;  // when_full: wait | drop_oldest
+  int capacity = 256;  // segments, per policy
 };
 struct CheckpointConfig {
   double every_seconds = 60;
@@ -82,6 +82,11 @@ struct SupervisionConfig {
   double orphan_grace_seconds = 15;    // workers without a controller exit after this
   double restart_delay_seconds = 0.2;  // doubles up to 5 s
   int max_restarts_per_minute = 10;    // per worker; more is a crash loop: the run fails
+};
+
+struct ClusterConfig {
+  std::string engine = "local";
+  int controller_port = 0;  // 0: any free one
 };
 
 struct ExperimentConfig {
@@ -104,7 +109,7 @@ struct ExperimentConfig {
   StreamConfig weight_stream;
   CheckpointConfig checkpoint;
   SupervisionConfig supervision;
-  std::string cluster_engine = "local";
+  ClusterConfig cluster;
   std::vector<std::string> plugins;  // paths; relative ones are relative to the file
 };
 

@@ -115,7 +115,7 @@ void PutStreams(YAML::Emitter& out, const ExperimentConfig& config) {
     PutMap(out, "sample", [&] {
       Put(out, "transport", config.sample_stream.transport);
       Put(out, "capacity", config.sample_stream.capacity);
-      Put(out, "when_full", std::string(config.sample_stream.drop_oldest ? "drop_oldest" : "wait"));
+      Put(out, "when_full", std::string("wait"));
     });
     PutMap(out, "weight", [&] { Put(out, "transport", config.weight_stream.transport); });
   });
@@ -133,7 +133,10 @@ void PutUpkeep(YAML::Emitter& out, const ExperimentConfig& config) {
     Put(out, "restart_delay_seconds", config.supervision.restart_delay_seconds);
     Put(out, "max_restarts_per_minute", config.supervision.max_restarts_per_minute);
   });
-  PutMap(out, "cluster", [&] { Put(out, "engine", config.cluster_engine); });
+  PutMap(out, "cluster", [&] {
+    Put(out, "engine", config.cluster.engine);
+    Put(out, "controller_port", config.cluster.controller_port);
+  });
   out << YAML::Key << "plugins" << YAML::Value << YAML::Flow << YAML::BeginSeq;
   for (const std::string& plugin : config.plugins) PutItem(out, plugin, true);
   out << YAML::EndSeq;

@@ -51,16 +51,21 @@ class GrpcController final : public Controller {
     if (server_ != nullptr) server_->Shutdown();
   }
 
-  absl::Status Serve(const std::filesystem::path& run_directory) {
+  absl::Status Serve(const std::filesystem::path& run_directory, int wanted_port) {
     grpc::ServerBuilder builder;
     int port = 0;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.AddListeningPort(absl::StrCat("127.0.0.1:", wanted_port),
+                             grpc::InsecureServerCredentials(), &port);
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
     builder.RegisterService(&service_);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port == 0) {
-      return absl::ResourceExhaustedError("the controller cannot listen on 127.0.0.1: no port");
+      return absl::ResourceExhaustedError(
+          wanted_port == 0
+              ? "the controller cannot listen on 127.0.0.1: no port is free"
+              : absl::StrCat("cluster.controller_port: expected a free port of 127.0.0.1, got ",
+                             wanted_port, ", which is in use or not allowed; 0 takes any"));
     }
     address_.address = absl::StrCat("127.0.0.1:", port);
     MILLRACE_RETURN_IF_ERROR(WriteControllerFile(run_directory, address_));
@@ -121,7 +126,7 @@ absl::StatusOr<std::unique_ptr<Controller>> Controller::Start(const ControllerOp
   MILLRACE_ASSIGN_OR_RETURN(address.token, NewToken());
   auto controller =
       std::make_unique<GrpcController>(CoreOptions(options, address.epoch), std::move(address));
-  MILLRACE_RETURN_IF_ERROR(controller->Serve(options.run_directory));
+  MILLRACE_RETURN_IF_ERROR(controller->Serve(options.run_directory, options.port));
   return controller;
 }
 

@@ -25,9 +25,10 @@ struct ControllerOptions {
   std::string config_yaml;     // resolved; handed to every worker
   std::vector<WorkerId> plan;  // the workers to keep running
   SupervisionConfig supervision;
+  int port = 0;  // 0: any free one
 };
 
-// Serves on a loopback port of the kernel's choice, written to RUN/controller.json. Workers and
+// Serves on a loopback port, written to RUN/controller.json. Workers and
 // names of an earlier controller of the same run directory are taken over. Thread-safe.
 class Controller {
  public:

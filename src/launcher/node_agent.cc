@@ -341,12 +341,12 @@ void AgentImpl::TakeControllerExit(const ProcessExit& exit) {
   CancelSync();
   if (finish_) SetOutcome(*finish_);
   if (Outcome().has_value()) return;
-  spdlog::warn("the controller died (exit code {}, signal {})", exit.exit_code, exit.signal);
   if (exit.signal == 0 && (exit.exit_code == 2 || exit.exit_code == 4)) {
     SetOutcome({.exit_code = exit.exit_code,
                 .reason = "the controller cannot work; see logs/controller-0.log"});
     return;
   }
+  spdlog::warn("the controller died (exit code {}, signal {})", exit.exit_code, exit.signal);
   start_controller_at_ = controller_restart_.OnExit(controller_started_, Clock::now());
   if (!start_controller_at_) {
     SetOutcome(

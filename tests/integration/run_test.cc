@@ -1,7 +1,11 @@
 // Whole runs: real processes, real streams, real kills.
 #include <gmock/gmock.h>
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <set>
@@ -35,8 +39,8 @@ std::vector<std::string> Arguments(const fs::path& runs, const std::string& name
 
 // Runs to the end and returns the summary.
 json RunToEnd(const fs::path& runs, const std::string& name, std::vector<std::string> settings,
-              int expected_exit = 0) {
-  std::vector<std::string> arguments = Arguments(runs, name, std::move(settings));
+              int expected_exit = 0, const std::string& file = kCartPole) {
+  std::vector<std::string> arguments = Arguments(runs, name, std::move(settings), file);
   arguments.insert(arguments.begin(), "run");
   const CommandOutput output = RunMillrace(arguments);
   EXPECT_EQ(output.exit_code, expected_exit) << output.out << output.err;
@@ -62,7 +66,7 @@ void ExpectNothingLeft(const fs::path& run) {
   EXPECT_FALSE(fs::exists(RunPaths(run).shm())) << "shared-memory segments are left";
   for (const auto& [name, path] : ListLedgers(run / "ledger")) {
     const auto ledger = Ledger::Read(path);
-    if (ledger.ok()) EXPECT_FALSE(IsAlive(ledger->identity.process)) << path;
+    EXPECT_FALSE(ledger.ok() && IsAlive(ledger->identity.process)) << path;
   }
 }
 
@@ -79,8 +83,9 @@ TEST(Run, LearnsInSeparateProcesses) {
   EXPECT_GE(pids.size(), 6u) << "2 actors, policy worker, trainer, parameter server, launcher";
   ExpectExactAccounting(summary);
   ExpectNothingLeft(runs.path() / "goal");
-  const CommandOutput eval = RunMillrace({"eval", (runs.path() / "goal").string(), "--episodes", "10"});
+  const CommandOutput eval = RunMillrace({"eval", (runs.path() / "goal").string(), "--episodes", "20"});
   EXPECT_EQ(eval.exit_code, 0) << eval.err;
+  EXPECT_EQ(json::parse(eval.out)["episodes"].get<int>(), 20);
   EXPECT_GE(json::parse(eval.out)["return_mean"].get<double>(), 150);
 }
 
@@ -150,9 +155,9 @@ TEST_P(Kill, IsRestartedAloneAndNothingIsCountedTwice) {
   run.Signal(SIGINT);
   EXPECT_EQ(run.Wait(seconds(20)), 5);
   const json summary = ReadJson(directory / "summary.json");
-  EXPECT_EQ(summary["restarts_by_role"][GetParam()].get<int>(), 1);
   for (const char* role : {"actor", "policy", "trainer", "parameter_server"}) {
-    if (std::string(role) != GetParam()) EXPECT_EQ(summary["restarts_by_role"].value(role, 0), 0) << role;
+    const int expected = std::string(role) == GetParam() ? 1 : 0;
+    EXPECT_EQ(summary["restarts_by_role"].value(role, 0), expected) << role;
   }
   ExpectExactAccounting(summary);
   ExpectNothingLeft(directory);
@@ -160,7 +165,7 @@ TEST_P(Kill, IsRestartedAloneAndNothingIsCountedTwice) {
 
 INSTANTIATE_TEST_SUITE_P(Roles, Kill,
                          testing::Values("actor", "policy", "trainer", "parameter_server"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& test) { return std::string(test.param); });
 
 TEST(Run, InterruptDrainsAndResumeContinues) {
   const TemporaryDirectory runs;
@@ -190,6 +195,12 @@ TEST(Run, InterruptDrainsAndResumeContinues) {
   ExpectExactAccounting(summary);
 }
 
+std::string Contents(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+// The newest checkpoint's.
 std::string Weights(const fs::path& run) {
   std::string newest;
   uint64_t best = 0;
@@ -200,25 +211,42 @@ std::string Weights(const fs::path& run) {
       newest = entry.path() / "model.safetensors";
     }
   }
-  std::ifstream file(newest, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  return Contents(newest);
 }
 
-TEST(Deterministic, TwoRunsAndAnInterruptedOneEndBitEqual) {
+struct DeterministicCase {
+  std::string name;
+  std::string config;
+  uint64_t env_steps;
+  std::vector<std::string> settings;
+};
+void PrintTo(const DeterministicCase& test, std::ostream* out) { *out << test.name; }
+
+class Deterministic : public testing::TestWithParam<DeterministicCase> {};
+
+TEST_P(Deterministic, TwoRunsAndAnInterruptedOneEndBitEqual) {
   const TemporaryDirectory runs;
-  const std::vector<std::string> settings = {"deterministic=true", "stop={env_steps: 51200}"};
-  RunToEnd(runs.path(), "a", settings);
-  RunToEnd(runs.path(), "b", settings);
-  ASSERT_FALSE(Weights(runs.path() / "a").empty());
-  EXPECT_EQ(Weights(runs.path() / "a"), Weights(runs.path() / "b"));
-  RunToEnd(runs.path(), "c", {"deterministic=true", "stop={env_steps: 51200}", "seed=2"});
-  EXPECT_NE(Weights(runs.path() / "a"), Weights(runs.path() / "c"));
+  const auto& [name, config, env_steps, more] = GetParam();
+  const std::string file = std::string(MILLRACE_SOURCE_DIR "/configs/") + config;
+  std::vector<std::string> settings = more;
+  settings.push_back("deterministic=true");
+  settings.push_back("checkpoint={every_seconds: 0.2, keep: 100}");
+  settings.push_back("stop={env_steps: " + std::to_string(env_steps) + "}");
+  RunToEnd(runs.path(), "a", settings, 0, file);
+  RunToEnd(runs.path(), "b", settings, 0, file);
+  const std::string weights = Weights(runs.path() / "a");
+  ASSERT_FALSE(weights.empty());
+  EXPECT_TRUE(weights == Weights(runs.path() / "b"));
+  settings.push_back("seed=2");
+  RunToEnd(runs.path(), "c", settings, 0, file);
+  EXPECT_FALSE(weights == Weights(runs.path() / "c"));
+  settings.pop_back();
   {
-    LiveRun run("run", Arguments(runs.path(), "d", settings), runs.path() / "d");
+    LiveRun run("run", Arguments(runs.path(), "d", settings, file), runs.path() / "d");
     ASSERT_TRUE(run.Until([&] {
-      for (const auto& [name, path] : ListLedgers(runs.path() / "d" / "ledger")) {
+      for (const auto& [worker, path] : ListLedgers(runs.path() / "d" / "ledger")) {
         const auto ledger = Ledger::Read(path);
-        if (ledger.ok() && ledger->consumer.has_value() && ledger->consumer->batch >= 5) return true;
+        if (ledger.ok() && ledger->consumer.has_value() && ledger->consumer->batch >= 3) return true;
       }
       return false;
     }));
@@ -228,7 +256,76 @@ TEST(Deterministic, TwoRunsAndAnInterruptedOneEndBitEqual) {
   const CommandOutput resumed =
       RunMillrace({"resume", (runs.path() / "d").string(), "--progress", "none"});
   EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
-  EXPECT_EQ(Weights(runs.path() / "a"), Weights(runs.path() / "d"));
+  EXPECT_TRUE(weights == Weights(runs.path() / "d"));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Configs, Deterministic,
+    testing::Values(DeterministicCase{"cartpole", "cartpole_ppo.yaml", 51200, {}},
+                    DeterministicCase{"inline_with_two_trainers", "cartpole_ppo.yaml", 20480,
+                                      {"workers.actor.inference=inline", "workers.trainer.count=2"}},
+                    DeterministicCase{"over_sockets", "cartpole_ppo.yaml", 20480,
+                                      {"streams.inference.transport=zmq",
+                                       "streams.sample.transport=zmq",
+                                       "streams.weight.transport=grpc"}},
+                    DeterministicCase{"recurrent", "memory_lstm.yaml", 20480, {}},
+                    DeterministicCase{"two_policies", "two_agent_cartpole.yaml", 20480, {}},
+                    DeterministicCase{"assortment", "assortment_lstm.yaml", 20480, {}}),
+    [](const auto& test) { return test.param.name; });
+
+// Dictionary observations, masks, tuple actions, memory, and agents of two policies that come and go.
+TEST(Run, LearnsEverythingAtOnce) {
+  const TemporaryDirectory runs;
+  const std::string file = MILLRACE_SOURCE_DIR "/configs/assortment_lstm.yaml";
+  const json summary = RunToEnd(runs.path(), "all", {"stop={env_steps: 102400}"}, 0, file);
+  EXPECT_EQ(summary["status"], "reached_limit");
+  EXPECT_EQ(summary["streams"].size(), 2u);
+  ExpectExactAccounting(summary);
+  ExpectNothingLeft(runs.path() / "all");
+  // 16 steps of at most 1; 4 doors, 3 keys, some of them masked, and the rope left alone pay about 6.
+  const CommandOutput eval = RunMillrace({"eval", (runs.path() / "all").string(), "--episodes", "50"});
+  ASSERT_EQ(eval.exit_code, 0) << eval.err;
+  EXPECT_GE(json::parse(eval.out)["policies"]["host"]["return_mean"].get<double>(), 8) << eval.out;
+}
+
+// Actors do not link LibTorch, so that many fit on one host.
+TEST(Run, AHundredActorsFitOnThisMachine) {
+  const TemporaryDirectory runs;
+  const fs::path directory = runs.path() / "many";
+  LiveRun run("run",
+              Arguments(runs.path(), "many",
+                        {"stop={env_steps: 100000000}",
+                         "workers.actor={count: 100, environments: 2, groups: 1}",
+                         "workers.trainer={batch_env_steps: 6400, unroll: 32}"}),
+              directory);
+  EXPECT_TRUE(run.Until([&] {
+    size_t producing = 0;
+    for (const auto& [name, path] : ListLedgers(directory / "ledger")) {
+      const auto ledger = Ledger::Read(path);
+      if (name.role != "actor" || !ledger.ok() || ledger->lanes.empty()) continue;
+      producing += ledger->lanes.front().committed > 0 ? 1 : 0;
+    }
+    return producing == 100;
+  }));
+  run.Signal(SIGINT);
+  EXPECT_EQ(run.Wait(seconds(20)), 5);
+  const json summary = ReadJson(directory / "summary.json");
+  EXPECT_EQ(summary["pids_by_role"]["actor"].size(), 100u);
+  EXPECT_LT(summary["peak_rss_bytes_by_role"]["actor"].get<uint64_t>(), 25u << 20);
+  ExpectExactAccounting(summary);
+  ExpectNothingLeft(directory);
+}
+
+TEST(Run, BeginsWithTheWeightsOfAnother) {
+  const TemporaryDirectory runs;
+  RunToEnd(runs.path(), "first", {"stop={env_steps: 8192}"});
+  const fs::path run = runs.path() / "second";
+  RunToEnd(runs.path(), "second",
+           {"stop={env_steps: 2048}", "policies.default.init_from=first", "seed=2"});
+  const std::string first = Weights(runs.path() / "first");
+  EXPECT_TRUE(Contents(run / "checkpoints" / "0" / "model.safetensors") == first);
+  EXPECT_FALSE(Weights(run) == first);
+  EXPECT_THAT(Contents(run / "config.yaml"), testing::HasSubstr("init_from: "));
 }
 
 TEST(BadInput, IsOneLineWithPlaceAndExitCode) {
@@ -239,20 +336,75 @@ TEST(BadInput, IsOneLineWithPlaceAndExitCode) {
     return file.string();
   };
   const std::string good = "version: 1\nenvironment: {type: cartpole}\nalgorithm: {type: ppo}\n";
+  const std::string plugins = MILLRACE_PLUGIN_DIR;
+  const std::string two_agents = "environment: {type: two_agent_cartpole}\nalgorithm: {type: ppo}\n";
   const std::vector<std::pair<std::string, std::string>> cases = {
       {good + "workrs: {}\n", "bad.yaml:4.*workrs.*did you mean \"workers\""},
       {good + "seed: many\n", "bad.yaml:4.*seed"},
       {"version: 1\nenvironment: {type: cartpol}\nalgorithm: {type: ppo}\n", "bad.yaml:2.*cartpol.*cartpole"},
       {"version: 1\nenvironment: {type: cartpole}\nalgorithm: {type: pp}\n", "bad.yaml:3.*pp.*ppo"},
+      {"version: 1\nenvironment: {type: cartpole, velocty: true}\nalgorithm: {type: ppo}\n",
+       "bad.yaml:2.*velocty.*velocity"},
+      {good + "policies: {default: {model: {type: mpl}}}\n", "bad.yaml:4.*mpl.*mlp"},
+      {two_agents + "agents: [{match: agent_0, policy: default}]\n", "agent_1"},
+      {good + "policies: {default: {init_from: no-such-run}}\n", "bad.yaml:4.*init_from.*no-such-run"},
       {good + "plugins: [libnothing.so]\n", "libnothing.so"},
+      {good + "plugins: [" + plugins + "/other_version.so]\n", "other_version.so.*Millrace.*9.9.9"},
+      {good + "plugins: [" + plugins + "/other_compiler.so]\n", "other_compiler.so.*libc\\+\\+-99"},
   };
   for (const auto& [text, expected] : cases) {
-    const CommandOutput output = RunMillrace({"validate", write(text)});
-    EXPECT_EQ(output.exit_code, 2) << text << output.err;
-    EXPECT_THAT(output.err, testing::ContainsRegex(expected));
-    EXPECT_EQ(std::count(output.err.begin(), output.err.end(), '\n'), 1) << output.err;
+    // `run` says the same as `validate` and starts nothing.
+    for (const std::string command : {"validate", "run"}) {
+      std::vector<std::string> arguments = {command, write(text)};
+      if (command == "run") arguments.insert(arguments.end(), {"--runs-dir", directory.path().string()});
+      const CommandOutput output = RunMillrace(arguments);
+      EXPECT_EQ(output.exit_code, 2) << command << " " << text << output.err;
+      EXPECT_THAT(output.err, testing::ContainsRegex(expected));
+      EXPECT_EQ(std::count(output.err.begin(), output.err.end(), '\n'), 1) << output.err;
+    }
   }
-  EXPECT_EQ(RunMillrace({"run", "nothing.yaml"}).exit_code, 2);
+}
+
+TEST(BadInput, AMissingFileIsNamed) {
+  const CommandOutput output = RunMillrace({"run", "nothing.yaml"});
+  EXPECT_EQ(output.exit_code, 2);
+  EXPECT_EQ(output.err, "millrace: nothing.yaml: expected a file, got none\n");
+}
+
+// What only the trainer can find out ends the run with the trainer's message.
+TEST(BadInput, AnUnknownAlgorithmEndsTheRunWithItsPlace) {
+  const TemporaryDirectory runs;
+  const CommandOutput output = RunMillrace(
+      {"run", kCartPole, "--runs-dir", runs.path().string(), "--progress", "none", "--set", "algorithm={type: pp}"});
+  EXPECT_EQ(output.exit_code, 2) << output.err;
+  EXPECT_THAT(output.err, testing::ContainsRegex("--set algorithm.*\"pp\".*\"ppo\""));
+  EXPECT_EQ(std::count(output.err.begin(), output.err.end(), '\n'), 1) << output.err;
+}
+
+TEST(BadInput, APortInUseEndsTheRun) {
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+  socklen_t size = sizeof(address);
+  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::listen(listener, 1), 0);
+  ASSERT_EQ(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const TemporaryDirectory runs;
+  const std::string port = std::to_string(ntohs(address.sin_port));
+  const CommandOutput output =
+      RunMillrace({"run", kCartPole, "--name", "port", "--runs-dir", runs.path().string(), "--progress", "none",
+                   "--set", "cluster.controller_port=" + port});
+  ::close(listener);
+  EXPECT_EQ(output.exit_code, 4) << output.err;
+  EXPECT_EQ(output.err, "millrace: cluster.controller_port: expected a free port of 127.0.0.1, got " + port +
+                            ", which is in use or not allowed; 0 takes any\n");
+  EXPECT_EQ(ReadJson(runs.path() / "port" / "summary.json")["status"], "failed");
+  ExpectNothingLeft(runs.path() / "port");
+}
+
+TEST(BadInput, ADeviceThatIsNotThereIsAMissingResource) {
+  const CommandOutput output = RunMillrace({"run", kCartPole, "--set", "workers.trainer.device=cuda:0"});
+  EXPECT_EQ(output.exit_code, 4);
+  EXPECT_THAT(output.err, testing::HasSubstr("workers.trainer.device"));
 }
 
 }  // namespace

@@ -81,10 +81,9 @@ std::string CartPoleFrame(const EnvironmentBuffers::Part& part) {
 }  // namespace
 
 bool HasNativeModels(const ExperimentConfig& config) {
-  for (const PolicyConfig& policy : config.policies) {
-    if (policy.model.type != "mlp" && policy.model.type != "lstm") return false;
-  }
-  return true;
+  return std::ranges::all_of(config.policies, [](const PolicyConfig& policy) {
+    return ModelSpec::IsBuiltinType(policy.model.type);
+  });
 }
 
 absl::Status RunEval(const EvalArguments& arguments, const ExperimentConfig& config,

@@ -1,15 +1,63 @@
 #include "cli/millrace/check_experiment.h"
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 
+#include <algorithm>
+#include <cstdlib>
+
+#include "checkpoint/checkpoint_store.h"
 #include "cli/common/load_plugins.h"
+#include "cli/millrace/run_directory.h"
 #include "cli/millrace/torch_process.h"
 #include "millrace/core/status.h"
 #include "workers/common/agent_assignment.h"
 
 namespace millrace {
+namespace {
+
+absl::Status CheckDevice(const std::string& key, const std::string& device) {
+  if (!device.starts_with("cuda")) return absl::OkStatus();
+  return absl::ResourceExhaustedError(fmt::format(
+      "{}: expected auto or cpu, got \"{}\": this build computes on the CPU only", key, device));
+}
+
+absl::Status ResolveInitialWeightsOf(PolicyConfig& policy, const std::filesystem::path& runs) {
+  const size_t at = policy.init_from.rfind('@');
+  MILLRACE_ASSIGN_OR_RETURN(const RunPaths run,
+                            FindRunDirectory(policy.init_from.substr(0, at), runs));
+  MILLRACE_ASSIGN_OR_RETURN(const auto store, CheckpointStore::Open(run.checkpoints()));
+  const std::vector<uint64_t> steps = store.List();
+  if (steps.empty()) return absl::NotFoundError("there is no checkpoint in " + run.root().string());
+  const uint64_t step = at == std::string::npos
+                            ? steps.back()
+                            : std::strtoull(policy.init_from.c_str() + at + 1, nullptr, 10);
+  if (std::find(steps.begin(), steps.end(), step) == steps.end()) {
+    return absl::NotFoundError(fmt::format("expected one of the checkpoints {} of {}, got {}",
+                                           fmt::join(steps, ", "), run.root().string(), step));
+  }
+  policy.init_from = fmt::format("{}@{}", run.root().string(), step);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ResolveInitialWeights(const std::filesystem::path& runs, ExperimentConfig& config) {
+  for (PolicyConfig& policy : config.policies) {
+    if (policy.init_from.empty()) continue;
+    const absl::Status status = ResolveInitialWeightsOf(policy, runs);
+    if (!status.ok()) {
+      return absl::InvalidArgumentError(fmt::format("{}: policies.{}.init_from: {}",
+                                                    policy.init_from_where, policy.name,
+                                                    std::string(status.message())));
+    }
+  }
+  return absl::OkStatus();
+}
 
 absl::Status CheckWithoutTorch(const ExperimentConfig& config, Registry& registry) {
+  MILLRACE_RETURN_IF_ERROR(CheckDevice("workers.policy.device", config.policy_worker.device));
+  MILLRACE_RETURN_IF_ERROR(CheckDevice("workers.trainer.device", config.trainer.device));
   MILLRACE_RETURN_IF_ERROR(LoadPlugins(config, registry));
   MILLRACE_ASSIGN_OR_RETURN(const auto environment,
                             registry.MakeEnvironment(config.environment.type,

@@ -72,6 +72,7 @@ absl::Status RunController::SetUp() {
   options.config_yaml = DumpExperiment(config_);
   options.plan = PlanWorkers(config_);
   options.supervision = config_.supervision;
+  options.port = config_.cluster.controller_port;
   MILLRACE_ASSIGN_OR_RETURN(controller_, Controller::Start(options));
   RunMetricsReader::Settings settings;
   settings.ledger_directory = paths_.ledger();
@@ -100,8 +101,8 @@ std::optional<RunResult> RunController::ReasonToEnd() const {
   }
   if (metrics_.goal_reached.has_value()) {
     return RunResult{RunStatus::kReachedGoal,
-                     fmt::format("the mean of the last 100 training episodes reached {} after {} environment steps",
-                                 *config_.stop.episode_return, metrics_.goal_reached->env_steps),
+                     fmt::format("the mean of the last 100 training episodes reached {}",
+                                 *config_.stop.episode_return),
                      kExitOk, Elapsed()};
   }
   if (LimitReached()) {
@@ -141,7 +142,12 @@ void RunController::WriteMetrics() {
 
 absl::Status RunController::Run() {
   const ParentWatch parent;
-  MILLRACE_RETURN_IF_ERROR(SetUp());
+  if (const absl::Status status = SetUp(); !status.ok()) {
+    const RunResult result{RunStatus::kFailed, std::string(status.message()), ExitCodeOf(status),
+                           Elapsed()};
+    MILLRACE_RETURN_IF_ERROR(WriteRunResult(paths_, result));
+    return status;
+  }
   while (true) {
     ReadMetrics();
     WriteMetrics();

@@ -17,7 +17,8 @@ namespace {
 
 absl::StatusOr<int> Validate(const std::string& file, const std::vector<std::string>& set) {
   MILLRACE_ASSIGN_OR_RETURN(const auto overrides, ParseOverrides(set));
-  MILLRACE_ASSIGN_OR_RETURN(const ExperimentConfig config, LoadExperiment(file, overrides));
+  MILLRACE_ASSIGN_OR_RETURN(ExperimentConfig config, LoadExperiment(file, overrides));
+  MILLRACE_RETURN_IF_ERROR(ResolveInitialWeights("runs", config));
   Registry registry = BuiltinRegistry();
   MILLRACE_RETURN_IF_ERROR(CheckWithoutTorch(config, registry));
   MILLRACE_ASSIGN_OR_RETURN(const int code, CheckWithTorch(file, set));

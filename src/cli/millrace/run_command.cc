@@ -10,6 +10,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "cli/common/evaluate_command.h"
 #include "cli/common/exit_code.h"
 #include "cli/millrace/check_experiment.h"
 #include "cli/millrace/commands.h"
@@ -98,8 +99,8 @@ class Launcher {
         progress_(progress, stdout, {config_.stop.env_steps, config_.stop.episode_return}),
         quiet_(progress == ProgressMode::kNone) {}
 
-  // Runs to the end; the exit code of `millrace run`.
-  absl::StatusOr<int> Run();
+  // Runs to the end, writes the summary and shows it.
+  absl::StatusOr<RunResult> Run();
 
  private:
   absl::Status Start();
@@ -139,6 +140,9 @@ absl::Status Launcher::Start() {
   options.controller_arguments = {(binaries / "millrace").string(), "controller", "--run-dir",
                                   paths_.root().string(), "--launched",
                                   fmt::format("{:.6f}", launched_)};
+  if (config_.actor.inference == InferenceMode::kInline && !HasNativeModels(config_)) {
+    options.binary_of_role["actor"] = "millrace-torch";
+  }
   // Worker processes are many; their thread pools must not be.
   options.environment = {{"OMP_NUM_THREADS", std::to_string(config_.trainer.threads)},
                          {"GRPC_VERBOSITY", "ERROR"}};
@@ -151,7 +155,7 @@ absl::Status Launcher::Start() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<int> Launcher::Run() {
+absl::StatusOr<RunResult> Launcher::Run() {
   std::signal(SIGINT, OnSignal);
   std::signal(SIGTERM, OnSignal);
   std::signal(SIGPIPE, SIG_IGN);
@@ -176,10 +180,7 @@ absl::StatusOr<int> Launcher::Run() {
     std::printf("summary: %s\nwatch the agent: millrace play %s\n", paths_.summary().string().c_str(),
                 paths_.root().string().c_str());
   }
-  if (result->status == RunStatus::kFailed) {
-    std::fprintf(stderr, "millrace: %s\n", result->reason.c_str());
-  }
-  return result->exit_code;
+  return *result;
 }
 
 void Launcher::Watch() {
@@ -245,6 +246,13 @@ SummaryInput Launcher::MakeSummary(const RunResult& result) {
   return input;
 }
 
+int SayWhy(const RunResult& result) {
+  if (result.status == RunStatus::kFailed) {
+    std::fprintf(stderr, "millrace: %s\n", result.reason.c_str());
+  }
+  return result.exit_code;
+}
+
 void PrintPlan(const ExperimentConfig& config) {
   std::printf("%s\n# processes\n#   launcher and node agent (this command), controller\n",
               DumpExperiment(config).c_str());
@@ -256,6 +264,7 @@ absl::StatusOr<int> Run(const RunArguments& arguments) {
   MILLRACE_ASSIGN_OR_RETURN(const ProgressMode progress, ParseProgressMode(arguments.progress));
   MILLRACE_ASSIGN_OR_RETURN(const auto overrides, ParseOverrides(arguments.set));
   MILLRACE_ASSIGN_OR_RETURN(ExperimentConfig config, LoadExperiment(arguments.file, overrides));
+  MILLRACE_RETURN_IF_ERROR(ResolveInitialWeights(arguments.runs, config));
   Registry registry = BuiltinRegistry();
   MILLRACE_RETURN_IF_ERROR(CheckWithoutTorch(config, registry));
   if (arguments.dry_run) {
@@ -268,7 +277,13 @@ absl::StatusOr<int> Run(const RunArguments& arguments) {
     std::printf("%s: %zu worker processes and the controller\n", paths.root().string().c_str(),
                 PlanWorkers(config).size());
   }
-  return Launcher(paths, config, progress).Run();
+  MILLRACE_ASSIGN_OR_RETURN(const RunResult result, Launcher(paths, config, progress).Run());
+  if (result.status == RunStatus::kFailed && result.exit_code == kExitUserMustEdit) {
+    // A worker read the resolved file; the user wants to know the place in their own.
+    MILLRACE_ASSIGN_OR_RETURN(const int code, CheckWithTorch(arguments.file, arguments.set));
+    if (code != kExitOk) return code;
+  }
+  return SayWhy(result);
 }
 
 absl::StatusOr<int> Resume(const RunArguments& arguments) {
@@ -284,7 +299,8 @@ absl::StatusOr<int> Resume(const RunArguments& arguments) {
     file << DumpExperiment(config);
     if (!file) return absl::ResourceExhaustedError("cannot write " + paths.config().string());
   }
-  return Launcher(paths, config, progress).Run();
+  MILLRACE_ASSIGN_OR_RETURN(const RunResult result, Launcher(paths, config, progress).Run());
+  return SayWhy(result);
 }
 
 void AddCommonOptions(CLI::App* command, RunArguments& arguments) {

@@ -11,6 +11,7 @@
 #include "millrace/core/status.h"
 #include "models/torch_inference_model.h"
 #include "registry/torch_plugin_loader.h"
+#include "workers/actor/actor_worker.h"
 #include "workers/common/agent_assignment.h"
 #include "workers/policy/policy_worker.h"
 #include "workers/trainer/trainer_worker.h"
@@ -29,7 +30,7 @@ absl::Status LoadPlugins(const ExperimentConfig& config, TorchRegistry& registry
 InferenceModelFactory ModelFactoryFor(const TorchRegistry& registry) {
   return [&registry](const PolicyConfig& policy, const PolicyAgents& agents)
              -> absl::StatusOr<std::unique_ptr<InferenceModel>> {
-    if (policy.model.type == "mlp" || policy.model.type == "lstm") {
+    if (ModelSpec::IsBuiltinType(policy.model.type)) {
       return MakeNativeInferenceModel(policy, agents);
     }
     MILLRACE_ASSIGN_OR_RETURN(auto module,
@@ -44,11 +45,9 @@ absl::Status RunWorker(WorkerProcess& process, TorchRegistry& registry) {
   MILLRACE_RETURN_IF_ERROR(LoadPlugins(process.config(), registry));
   const std::string& role = process.arguments().role;
   if (role == "trainer") return RunTrainerWorker(process, registry);
-  if (role == "policy") {
-    at::set_num_threads(1);
-    return RunPolicyWorker(process, registry, ModelFactoryFor(registry));
-  }
-  return absl::InvalidArgumentError("millrace-torch plays the roles trainer and policy, not \"" + role + "\"");
+  at::set_num_threads(1);
+  if (role == "policy") return RunPolicyWorker(process, registry, ModelFactoryFor(registry));
+  return RunActorWorker(process, registry, ModelFactoryFor(registry));
 }
 
 // Model, algorithm and backend of every policy can be made.
@@ -150,7 +149,8 @@ int RunCommandLine(int argc, char** argv, TorchRegistry& registry) {
 
 int TorchMain(int argc, char** argv, TorchRegistry registry) {
   const std::string first = argc > 1 ? argv[1] : "";
-  if (first == "trainer" || first == "policy") {
+  // Actors are here only if they infer inline with a user's own module.
+  if (first == "trainer" || first == "policy" || first == "actor") {
     return RunWorkerMain(argc, argv,
                          [&](WorkerProcess& process) { return RunWorker(process, registry); });
   }

@@ -305,7 +305,7 @@ absl::Status EnvironmentGroup::FinishSegments() {
     const auto value = part->ReplyField(kValue);
     CopyBytes(value, part->Sample("value")[unroll_]);
     if (part->header.version_min == UINT64_MAX) part->header.version_min = 0;
-    if (!snapshot.empty()) {
+    if (!snapshot.empty() && part == parts_.front()) {  // one policy's segments carry it for all
       std::memcpy(part->open->snapshot, snapshot.data(), snapshot.size());
       part->header.snapshot_bytes = static_cast<uint32_t>(snapshot.size());
     }

@@ -405,11 +405,6 @@ void SampleIntake::Commit(SampleBatch batch, uint64_t next_version) {
       ledger_->Add(Counter::kLagSum, lag);
       ledger_->Add(Counter::kLagCount, 1);
       ledger_->SetMax(Counter::kLagMax, lag);
-      if (!segment.snapshot.empty()) {
-        snapshots_[{segment.header.producer, segment.header.group}] =
-            std::string(reinterpret_cast<const char*>(segment.snapshot.data()),
-                        segment.snapshot.size());
-      }
     }
     FlushDrops();
   });
@@ -457,12 +452,6 @@ ConsumerState SampleIntake::State() {
   auto copy = std::make_unique<ConsumerState>();
   Call([&] { *copy = *state_; });
   return *copy;
-}
-
-ActorSnapshots SampleIntake::Snapshots() {
-  ActorSnapshots copy;
-  Call([&] { copy = snapshots_; });
-  return copy;
 }
 
 }  // namespace millrace

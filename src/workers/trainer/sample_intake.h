@@ -26,7 +26,6 @@
 #include "core/mutex.h"
 #include "data/ledger.h"
 #include "streams/factory.h"
-#include "workers/common/actor_snapshots.h"
 #include "workers/trainer/credit_granter.h"
 #include "workers/trainer/sample_batch.h"
 
@@ -65,7 +64,6 @@ class SampleIntake {
   void Drain(Deadline deadline);
 
   ConsumerState State();
-  ActorSnapshots Snapshots();   // deterministic runs: of the newest segments trained
 
  private:
   using LaneKey = std::pair<uint32_t, uint32_t>;   // producer, incarnation
@@ -121,7 +119,6 @@ class SampleIntake {
   std::map<LaneKey, Lost> lost_;
   std::set<LaneKey> closed_;
   uint64_t names_seen_ = 0;
-  ActorSnapshots snapshots_;
 
   Mutex mutex_;
   CondVar commands_done_;

@@ -2,10 +2,12 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "checkpoint/safetensors.h"
+#include "core/run_paths.h"
 #include "millrace/core/status.h"
 #include "workers/common/weights_file.h"
 
@@ -82,6 +84,23 @@ absl::StatusOr<Checkpoint> EncodeCheckpoint(const std::vector<PolicyPart>& parts
   checkpoint.manifest_json = json{{"train_steps", checkpoint.train_steps}, {"seed", seed},
                                   {"policies", policies}}.dump();
   return checkpoint;
+}
+
+absl::StatusOr<PolicyPart> ReadInitialPart(const std::string& from, const std::string& policy,
+                                           const ParameterLayout& layout) {
+  const size_t at = from.rfind('@');
+  if (at == std::string::npos) return absl::InvalidArgumentError("expected RUN@STEP, got " + from);
+  const RunPaths run(from.substr(0, at));
+  MILLRACE_ASSIGN_OR_RETURN(const auto store, CheckpointStore::Open(run.checkpoints()));
+  MILLRACE_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
+                            store.Read(std::strtoull(from.c_str() + at + 1, nullptr, 10)));
+  const json manifest = json::parse(checkpoint.manifest_json, nullptr, /*allow_exceptions=*/false);
+  std::string source = policy;
+  if (const auto policies = manifest.find("policies");
+      policies != manifest.end() && policies->size() == 1) {
+    source = policies->begin().key();
+  }
+  return DecodePart(checkpoint, source, layout);
 }
 
 absl::StatusOr<PolicyPart> DecodePart(const Checkpoint& checkpoint, const std::string& policy,

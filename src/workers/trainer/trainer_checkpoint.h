@@ -31,6 +31,10 @@ struct PolicyPart {
 absl::StatusOr<Checkpoint> EncodeCheckpoint(const std::vector<PolicyPart>& parts,
                                             const std::map<std::string, ParameterLayout>& layouts,
                                             uint64_t seed);
+// The part that policy `policy` begins with: `from` is RUN@STEP, a path. The source's policy of the same name is taken,
+// or its only one. kNotFound or kInvalidArgument if it has none that fits.
+absl::StatusOr<PolicyPart> ReadInitialPart(const std::string& from, const std::string& policy,
+                                           const ParameterLayout& layout);
 // kNotFound if the policy is not in it, kDataLoss or kInvalidArgument if it does not fit the layout.
 absl::StatusOr<PolicyPart> DecodePart(const Checkpoint& checkpoint, const std::string& policy,
                                       const ParameterLayout& layout);

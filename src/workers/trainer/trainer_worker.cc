@@ -8,10 +8,10 @@
 #include <thread>
 
 #include "checkpoint/checkpoint_store.h"
-#include "checkpoint/merge.h"
 #include "millrace/core/status.h"
 #include "workers/common/sample_fields.h"
-#include "workers/trainer/checkpoint_writer.h"
+#include "workers/trainer/batch_snapshots.h"
+#include "workers/trainer/policy_checkpoints.h"
 #include "workers/trainer/sample_intake.h"
 #include "workers/trainer/train_step.h"
 #include "workers/trainer/trainer_checkpoint.h"
@@ -23,25 +23,12 @@ namespace {
 constexpr auto kWait = std::chrono::milliseconds(100);
 constexpr auto kMetricsEvery = std::chrono::milliseconds(500);
 constexpr auto kDrainPatience = std::chrono::milliseconds(3000);
-constexpr auto kFinalPartsPatience = std::chrono::milliseconds(1000);
-constexpr auto kPartPatience = std::chrono::seconds(5);
 
 // Temporaries of large tensor operations must not be mapped and unmapped each time: glibc's threshold makes attention
 // over 4,096 rows three times slower (measured).
 void KeepFreedMemory() {
   ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
   ::mallopt(M_TRIM_THRESHOLD, INT32_MAX);
-}
-
-// The newest part of another policy; its first one may still be on its way.
-absl::StatusOr<Checkpoint> AwaitPart(const CheckpointStore& parts) {
-  const Deadline deadline = After(kPartPatience);
-  auto part = parts.ReadNewest();
-  while (part.status().code() == absl::StatusCode::kNotFound && !Expired(deadline)) {
-    std::this_thread::sleep_for(kWait);
-    part = parts.ReadNewest();
-  }
-  return part;
 }
 
 class Trainer {
@@ -54,6 +41,7 @@ class Trainer {
 
  private:
   absl::Status MakeLearner();
+  absl::Status TakeInitialWeights();
   absl::Status PublishContract();
   absl::Status MakeStreamSpecs();
   absl::Status ReadHistory();
@@ -62,15 +50,12 @@ class Trainer {
   ConsumerState StateFor(const Formation& formation) const;
   absl::Status OpenStreams(const ConsumerState& state);
   absl::Status TrainOne(SampleBatch batch);
+  absl::StatusOr<TrainReport> Train(const SampleBatch& batch);
   absl::Status PublishVersion(uint64_t version);
-  void RequestCheckpoint();
+  absl::Status OpenCheckpoints();
+  PolicyPart MakePart();
   void PutMetrics(const TrainReport& report);
   absl::Status Drain();
-  std::filesystem::path PartsOf(const std::string& policy) const {
-    return process_.paths().checkpoints() / ".parts" / policy;
-  }
-  std::vector<CheckpointStore> OtherParts() const;
-  void AwaitFinalParts();
   GroupMember Record() const;
   double Progress() const;
   bool leader() const { return rank_ == 0; }
@@ -98,14 +83,15 @@ class Trainer {
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<SampleIntake> intake_;
   std::unique_ptr<WeightPublisher> publisher_;
-  std::unique_ptr<CheckpointWriter> writer_;
+  std::unique_ptr<PolicyCheckpoints> checkpoints_;   // leader
   std::vector<std::byte> blob_;
 
   bool has_parameters_ = false;
   uint64_t epoch_ = 0;
   uint64_t batch_ = 0;                        // the next to be trained
   int64_t version_ = -1;                      // published newest
-  Clock::time_point next_checkpoint_, next_metrics_;
+  ActorSnapshots snapshots_;                  // deterministic: of the newest batch
+  Clock::time_point next_metrics_;
 };
 
 absl::Status Trainer::SetUp() {
@@ -155,7 +141,25 @@ absl::Status Trainer::MakeLearner() {
   }
   step_ = std::make_unique<TrainStep>(algorithm_.get(), backend_.get(), seed);
   blob_.resize(backend_->layout().bytes());
-  return absl::OkStatus();
+  return TakeInitialWeights();
+}
+
+// `init_from`: another run's weights, with the statistics of its normalisers; the optimiser begins anew. A checkpoint
+// of this run is loaded over them later.
+absl::Status Trainer::TakeInitialWeights() {
+  const PolicyConfig& policy = config_.policies[policy_index_];
+  if (policy.init_from.empty()) return absl::OkStatus();
+  const auto part = ReadInitialPart(policy.init_from, policy.name, backend_->layout());
+  if (!part.ok()) {
+    return WithContext(part.status(), fmt::format("policies.{}.init_from", policy.name));
+  }
+  MILLRACE_RETURN_IF_ERROR(backend_->LoadWeights(part->weights));
+  auto state = backend_->OptimizerState();
+  for (auto& [name, tensor] : state) {
+    const auto source = part->optimizer.find(name);
+    if (name.starts_with("normalizer.") && source != part->optimizer.end()) tensor = source->second;
+  }
+  return backend_->LoadOptimizerState(state);
 }
 
 absl::Status Trainer::PublishContract() {
@@ -286,7 +290,7 @@ absl::Status Trainer::AdoptFormation(const Formation& formation) {
   intake_->Begin(formation.epoch, batch_, formation.version);
   if (leader()) {
     MILLRACE_RETURN_IF_ERROR(PublishVersion(formation.version));
-    if (first_time && !checkpoint_.has_value()) RequestCheckpoint();
+    if (first_time && !checkpoint_.has_value()) checkpoints_->WriteFirst([this] { return MakePart(); });
   }
   checkpoint_.reset();
   checkpoint_part_.reset();
@@ -347,12 +351,22 @@ absl::Status Trainer::OpenStreams(const ConsumerState& state) {
   MILLRACE_ASSIGN_OR_RETURN(
       publisher_, MakeWeightPublisher(ChooseTransport(config_.weight_stream.transport, Transport::kShm),
                                       context, weights));
-  // With several policies the first one's leader writes the checkpoint, and the others hand it their parts.
-  CheckpointStore target = *store_;
-  if (policy_index_ > 0) {
-    MILLRACE_ASSIGN_OR_RETURN(target, CheckpointStore::Open(PartsOf(agents_.policy)));
-  }
-  writer_ = std::make_unique<CheckpointWriter>(std::move(target), config_.checkpoint.keep, ledger_.get());
+  return OpenCheckpoints();
+}
+
+absl::Status Trainer::OpenCheckpoints() {
+  PolicyCheckpointsOptions options{.paths = process_.paths(),
+                                   .policies = {},
+                                   .policy = policy_index_,
+                                   .layout = backend_->layout(),
+                                   .seed = config_.seed,
+                                   .every_seconds = config_.checkpoint.every_seconds,
+                                   .keep = config_.checkpoint.keep,
+                                   .deterministic = config_.deterministic};
+  for (const PolicyConfig& policy : config_.policies) options.policies.push_back(policy.name);
+  MILLRACE_ASSIGN_OR_RETURN(
+      checkpoints_, PolicyCheckpoints::Create(std::move(options), &process_.control(),
+                                              &process_.bell(), ledger_.get()));
   return absl::OkStatus();
 }
 
@@ -368,7 +382,7 @@ absl::Status Trainer::PublishVersion(uint64_t version) {
   return status;
 }
 
-void Trainer::RequestCheckpoint() {
+PolicyPart Trainer::MakePart() {
   const ConsumerState state = intake_->State();
   PolicyPart part;
   part.policy = agents_.policy;
@@ -379,27 +393,15 @@ void Trainer::RequestCheckpoint() {
   for (size_t i = 0; i < state.num_lanes; ++i) part.marks.push_back(state.lanes[i]);
   part.weights.resize(blob_.size());
   backend_->Snapshot(part.weights);
-  for (const auto& [name, tensor] : backend_->OptimizerState()) part.optimizer[name] = tensor.clone();
-  if (config_.deterministic) part.snapshots = intake_->Snapshots();
-  writer_->Request([part = std::move(part), layout = backend_->layout(), seed = config_.seed,
-                    others = OtherParts()]() -> absl::StatusOr<Checkpoint> {
-    MILLRACE_ASSIGN_OR_RETURN(Checkpoint own, EncodeCheckpoint({part}, {{part.policy, layout}}, seed));
-    std::vector<Checkpoint> parts = {std::move(own)};
-    for (const CheckpointStore& other : others) {
-      MILLRACE_ASSIGN_OR_RETURN(parts.emplace_back(), AwaitPart(other));
-    }
-    return parts.size() == 1 ? std::move(parts.front()) : MergeCheckpoints(parts);
-  });
-  next_checkpoint_ = After(std::chrono::duration_cast<Clock::duration>(
-      std::chrono::duration<double>(config_.checkpoint.every_seconds)));
+  part.optimizer = backend_->OptimizerState();
+  part.snapshots = snapshots_;
+  return part;
 }
 
 absl::Status Trainer::Run() {
-  MILLRACE_RETURN_IF_ERROR(process_.control().Watch("final/", &process_.bell()));
   MILLRACE_RETURN_IF_ERROR(process_.control().ReportReady());
-  next_checkpoint_ = After(std::chrono::duration_cast<Clock::duration>(
-      std::chrono::duration<double>(config_.checkpoint.every_seconds)));
   while (process_.Running()) {
+    if (leader()) checkpoints_->Update(batch_, [this] { return MakePart(); });
     if (group_->Changed()) {
       MILLRACE_RETURN_IF_ERROR(JoinGroup(std::nullopt));
       continue;
@@ -414,9 +416,17 @@ absl::Status Trainer::Run() {
       continue;
     }
     MILLRACE_RETURN_IF_ERROR(TrainOne(*std::move(batch)));
-    if (leader() && Expired(next_checkpoint_)) RequestCheckpoint();
   }
   return Drain();
+}
+
+absl::StatusOr<TrainReport> Trainer::Train(const SampleBatch& batch) {
+  MILLRACE_ASSIGN_OR_RETURN(TrainReport report,
+                            step_->Run(batch, Progress(), group_->collectives()));
+  if (config_.deterministic) {
+    MILLRACE_ASSIGN_OR_RETURN(snapshots_, GatherSnapshots(batch, group_->collectives()));
+  }
+  return report;
 }
 
 absl::Status Trainer::TrainOne(SampleBatch batch) {
@@ -429,7 +439,7 @@ absl::Status Trainer::TrainOne(SampleBatch batch) {
   if (!alone) backend_->Checkpoint();
   intake_->SetPending(batch);
   const Clock::time_point start = Clock::now();
-  auto report = step_->Run(batch, Progress(), group_->collectives());
+  auto report = Train(batch);
   ledger_->Add(Counter::kTrainNs, NanosecondsSince(start));
   if (report.status().code() == absl::StatusCode::kUnavailable) {
     spdlog::warn("trainer group lost in batch {}: {}", batch.number,
@@ -469,40 +479,13 @@ double Trainer::Progress() const {
   return std::min(1.0, done / static_cast<double>(*config_.stop.env_steps));
 }
 
-std::vector<CheckpointStore> Trainer::OtherParts() const {
-  std::vector<CheckpointStore> others;
-  for (size_t p = 1; policy_index_ == 0 && p < config_.policies.size(); ++p) {
-    auto store = CheckpointStore::Open(PartsOf(config_.policies[p].name));
-    if (store.ok()) others.push_back(*std::move(store));
-  }
-  return others;
-}
-
-// At the end the other policies' leaders say when their last part is written.
-void Trainer::AwaitFinalParts() {
-  const Deadline deadline = After(kFinalPartsPatience);
-  const auto missing = [this] {
-    return process_.control().List("final/").size() + 1 < config_.policies.size();
-  };
-  while (missing() && !Expired(deadline)) {
-    const uint32_t seen = process_.bell().Value();
-    if (missing()) process_.bell().Wait(seen, std::min(deadline, After(kWait)));
-  }
-  if (missing()) spdlog::warn("the checkpoint holds older parts of some policies");
-}
-
 absl::Status Trainer::Drain() {
   group_->Dissolve();
   if (leader()) {
-    if (policy_index_ == 0) AwaitFinalParts();
-    RequestCheckpoint();
-    if (policy_index_ > 0) {
-      MILLRACE_RETURN_IF_ERROR(writer_->Finish(After(kDrainPatience)));
-      MILLRACE_RETURN_IF_ERROR(process_.control().Put("final/" + agents_.policy, "{}"));
-    }
+    MILLRACE_RETURN_IF_ERROR(checkpoints_->WriteLast(batch_, [this] { return MakePart(); }));
   }
   intake_->Drain(After(kDrainPatience));
-  return leader() ? writer_->Finish(After(kDrainPatience)) : absl::OkStatus();
+  return leader() ? checkpoints_->Finish(After(kDrainPatience)) : absl::OkStatus();
 }
 
 }  // namespace

@@ -90,6 +90,16 @@ TEST(ExperimentErrors, AreOneLineWithPlaceExpectationAndNearestName) {
             "mean \"default\"?");
 }
 
+TEST(ExperimentErrors, SayWhatADeterministicRunNeeds) {
+  EXPECT_EQ(ErrorOf("deterministic: true\nworkers: {trainer: {max_policy_lag: 1}}\n"),
+            "a.yaml:4: workers.trainer.max_policy_lag: expected 0 in a deterministic run, got 1");
+  // Two actors of 32 environments, 32 steps each: 2,048 environment steps.
+  EXPECT_EQ(ErrorOf("deterministic: true\nworkers: {trainer: {batch_env_steps: 1024}}\n"),
+            "a.yaml:4: workers.trainer.batch_env_steps: expected a multiple of 2048 (in a "
+            "deterministic run: unroll 32 x 32 environments x 2 actors), got 1024; did you mean "
+            "\"2048\"?");
+}
+
 TEST(ExperimentErrors, NameWrongTypesAndRanges) {
   EXPECT_EQ(ErrorOf("workers: {actor: {count: two}}\n"),
             "a.yaml:3: workers.actor.count: expected an integer from 1 to 1024, got \"two\"");
@@ -181,7 +191,6 @@ TEST(ExperimentDump, RoundTrips) {
   const ExperimentConfig config = Parsed(R"(
 name: "007"
 seed: 42
-deterministic: true
 stop: {env_steps: 1e6, episode_return: -0.1, wall_seconds: 3.5}
 policies:
   right: {init_from: other-run@12}
@@ -192,7 +201,8 @@ workers:
   policy: {max_delay_us: 50, device: "cuda:1"}
   trainer: {count: 2, batch_env_steps: 512, unroll: 16, max_policy_lag: 2, device: cpu}
   scale: 2
-streams: {sample: {transport: zmq, when_full: drop_oldest}, weight: {transport: grpc}}
+streams: {sample: {transport: zmq, when_full: wait}, weight: {transport: grpc}}
+cluster: {controller_port: 5055}
 plugins: [libmine.so, /opt/libother.so]
 )");
   const std::string dump = DumpExperiment(config);
@@ -204,9 +214,11 @@ plugins: [libmine.so, /opt/libother.so]
   EXPECT_EQ(again->name, "007");
   EXPECT_EQ(again->agents[0].match, "a\\d \"x\"");
   EXPECT_EQ(again->trainer.count, 4);
+  EXPECT_EQ(again->cluster.controller_port, 5055);
   EXPECT_TRUE(again->policies[0].model.options.values().at("label").quoted);
   EXPECT_EQ(again->plugins, config.plugins);
   EXPECT_NE(ConfigHash(Parsed("seed: 2\n")), ConfigHash(Parsed("seed: 3\n")));
+  EXPECT_NE(ConfigHash(Parsed("deterministic: true\n")), ConfigHash(Parsed("")));
 }
 
 TEST(LoadExperiment, TakesPluginsRelativeToTheFile) {
