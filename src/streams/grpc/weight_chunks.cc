@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/crc32c.h"
+#include "net/grpc_channel.h"
 
 namespace millrace {
 
@@ -73,18 +74,13 @@ WeightBlobPtr WeightAssembler::Take() {
 }
 
 grpc::ChannelArguments WeightChannelArguments() {
-  grpc::ChannelArguments arguments;
+  grpc::ChannelArguments arguments = BaseChannelArguments();
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 5000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
   // Every end has a connection of its own, so that one that hangs does not hold up another.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  // Streams stay on loopback: a proxy of the environment is not asked.
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetMaxSendMessageSize(kMaxMessageBytes);
   return arguments;
