@@ -18,7 +18,8 @@ absl::StatusOr<Checkpoint> MergeCheckpoints(const std::vector<Checkpoint>& parts
   std::vector<Safetensors> decoded;  // owns what `tensors` points into
   for (const Checkpoint& part : parts) {
     merged.train_steps += part.train_steps;
-    const auto record = nlohmann::json::parse(part.manifest_json, nullptr, /*allow_exceptions=*/false);
+    const auto record =
+        nlohmann::json::parse(part.manifest_json, nullptr, /*allow_exceptions=*/false);
     if (!record.is_object()) return absl::DataLossError("a part of the checkpoint has no manifest");
     // Objects below `policies` are united, everything else is the same in all parts.
     manifest.merge_patch(record);

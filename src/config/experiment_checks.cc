@@ -111,18 +111,18 @@ void CheckTimes(const ExperimentConfig& config, Problems& problems) {
 }
 
 void CheckDeterministic(const ExperimentConfig& config, Problems& problems) {
-  // With a lag the version that answers a request depends on timing, and so does who fills a batch that has no room for
-  // every group.
+  // With a lag the version that answers a request depends on timing, and so does who fills a batch
+  // that has no room for every group.
   if (config.trainer.max_policy_lag != 0) {
     problems.Add("workers.trainer.max_policy_lag", "0 in a deterministic run",
                  absl::StrCat(config.trainer.max_policy_lag));
   }
-  CheckMultiple("workers.trainer.batch_env_steps", config.trainer.batch_env_steps,
-                int64_t{config.trainer.unroll} * config.actor.environments * config.actor.count,
-                absl::StrCat("in a deterministic run: unroll ", config.trainer.unroll, " x ",
-                             config.actor.environments, " environments x ", config.actor.count,
-                             " actors"),
-                problems);
+  CheckMultiple(
+      "workers.trainer.batch_env_steps", config.trainer.batch_env_steps,
+      int64_t{config.trainer.unroll} * config.actor.environments * config.actor.count,
+      absl::StrCat("in a deterministic run: unroll ", config.trainer.unroll, " x ",
+                   config.actor.environments, " environments x ", config.actor.count, " actors"),
+      problems);
 }
 
 }  // namespace

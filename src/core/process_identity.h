@@ -18,8 +18,9 @@ ProcessIdentity IdentityOf(int32_t pid);
 // True if exactly this process still exists and is not a zombie.
 bool IsAlive(const ProcessIdentity& process);
 
-// The text of a small file below /proc/PID; empty if there is no such process. Not a stream: a process that dies
-// between open and read makes the read fail with ESRCH, which a stream buffer throws.
+// The text of a small file below /proc/PID; empty if there is no such process. Not a stream: a
+// process that dies between open and read makes the read fail with ESRCH, which a stream buffer
+// throws.
 std::string ReadProcFile(const std::string& path);
 
 }  // namespace millrace

@@ -21,8 +21,8 @@ class RunPaths {
   std::filesystem::path store() const { return ledger() / "store"; }
   std::filesystem::path logs() const { return root_ / "logs"; }
   std::filesystem::path checkpoints() const { return root_ / "checkpoints"; }
-  // Slabs and doorbells: a directory on a memory file system (MILLRACE_SHM_DIR, default /dev/shm) named after the
-  // run directory; the launcher makes it and removes it.
+  // Slabs and doorbells: a directory on a memory file system (MILLRACE_SHM_DIR, default /dev/shm)
+  // named after the run directory; the launcher makes it and removes it.
   std::filesystem::path shm() const;
   // The doorbell of one worker; it outlives the worker's incarnations.
   std::filesystem::path bell(const std::string& role, unsigned index) const;

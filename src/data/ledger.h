@@ -116,7 +116,7 @@ struct ConsumerState {
   uint64_t epoch = 0;           // newest trainer group formation this rank was part of
   uint64_t train_steps = 0;     // lifetime count of batches trained, lost ones included
   SegmentCount trained;
-  SegmentCount last_batch;       // the share of `trained` that the newest batch brought
+  SegmentCount last_batch;  // the share of `trained` that the newest batch brought
   std::array<SegmentCount, kNumDropReasons> dropped;
   SegmentCount redelivered;  // received again and recognised
   SegmentCount duplicates;   // trained twice: must stay 0

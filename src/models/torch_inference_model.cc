@@ -10,11 +10,16 @@ namespace {
 
 torch::ScalarType TorchType(DType dtype) {
   switch (dtype) {
-    case DType::kFloat32: return torch::kFloat32;
-    case DType::kFloat64: return torch::kFloat64;
-    case DType::kInt32: return torch::kInt32;
-    case DType::kInt64: return torch::kInt64;
-    case DType::kUInt8: return torch::kUInt8;
+    case DType::kFloat32:
+      return torch::kFloat32;
+    case DType::kFloat64:
+      return torch::kFloat64;
+    case DType::kInt32:
+      return torch::kInt32;
+    case DType::kInt64:
+      return torch::kInt64;
+    case DType::kUInt8:
+      return torch::kUInt8;
   }
   return torch::kFloat32;
 }
@@ -44,7 +49,8 @@ class TorchInferenceModel final : public InferenceModel {
     }
     torch::NoGradGuard no_grad;
     auto tensors = policy_->named_parameters();
-    for (const auto& buffer : policy_->named_buffers()) tensors.insert(buffer.key(), buffer.value());
+    for (const auto& buffer : policy_->named_buffers())
+      tensors.insert(buffer.key(), buffer.value());
     for (const ParameterEntry& entry : layout_.entries()) {
       torch::Tensor* tensor = tensors.find(entry.name);
       if (tensor == nullptr) return absl::InternalError("the module has no tensor " + entry.name);

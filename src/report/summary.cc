@@ -14,7 +14,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// The steps of segments that were under way at the goal and given up at the end were never produced.
+// The steps of segments that were under way at the goal and given up at the end were never
+// produced.
 uint64_t StepsToGoal(const RunMetrics& metrics) {
   return std::min(metrics.goal_reached->env_steps, metrics.env_steps);
 }
@@ -49,8 +50,7 @@ void AddLearning(ordered_json& json, const SummaryInput& input) {
   const auto& means = metrics.episode_means;
   json["episode_return_mean"] = means ? ordered_json(means->episode_return) : nullptr;
   json["episode_length_mean"] = means ? ordered_json(means->length) : nullptr;
-  json["env_steps_to_goal"] =
-      metrics.goal_reached ? ordered_json(StepsToGoal(metrics)) : nullptr;
+  json["env_steps_to_goal"] = metrics.goal_reached ? ordered_json(StepsToGoal(metrics)) : nullptr;
   json["seconds_to_goal"] = OrNull(input.seconds_to_goal);
   json["policy_lag_max"] = metrics.policy_lag_max;
 }

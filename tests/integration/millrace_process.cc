@@ -26,8 +26,8 @@ std::string ReadAll(const std::filesystem::path& file) {
   return text.str();
 }
 
-pid_t Start(const std::vector<std::string>& arguments, const std::string& in, const std::string& out,
-            const std::string& err) {
+pid_t Start(const std::vector<std::string>& arguments, const std::string& in,
+            const std::string& out, const std::string& err) {
   std::vector<std::string> copies = arguments;
   copies.insert(copies.begin(), MILLRACE_BINARY);
   std::vector<char*> argv;
@@ -79,7 +79,8 @@ TemporaryDirectory::~TemporaryDirectory() {
 CommandOutput RunMillrace(const std::vector<std::string>& arguments, std::chrono::seconds timeout,
                           const std::string& input) {
   const TemporaryDirectory directory;
-  const auto in = directory.path() / "in", out = directory.path() / "out", err = directory.path() / "err";
+  const auto in = directory.path() / "in", out = directory.path() / "out",
+             err = directory.path() / "err";
   std::ofstream(in) << input;
   CommandOutput output;
   output.exit_code = WaitOrKill(Start(arguments, in, out, err), timeout);
@@ -132,7 +133,8 @@ std::vector<pid_t> LiveRun::Pids(const std::string& role) const {
   for (const auto& [name, path] : ListLedgers(directory_ / "ledger")) {
     if (name.role != role) continue;
     const auto ledger = Ledger::Read(path);
-    if (ledger.ok() && IsAlive(ledger->identity.process)) pids.push_back(ledger->identity.process.pid);
+    if (ledger.ok() && IsAlive(ledger->identity.process))
+      pids.push_back(ledger->identity.process.pid);
   }
   return pids;
 }

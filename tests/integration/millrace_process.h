@@ -13,7 +13,7 @@
 namespace millrace {
 
 struct CommandOutput {
-  int exit_code = -1;      // 128 + signal if it was killed
+  int exit_code = -1;  // 128 + signal if it was killed
   std::string out, err;
 };
 
@@ -28,7 +28,7 @@ class LiveRun {
   // arguments: as on the command line after the sub-command.
   LiveRun(const std::string& command, const std::vector<std::string>& arguments,
           std::filesystem::path run_directory);
-  ~LiveRun();   // kills what is left
+  ~LiveRun();  // kills what is left
   LiveRun(const LiveRun&) = delete;
   LiveRun& operator=(const LiveRun&) = delete;
 

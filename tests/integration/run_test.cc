@@ -1,6 +1,6 @@
 // Whole runs: real processes, real streams, real kills.
-#include <gmock/gmock.h>
 #include <arpa/inet.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -28,8 +28,8 @@ constexpr char kCartPole[] = MILLRACE_SOURCE_DIR "/configs/cartpole_ppo.yaml";
 std::vector<std::string> Arguments(const fs::path& runs, const std::string& name,
                                    std::vector<std::string> settings,
                                    const std::string& file = kCartPole) {
-  std::vector<std::string> arguments = {file, "--name", name, "--runs-dir", runs.string(),
-                                        "--progress", "none"};
+  std::vector<std::string> arguments = {file,          "--name",     name,  "--runs-dir",
+                                        runs.string(), "--progress", "none"};
   for (std::string& set : settings) {
     arguments.push_back("--set");
     arguments.push_back(std::move(set));
@@ -53,12 +53,13 @@ void ExpectExactAccounting(const json& summary) {
     for (const json& unit : {counts, counts["env_steps"]}) {
       uint64_t dropped = 0;
       for (const auto& [reason, count] : unit["dropped"].items()) dropped += count.get<uint64_t>();
-      EXPECT_EQ(unit["produced"].get<uint64_t>(), unit["trained"].get<uint64_t>() + dropped +
-                                                      unit["in_flight"].get<uint64_t>())
+      EXPECT_EQ(unit["produced"].get<uint64_t>(),
+                unit["trained"].get<uint64_t>() + dropped + unit["in_flight"].get<uint64_t>())
           << stream << ": " << counts.dump();
       EXPECT_EQ(unit["duplicates"].get<uint64_t>(), 0u);
     }
-    EXPECT_EQ(counts["in_flight"].get<uint64_t>(), 0u) << "a run that ends in order drains its streams";
+    EXPECT_EQ(counts["in_flight"].get<uint64_t>(), 0u)
+        << "a run that ends in order drains its streams";
   }
 }
 
@@ -72,7 +73,8 @@ void ExpectNothingLeft(const fs::path& run) {
 
 TEST(Run, LearnsInSeparateProcesses) {
   const TemporaryDirectory runs;
-  const json summary = RunToEnd(runs.path(), "goal", {"stop={env_steps: 300000, episode_return: 200}"});
+  const json summary =
+      RunToEnd(runs.path(), "goal", {"stop={env_steps: 300000, episode_return: 200}"});
   EXPECT_EQ(summary["status"], "reached_goal");
   EXPECT_GE(summary["episode_return_mean"].get<double>(), 200);
   EXPECT_LE(summary["env_steps_to_goal"].get<uint64_t>(), 300000u);
@@ -83,7 +85,8 @@ TEST(Run, LearnsInSeparateProcesses) {
   EXPECT_GE(pids.size(), 6u) << "2 actors, policy worker, trainer, parameter server, launcher";
   ExpectExactAccounting(summary);
   ExpectNothingLeft(runs.path() / "goal");
-  const CommandOutput eval = RunMillrace({"eval", (runs.path() / "goal").string(), "--episodes", "20"});
+  const CommandOutput eval =
+      RunMillrace({"eval", (runs.path() / "goal").string(), "--episodes", "20"});
   EXPECT_EQ(eval.exit_code, 0) << eval.err;
   EXPECT_EQ(json::parse(eval.out)["episodes"].get<int>(), 20);
   EXPECT_GE(json::parse(eval.out)["return_mean"].get<double>(), 150);
@@ -99,7 +102,8 @@ TEST(Run, GoesOverSocketsWithoutSharedMemory) {
   std::string segment;
   run.Until([&] {
     std::error_code gone;
-    for (const auto& entry : fs::directory_iterator(RunPaths(runs.path() / "sockets").shm(), gone)) {
+    for (const auto& entry :
+         fs::directory_iterator(RunPaths(runs.path() / "sockets").shm(), gone)) {
       segment = entry.path().filename();
     }
     return false;
@@ -141,7 +145,9 @@ TEST_P(Kill, IsRestartedAloneAndNothingIsCountedTwice) {
               Arguments(runs.path(), "kill",
                         {"stop={env_steps: 4000000}", "checkpoint={every_seconds: 0.3}"}),
               directory);
-  ASSERT_TRUE(run.Until([&] { return fs::exists(directory / "checkpoints") && run.Metrics().value("train_steps", 0) > 10; }));
+  ASSERT_TRUE(run.Until([&] {
+    return fs::exists(directory / "checkpoints") && run.Metrics().value("train_steps", 0) > 10;
+  }));
   const uint64_t before = run.Metrics()["env_steps"].get<uint64_t>();
   const auto victims = run.Pids(GetParam());
   ASSERT_FALSE(victims.empty());
@@ -149,7 +155,8 @@ TEST_P(Kill, IsRestartedAloneAndNothingIsCountedTwice) {
   // The run goes on, and with a new process in the victim's place.
   EXPECT_TRUE(run.Until([&] {
     const auto pids = run.Pids(GetParam());
-    return pids.size() == victims.size() && std::find(pids.begin(), pids.end(), victims.front()) == pids.end() &&
+    return pids.size() == victims.size() &&
+           std::find(pids.begin(), pids.end(), victims.front()) == pids.end() &&
            run.Metrics()["env_steps"].get<uint64_t>() > before + 50000;
   }));
   run.Signal(SIGINT);
@@ -172,7 +179,8 @@ TEST(Run, InterruptDrainsAndResumeContinues) {
   const fs::path directory = runs.path() / "interrupted";
   uint64_t steps = 0, version = 0;
   {
-    LiveRun run("run", Arguments(runs.path(), "interrupted", {"stop={env_steps: 4000000}"}), directory);
+    LiveRun run("run", Arguments(runs.path(), "interrupted", {"stop={env_steps: 4000000}"}),
+                directory);
     ASSERT_TRUE(run.Until([&] { return run.Metrics().value("train_steps", 0) > 5; }));
     const auto start = std::chrono::steady_clock::now();
     run.Signal(SIGINT);
@@ -246,7 +254,8 @@ TEST_P(Deterministic, TwoRunsAndAnInterruptedOneEndBitEqual) {
     ASSERT_TRUE(run.Until([&] {
       for (const auto& [worker, path] : ListLedgers(runs.path() / "d" / "ledger")) {
         const auto ledger = Ledger::Read(path);
-        if (ledger.ok() && ledger->consumer.has_value() && ledger->consumer->batch >= 3) return true;
+        if (ledger.ok() && ledger->consumer.has_value() && ledger->consumer->batch >= 3)
+          return true;
       }
       return false;
     }));
@@ -261,19 +270,24 @@ TEST_P(Deterministic, TwoRunsAndAnInterruptedOneEndBitEqual) {
 
 INSTANTIATE_TEST_SUITE_P(
     Configs, Deterministic,
-    testing::Values(DeterministicCase{"cartpole", "cartpole_ppo.yaml", 51200, {}},
-                    DeterministicCase{"inline_with_two_trainers", "cartpole_ppo.yaml", 20480,
-                                      {"workers.actor.inference=inline", "workers.trainer.count=2"}},
-                    DeterministicCase{"over_sockets", "cartpole_ppo.yaml", 20480,
-                                      {"streams.inference.transport=zmq",
-                                       "streams.sample.transport=zmq",
-                                       "streams.weight.transport=grpc"}},
-                    DeterministicCase{"recurrent", "memory_lstm.yaml", 20480, {}},
-                    DeterministicCase{"two_policies", "two_agent_cartpole.yaml", 20480, {}},
-                    DeterministicCase{"assortment", "assortment_lstm.yaml", 20480, {}}),
+    testing::Values(
+        DeterministicCase{"cartpole", "cartpole_ppo.yaml", 51200, {}},
+        DeterministicCase{"inline_with_two_trainers",
+                          "cartpole_ppo.yaml",
+                          20480,
+                          {"workers.actor.inference=inline", "workers.trainer.count=2"}},
+        DeterministicCase{"over_sockets",
+                          "cartpole_ppo.yaml",
+                          20480,
+                          {"streams.inference.transport=zmq", "streams.sample.transport=zmq",
+                           "streams.weight.transport=grpc"}},
+        DeterministicCase{"recurrent", "memory_lstm.yaml", 20480, {}},
+        DeterministicCase{"two_policies", "two_agent_cartpole.yaml", 20480, {}},
+        DeterministicCase{"assortment", "assortment_lstm.yaml", 20480, {}}),
     [](const auto& test) { return test.param.name; });
 
-// Dictionary observations, masks, tuple actions, memory, and agents of two policies that come and go.
+// Dictionary observations, masks, tuple actions, memory, and agents of two policies that come and
+// go.
 TEST(Run, LearnsEverythingAtOnce) {
   const TemporaryDirectory runs;
   const std::string file = MILLRACE_SOURCE_DIR "/configs/assortment_lstm.yaml";
@@ -282,8 +296,10 @@ TEST(Run, LearnsEverythingAtOnce) {
   EXPECT_EQ(summary["streams"].size(), 2u);
   ExpectExactAccounting(summary);
   ExpectNothingLeft(runs.path() / "all");
-  // 16 steps of at most 1; 4 doors, 3 keys, some of them masked, and the rope left alone pay about 6.
-  const CommandOutput eval = RunMillrace({"eval", (runs.path() / "all").string(), "--episodes", "50"});
+  // 16 steps of at most 1; 4 doors, 3 keys, some of them masked, and the rope left alone pay
+  // about 6.
+  const CommandOutput eval =
+      RunMillrace({"eval", (runs.path() / "all").string(), "--episodes", "50"});
   ASSERT_EQ(eval.exit_code, 0) << eval.err;
   EXPECT_GE(json::parse(eval.out)["policies"]["host"]["return_mean"].get<double>(), 8) << eval.out;
 }
@@ -337,17 +353,20 @@ TEST(BadInput, IsOneLineWithPlaceAndExitCode) {
   };
   const std::string good = "version: 1\nenvironment: {type: cartpole}\nalgorithm: {type: ppo}\n";
   const std::string plugins = MILLRACE_PLUGIN_DIR;
-  const std::string two_agents = "environment: {type: two_agent_cartpole}\nalgorithm: {type: ppo}\n";
+  const std::string two_agents =
+      "environment: {type: two_agent_cartpole}\nalgorithm: {type: ppo}\n";
   const std::vector<std::pair<std::string, std::string>> cases = {
       {good + "workrs: {}\n", "bad.yaml:4.*workrs.*did you mean \"workers\""},
       {good + "seed: many\n", "bad.yaml:4.*seed"},
-      {"version: 1\nenvironment: {type: cartpol}\nalgorithm: {type: ppo}\n", "bad.yaml:2.*cartpol.*cartpole"},
+      {"version: 1\nenvironment: {type: cartpol}\nalgorithm: {type: ppo}\n",
+       "bad.yaml:2.*cartpol.*cartpole"},
       {"version: 1\nenvironment: {type: cartpole}\nalgorithm: {type: pp}\n", "bad.yaml:3.*pp.*ppo"},
       {"version: 1\nenvironment: {type: cartpole, velocty: true}\nalgorithm: {type: ppo}\n",
        "bad.yaml:2.*velocty.*velocity"},
       {good + "policies: {default: {model: {type: mpl}}}\n", "bad.yaml:4.*mpl.*mlp"},
       {two_agents + "agents: [{match: agent_0, policy: default}]\n", "agent_1"},
-      {good + "policies: {default: {init_from: no-such-run}}\n", "bad.yaml:4.*init_from.*no-such-run"},
+      {good + "policies: {default: {init_from: no-such-run}}\n",
+       "bad.yaml:4.*init_from.*no-such-run"},
       {good + "plugins: [libnothing.so]\n", "libnothing.so"},
       {good + "plugins: [" + plugins + "/other_version.so]\n", "other_version.so.*Millrace.*9.9.9"},
       {good + "plugins: [" + plugins + "/other_compiler.so]\n", "other_compiler.so.*libc\\+\\+-99"},
@@ -356,7 +375,8 @@ TEST(BadInput, IsOneLineWithPlaceAndExitCode) {
     // `run` says the same as `validate` and starts nothing.
     for (const std::string command : {"validate", "run"}) {
       std::vector<std::string> arguments = {command, write(text)};
-      if (command == "run") arguments.insert(arguments.end(), {"--runs-dir", directory.path().string()});
+      if (command == "run")
+        arguments.insert(arguments.end(), {"--runs-dir", directory.path().string()});
       const CommandOutput output = RunMillrace(arguments);
       EXPECT_EQ(output.exit_code, 2) << command << " " << text << output.err;
       EXPECT_THAT(output.err, testing::ContainsRegex(expected));
@@ -374,8 +394,8 @@ TEST(BadInput, AMissingFileIsNamed) {
 // What only the trainer can find out ends the run with the trainer's message.
 TEST(BadInput, AnUnknownAlgorithmEndsTheRunWithItsPlace) {
   const TemporaryDirectory runs;
-  const CommandOutput output = RunMillrace(
-      {"run", kCartPole, "--runs-dir", runs.path().string(), "--progress", "none", "--set", "algorithm={type: pp}"});
+  const CommandOutput output = RunMillrace({"run", kCartPole, "--runs-dir", runs.path().string(),
+                                            "--progress", "none", "--set", "algorithm={type: pp}"});
   EXPECT_EQ(output.exit_code, 2) << output.err;
   EXPECT_THAT(output.err, testing::ContainsRegex("--set algorithm.*\"pp\".*\"ppo\""));
   EXPECT_EQ(std::count(output.err.begin(), output.err.end(), '\n'), 1) << output.err;
@@ -383,7 +403,8 @@ TEST(BadInput, AnUnknownAlgorithmEndsTheRunWithItsPlace) {
 
 TEST(BadInput, APortInUseEndsTheRun) {
   const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+  sockaddr_in address{
+      .sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
   socklen_t size = sizeof(address);
   ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
   ASSERT_EQ(::listen(listener, 1), 0);
@@ -391,18 +412,20 @@ TEST(BadInput, APortInUseEndsTheRun) {
   const TemporaryDirectory runs;
   const std::string port = std::to_string(ntohs(address.sin_port));
   const CommandOutput output =
-      RunMillrace({"run", kCartPole, "--name", "port", "--runs-dir", runs.path().string(), "--progress", "none",
-                   "--set", "cluster.controller_port=" + port});
+      RunMillrace({"run", kCartPole, "--name", "port", "--runs-dir", runs.path().string(),
+                   "--progress", "none", "--set", "cluster.controller_port=" + port});
   ::close(listener);
   EXPECT_EQ(output.exit_code, 4) << output.err;
-  EXPECT_EQ(output.err, "millrace: cluster.controller_port: expected a free port of 127.0.0.1, got " + port +
-                            ", which is in use or not allowed; 0 takes any\n");
+  EXPECT_EQ(output.err,
+            "millrace: cluster.controller_port: expected a free port of 127.0.0.1, got " + port +
+                ", which is in use or not allowed; 0 takes any\n");
   EXPECT_EQ(ReadJson(runs.path() / "port" / "summary.json")["status"], "failed");
   ExpectNothingLeft(runs.path() / "port");
 }
 
 TEST(BadInput, ADeviceThatIsNotThereIsAMissingResource) {
-  const CommandOutput output = RunMillrace({"run", kCartPole, "--set", "workers.trainer.device=cuda:0"});
+  const CommandOutput output =
+      RunMillrace({"run", kCartPole, "--set", "workers.trainer.device=cuda:0"});
   EXPECT_EQ(output.exit_code, 4);
   EXPECT_THAT(output.err, testing::HasSubstr("workers.trainer.device"));
 }

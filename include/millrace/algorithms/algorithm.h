@@ -38,7 +38,7 @@ struct TrainingPlan {
     kSequences,  // whole rows over all T+1 observations; heads [T+1, N, ...]
   };
   Unit unit = Unit::kSteps;  // recurrent models use chunks of `chunk` steps in place of steps
-  int chunk = 16;                  // recurrent models: steps per chunk; divides the unroll
+  int chunk = 16;            // recurrent models: steps per chunk; divides the unroll
   int epochs = 1;
   int64_t minibatch_steps =
       0;  // agent steps per optimiser step over all ranks; 0 = the whole batch

@@ -1,7 +1,6 @@
 #include "cli/common/evaluate_command.h"
 
 #include <spdlog/fmt/fmt.h>
-
 #include <unistd.h>
 
 #include <algorithm>
@@ -35,14 +34,14 @@ absl::StatusOr<Checkpoint> ReadCheckpoint(const RunPaths& paths, const std::stri
   }
   auto checkpoint = store.Read(step);
   if (checkpoint.ok()) return checkpoint;
-  return WithContext(checkpoint.status(), fmt::format("there are checkpoints {}",
-                                                      json(store.List()).dump()));
+  return WithContext(checkpoint.status(),
+                     fmt::format("there are checkpoints {}", json(store.List()).dump()));
 }
 
 json ToJson(const EpisodeStatistics& statistics) {
-  return {{"episodes", statistics.episodes},       {"return_mean", statistics.return_mean},
-          {"return_std", statistics.return_std},   {"return_min", statistics.return_min},
-          {"return_max", statistics.return_max},   {"length_mean", statistics.length_mean}};
+  return {{"episodes", statistics.episodes},     {"return_mean", statistics.return_mean},
+          {"return_std", statistics.return_std}, {"return_min", statistics.return_min},
+          {"return_max", statistics.return_max}, {"length_mean", statistics.length_mean}};
 }
 
 EvaluationOptions OptionsFrom(const EvalArguments& arguments) {
@@ -58,7 +57,8 @@ std::string Frame(const EnvironmentBuffers::Part& part) {
   std::string line = "observation";
   for (const TensorView& view : part.observation) {
     if (view.dtype != DType::kFloat32) continue;
-    for (float value : view[0].As<float>().first(std::min<size_t>(8, static_cast<size_t>(view[0].size())))) {
+    for (float value :
+         view[0].As<float>().first(std::min<size_t>(8, static_cast<size_t>(view[0].size())))) {
       line += fmt::format(" {:+.3f}", value);
     }
   }
@@ -72,7 +72,8 @@ std::string CartPoleFrame(const EnvironmentBuffers::Part& part) {
   const auto observation = part.observation.front()[0].As<float>();
   constexpr int kWidth = 61;
   std::string track(kWidth, '.');
-  const int cart = std::clamp(static_cast<int>((observation[0] + 2.4f) / 4.8f * (kWidth - 1)), 0, kWidth - 1);
+  const int cart =
+      std::clamp(static_cast<int>((observation[0] + 2.4f) / 4.8f * (kWidth - 1)), 0, kWidth - 1);
   const float angle = observation[observation.size() > 2 ? 2 : 1];
   track[static_cast<size_t>(cart)] = angle < -0.03f ? '\\' : angle > 0.03f ? '/' : '|';
   return track + fmt::format("  x {:+.2f}  angle {:+.3f}", observation[0], angle);
@@ -89,7 +90,8 @@ bool HasNativeModels(const ExperimentConfig& config) {
 absl::Status RunEval(const EvalArguments& arguments, const ExperimentConfig& config,
                      const RunPaths& paths, const Registry& registry,
                      const InferenceModelFactory& make_model) {
-  MILLRACE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, ReadCheckpoint(paths, arguments.checkpoint));
+  MILLRACE_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
+                            ReadCheckpoint(paths, arguments.checkpoint));
   MILLRACE_ASSIGN_OR_RETURN(
       const EvaluationResult result,
       Evaluate(config, checkpoint, registry, make_model, OptionsFrom(arguments)));
@@ -110,7 +112,8 @@ absl::Status RunEval(const EvalArguments& arguments, const ExperimentConfig& con
 absl::Status RunPlay(const EvalArguments& arguments, const ExperimentConfig& config,
                      const RunPaths& paths, const Registry& registry,
                      const InferenceModelFactory& make_model) {
-  MILLRACE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, ReadCheckpoint(paths, arguments.checkpoint));
+  MILLRACE_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
+                            ReadCheckpoint(paths, arguments.checkpoint));
   EvaluationOptions options = OptionsFrom(arguments);
   options.episodes = 1;
   options.environments = 1;
@@ -119,7 +122,7 @@ absl::Status RunPlay(const EvalArguments& arguments, const ExperimentConfig& con
   int64_t step = 0;
   options.on_step = [&](const EnvironmentBuffers& buffers, bool ended) {
     const auto& part = buffers.parts().front();
-    if (ended) return;   // the observation is already the next episode's
+    if (ended) return;  // the observation is already the next episode's
     std::printf("%s%5ld  %s%s", terminal ? "\r" : "", static_cast<long>(++step),
                 (cartpole ? CartPoleFrame(*part) : Frame(*part)).c_str(), terminal ? "" : "\n");
     std::fflush(stdout);

@@ -14,11 +14,11 @@ namespace millrace {
 
 struct EvalArguments {
   std::string run;
-  std::string checkpoint = "latest";   // or a train step
+  std::string checkpoint = "latest";  // or a train step
   int episodes = 100;
   bool sample = false;
   uint64_t seed = 1000003;
-  std::string json;                    // file, "-" for JSON alone on standard output, empty for none
+  std::string json;  // file, "-" for JSON alone on standard output, empty for none
 };
 
 // Plays and prints; kNotFound if there is no such run or checkpoint.

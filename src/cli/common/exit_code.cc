@@ -8,14 +8,18 @@ namespace millrace {
 int ExitCodeOf(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kOk:
-    case absl::StatusCode::kCancelled: return kExitOk;
+    case absl::StatusCode::kCancelled:
+      return kExitOk;
     case absl::StatusCode::kInvalidArgument:
     case absl::StatusCode::kFailedPrecondition:
     case absl::StatusCode::kAlreadyExists:
-    case absl::StatusCode::kNotFound: return kExitUserMustEdit;
+    case absl::StatusCode::kNotFound:
+      return kExitUserMustEdit;
     case absl::StatusCode::kResourceExhausted:
-    case absl::StatusCode::kUnavailable: return kExitResourceMissing;
-    default: return kExitInternal;
+    case absl::StatusCode::kUnavailable:
+      return kExitResourceMissing;
+    default:
+      return kExitInternal;
   }
 }
 

@@ -1,4 +1,5 @@
-// The sub-commands of `millrace`. Each adds itself to the command line; the chosen one's `exit_code` is returned.
+// The sub-commands of `millrace`. Each adds itself to the command line; the chosen one's
+// `exit_code` is returned.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -7,7 +8,7 @@ namespace millrace {
 
 void AddRunCommand(CLI::App& app, int& exit_code);
 void AddResumeCommand(CLI::App& app, int& exit_code);
-void AddControllerCommand(CLI::App& app, int& exit_code);   // internal: started by run and resume
+void AddControllerCommand(CLI::App& app, int& exit_code);  // internal: started by run and resume
 void AddValidateCommand(CLI::App& app, int& exit_code);
 void AddListCommand(CLI::App& app, int& exit_code);
 void AddEnvCommand(CLI::App& app, int& exit_code);

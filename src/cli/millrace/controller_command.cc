@@ -3,7 +3,8 @@
 //   Controller (gRPC threads)   registration, leases, names, supervision
 //   main thread                 metrics, stop conditions, the order of the end
 //
-//   running --goal, limit, stop, failure--> draining: actors and trainers finish and account for every segment
+//   running --goal, limit, stop, failure--> draining: actors and trainers finish and account for
+//   every segment
 //           --all of them gone--> closing: policy workers and parameter servers exit --> finished
 #include <spdlog/spdlog.h>
 
@@ -58,7 +59,7 @@ class RunController {
 
   const RunPaths paths_;
   const ExperimentConfig config_;
-  const double launched_;          // steady clock, seconds
+  const double launched_;  // steady clock, seconds
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<RunMetricsReader> reader_;
   std::unique_ptr<MetricsWriter> writer_;
@@ -126,7 +127,8 @@ void RunController::ReadMetrics() {
   for (const NameEntry& entry : controller_->ListNames("metrics/")) {
     const auto losses = nlohmann::json::parse(entry.value, nullptr, false);
     const std::string policy = entry.key.substr(std::string("metrics/").size());
-    const std::string prefix = config_.policies.size() > 1 ? "policy/" + policy + "/loss/" : "loss/";
+    const std::string prefix =
+        config_.policies.size() > 1 ? "policy/" + policy + "/loss/" : "loss/";
     for (const auto& [name, value] : losses.items()) {
       if (value.is_number()) metrics_.losses[prefix + name] = value.get<double>();
     }
@@ -208,7 +210,8 @@ absl::Status RunTheController(const std::string& directory, double launched) {
 }  // namespace
 
 void AddControllerCommand(CLI::App& app, int& exit_code) {
-  auto* command = app.add_subcommand("controller", "The controller of a run; started by `millrace run`.");
+  auto* command =
+      app.add_subcommand("controller", "The controller of a run; started by `millrace run`.");
   command->group("");  // not shown
   auto directory = std::make_shared<std::string>();
   auto launched = std::make_shared<double>(0);

@@ -29,8 +29,9 @@ struct RunFigures {
 absl::StatusOr<RunFigures> RunOnce(const fs::path& binary, const fs::path& runs,
                                    const std::string& name, const DataflowBenchOptions& options,
                                    const std::string& inference) {
-  std::vector<std::string> arguments = {binary.string(), "run", options.config, "--name", name,
-                                        "--runs-dir", runs.string(), "--progress", "none"};
+  std::vector<std::string> arguments = {binary.string(), "run",        options.config,
+                                        "--name",        name,         "--runs-dir",
+                                        runs.string(),   "--progress", "none"};
   for (const std::string& set : options.set) arguments.insert(arguments.end(), {"--set", set});
   arguments.insert(arguments.end(),
                    {"--set", fmt::format("stop={{env_steps: {}}}", options.env_steps), "--set",
@@ -64,7 +65,8 @@ double Median(std::vector<double> values) {
 
 absl::StatusOr<double> PureStepping(const DataflowBenchOptions& options) {
   MILLRACE_ASSIGN_OR_RETURN(const auto overrides, ParseOverrides(options.set));
-  MILLRACE_ASSIGN_OR_RETURN(const ExperimentConfig config, LoadExperiment(options.config, overrides));
+  MILLRACE_ASSIGN_OR_RETURN(const ExperimentConfig config,
+                            LoadExperiment(options.config, overrides));
   Registry registry = BuiltinRegistry();
   MILLRACE_RETURN_IF_ERROR(CheckWithoutTorch(config, registry));
   std::vector<std::unique_ptr<VectorEnvironment>> groups;
@@ -90,8 +92,8 @@ absl::StatusOr<std::vector<BenchRow>> RunDataflowBench(const DataflowBenchOption
   absl::Status failed;
   for (int run = 0; run < options.runs && failed.ok(); ++run) {
     for (const std::string inference : {"remote", "inline"}) {
-      const auto figures = RunOnce(binaries / "millrace", runs, fmt::format("{}-{}", inference, run),
-                                   options, inference);
+      const auto figures = RunOnce(binaries / "millrace", runs,
+                                   fmt::format("{}-{}", inference, run), options, inference);
       if (!figures.ok()) {
         failed = figures.status();
         break;
@@ -108,8 +110,9 @@ absl::StatusOr<std::vector<BenchRow>> RunDataflowBench(const DataflowBenchOption
   std::vector<BenchRow> rows;
   for (const auto& [inference, figures] : samples) {
     for (const auto& [figure, values] : figures) {
-      rows.push_back({fmt::format("dataflow/{}_{}/{}", name, inference, figure), "environment steps/s",
-                      Median(values), "pure stepping, one thread", roof, values});
+      rows.push_back({fmt::format("dataflow/{}_{}/{}", name, inference, figure),
+                      "environment steps/s", Median(values), "pure stepping, one thread", roof,
+                      values});
     }
   }
   return rows;

@@ -1,4 +1,5 @@
-// Whole runs as a benchmark: what the separate processes reach, beside pure stepping of the same environment.
+// Whole runs as a benchmark: what the separate processes reach, beside pure stepping of the same
+// environment.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +12,7 @@ namespace millrace {
 
 struct BenchRow {
   std::string name, unit;
-  double value = 0;               // the median of `samples`
+  double value = 0;  // the median of `samples`
   std::string baseline;
   double baseline_value = 0;
   std::vector<double> samples;
@@ -24,8 +25,8 @@ struct DataflowBenchOptions {
   uint64_t env_steps = 400000;
 };
 
-// Runs the experiment with remote inference and with inline inference, interleaved, each to `env_steps` without a goal, in
-// temporary run directories that are removed afterwards.
+// Runs the experiment with remote inference and with inline inference, interleaved, each to
+// `env_steps` without a goal, in temporary run directories that are removed afterwards.
 absl::StatusOr<std::vector<BenchRow>> RunDataflowBench(const DataflowBenchOptions& options);
 
 }  // namespace millrace

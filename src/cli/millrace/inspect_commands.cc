@@ -21,7 +21,8 @@ namespace {
 namespace fs = std::filesystem;
 
 void PrintWorkers(const control::StatusReply& status) {
-  std::printf("%-20s %8s %-12s %9s %10s  %s\n", "worker", "pid", "state", "restarts", "uptime", "last exit");
+  std::printf("%-20s %8s %-12s %9s %10s  %s\n", "worker", "pid", "state", "restarts", "uptime",
+              "last exit");
   for (const auto& worker : status.workers()) {
     const std::string name = fmt::format("{}-{}", worker.role(), worker.index());
     std::printf("%-20s %8d %-12s %9u %9.0fs  %s\n", name.c_str(), worker.pid(),
@@ -51,8 +52,9 @@ absl::Status ShowStatus(const std::string& run) {
     std::printf("%s: ended, %s: %s\n", paths.root().string().c_str(),
                 summary.value("status", "?").c_str(), summary.value("reason", "?").c_str());
   } else {
-    std::printf("%s: not running and without a summary: it was killed; `millrace resume` continues it\n",
-                paths.root().string().c_str());
+    std::printf(
+        "%s: not running and without a summary: it was killed; `millrace resume` continues it\n",
+        paths.root().string().c_str());
   }
   const std::string metrics = LastMetrics(paths);
   if (!metrics.empty()) std::printf("%s\n", metrics.c_str());
@@ -63,11 +65,10 @@ absl::Status StopRun(const std::string& run, double patience_seconds) {
   MILLRACE_ASSIGN_OR_RETURN(const RunPaths paths, FindRunDirectory(run));
   const absl::Status sent = SendRunCommand(paths.root(), control::CommandRequest::STOP);
   if (!sent.ok()) {
-    return absl::FailedPreconditionError(
-        fmt::format("{} is not running", paths.root().string()));
+    return absl::FailedPreconditionError(fmt::format("{} is not running", paths.root().string()));
   }
-  const Deadline deadline = After(std::chrono::duration_cast<Clock::duration>(
-      std::chrono::duration<double>(patience_seconds)));
+  const Deadline deadline = After(
+      std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(patience_seconds)));
   while (GetRunStatus(paths.root()).ok()) {
     if (Expired(deadline)) {
       return absl::DeadlineExceededError(

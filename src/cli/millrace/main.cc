@@ -4,11 +4,14 @@
 #include "millrace/registry/plugin.h"
 
 int main(int argc, char** argv) {
-  CLI::App app("Distributed reinforcement learning: actors, policy workers, trainers and parameter servers,\n"
-               "each a process of its own, from one YAML file.");
+  CLI::App app(
+      "Distributed reinforcement learning: actors, policy workers, trainers and parameter "
+      "servers,\n"
+      "each a process of its own, from one YAML file.");
   app.set_version_flag("--version", "millrace " MILLRACE_VERSION);
-  app.footer("Example: millrace run configs/cartpole_ppo.yaml\n"
-             "         millrace COMMAND --help");
+  app.footer(
+      "Example: millrace run configs/cartpole_ppo.yaml\n"
+      "         millrace COMMAND --help");
   app.require_subcommand(1);
   int exit_code = millrace::kExitOk;
   millrace::AddRunCommand(app, exit_code);

@@ -65,25 +65,31 @@ absl::Status BenchmarkEnvironment(const EnvironmentArguments& arguments) {
   MILLRACE_ASSIGN_OR_RETURN(const Options options, ToOptions(arguments.set));
   std::vector<std::unique_ptr<VectorEnvironment>> groups;
   for (int g = 0; g < arguments.groups; ++g) {
-    MILLRACE_ASSIGN_OR_RETURN(groups.emplace_back(),
-                              registry.MakeVectorEnvironment(arguments.name, options,
-                                                             arguments.environments));
+    MILLRACE_ASSIGN_OR_RETURN(
+        groups.emplace_back(),
+        registry.MakeVectorEnvironment(arguments.name, options, arguments.environments));
   }
   MILLRACE_ASSIGN_OR_RETURN(
       const EnvBenchResult result,
       BenchEnvironment(groups, std::chrono::duration<double>(arguments.seconds)));
   const std::string name = "env/" + arguments.name + "/steps_per_second";
-  const nlohmann::json rows = {{{"name", name}, {"unit", "environment steps/s"},
-                                {"value", result.steps_per_second()}, {"baseline", nullptr},
-                                {"baseline_value", nullptr}, {"ratio", nullptr}, {"samples", 1}}};
+  const nlohmann::json rows = {{{"name", name},
+                                {"unit", "environment steps/s"},
+                                {"value", result.steps_per_second()},
+                                {"baseline", nullptr},
+                                {"baseline_value", nullptr},
+                                {"ratio", nullptr},
+                                {"samples", 1}}};
   if (arguments.json == "-") {
     std::printf("%s\n", rows.dump().c_str());
     return absl::OkStatus();
   }
-  std::printf("%s: %.0f environment steps/s, %.0f agent steps/s (one thread, %d x %d environments, random actions)\n",
-              arguments.name.c_str(), result.steps_per_second(),
-              static_cast<double>(result.agent_steps) / result.seconds, arguments.groups,
-              arguments.environments);
+  std::printf(
+      "%s: %.0f environment steps/s, %.0f agent steps/s (one thread, %d x %d environments, random "
+      "actions)\n",
+      arguments.name.c_str(), result.steps_per_second(),
+      static_cast<double>(result.agent_steps) / result.seconds, arguments.groups,
+      arguments.environments);
   if (!arguments.json.empty()) {
     std::ofstream file(arguments.json);
     file << rows.dump(2) << "\n";
@@ -96,15 +102,18 @@ int Finish(const absl::StatusOr<int>& code) { return code.ok() ? *code : Fail(co
 int Finish(const absl::Status& status) { return status.ok() ? kExitOk : Fail(status); }
 
 void AddEnvironmentOptions(CLI::App* command, EnvironmentArguments& arguments) {
-  command->add_option("environment", arguments.name, "a name of `millrace list environments`")->required();
-  command->add_option("--set", arguments.set, "an option of the environment: KEY=VALUE")->allow_extra_args(false);
+  command->add_option("environment", arguments.name, "a name of `millrace list environments`")
+      ->required();
+  command->add_option("--set", arguments.set, "an option of the environment: KEY=VALUE")
+      ->allow_extra_args(false);
   command->add_option("--plugin", arguments.plugins, "shared library with environments");
 }
 
 }  // namespace
 
 void AddValidateCommand(CLI::App& app, int& exit_code) {
-  auto* command = app.add_subcommand("validate", "Checks an experiment file against schema, registry and plug-ins.");
+  auto* command = app.add_subcommand(
+      "validate", "Checks an experiment file against schema, registry and plug-ins.");
   auto file = std::make_shared<std::string>();
   auto set = std::make_shared<std::vector<std::string>>();
   command->add_option("file", *file, "experiment (YAML)")->required();
@@ -126,10 +135,10 @@ void AddListCommand(CLI::App& app, int& exit_code) {
         std::printf("%-22s %s\n", entry.name.c_str(), entry.line.c_str());
       }
     } else if (*what == "transports") {
-      std::printf("%-22s %s\n%-22s %s\n%-22s %s\n%-22s %s\n", "auto", "the fastest that links two workers",
-                  "shm", "shared memory inside a host: inference, sample and weight streams",
-                  "zmq", "ZeroMQ over TCP: inference and sample streams",
-                  "grpc", "gRPC over TCP: weight streams");
+      std::printf(
+          "%-22s %s\n%-22s %s\n%-22s %s\n%-22s %s\n", "auto", "the fastest that links two workers",
+          "shm", "shared memory inside a host: inference, sample and weight streams", "zmq",
+          "ZeroMQ over TCP: inference and sample streams", "grpc", "gRPC over TCP: weight streams");
     } else {
       exit_code = Finish(ExecTorch({"list", *what}));
     }
@@ -140,18 +149,22 @@ void AddEnvCommand(CLI::App& app, int& exit_code) {
   auto* env = app.add_subcommand("env", "Steps or times one environment.");
   env->require_subcommand(1);
   auto arguments = std::make_shared<EnvironmentArguments>();
-  auto* step = env->add_subcommand("step", "Answers JSON lines on standard input (docs/writing_an_environment.md).");
+  auto* step = env->add_subcommand(
+      "step", "Answers JSON lines on standard input (docs/writing_an_environment.md).");
   AddEnvironmentOptions(step, *arguments);
   step->footer("Example: echo '{\"reset\": {\"seed\": 7}}' | millrace env step cartpole");
   step->callback([arguments, &exit_code] { exit_code = Finish(StepEnvironment(*arguments)); });
-  auto* bench = env->add_subcommand("bench", "Pure stepping rate with random actions: the roof for that environment here.");
+  auto* bench = env->add_subcommand(
+      "bench", "Pure stepping rate with random actions: the roof for that environment here.");
   AddEnvironmentOptions(bench, *arguments);
   bench->add_option("--seconds", arguments->seconds, "how long to measure")->capture_default_str();
   bench->add_option("--environments", arguments->environments, "per group")->capture_default_str();
   bench->add_option("--groups", arguments->groups, "stepped in turn")->capture_default_str();
-  bench->add_option("--json", arguments->json, "write the result to this file; - for JSON alone on standard output");
+  bench->add_option("--json", arguments->json,
+                    "write the result to this file; - for JSON alone on standard output");
   bench->footer("Example: millrace env bench cartpole --seconds 3");
-  bench->callback([arguments, &exit_code] { exit_code = Finish(BenchmarkEnvironment(*arguments)); });
+  bench->callback(
+      [arguments, &exit_code] { exit_code = Finish(BenchmarkEnvironment(*arguments)); });
 }
 
 }  // namespace millrace

@@ -37,7 +37,7 @@ std::atomic<int> interrupts{0};
 void OnSignal(int) { ++interrupts; }
 
 struct RunArguments {
-  std::string file;               // run: the experiment; resume: the run
+  std::string file;  // run: the experiment; resume: the run
   std::vector<std::string> set;
   std::string name;
   std::string runs = "runs";
@@ -87,8 +87,8 @@ bool UsesSharedMemory(const ExperimentConfig& config) {
     return transport == "auto" || transport == "shm";
   };
   const bool remote = config.actor.inference == InferenceMode::kRemote;
-  return (remote && shm(config.inference_stream.transport)) || shm(config.sample_stream.transport) ||
-         shm(config.weight_stream.transport);
+  return (remote && shm(config.inference_stream.transport)) ||
+         shm(config.sample_stream.transport) || shm(config.weight_stream.transport);
 }
 
 class Launcher {
@@ -117,7 +117,7 @@ class Launcher {
   std::unique_ptr<RunMetricsReader> reader_;
   std::map<std::string, int32_t> own_pids_;
   uint64_t env_steps_before_ = 0;
-  std::optional<double> training_began_, training_ended_;   // seconds since launch
+  std::optional<double> training_began_, training_ended_;  // seconds since launch
   double cpu_at_begin_ = 0, cpu_at_end_ = 0;
 };
 
@@ -137,9 +137,9 @@ absl::Status Launcher::Start() {
   NodeAgentOptions options;
   options.run_directory = paths_.root();
   options.binaries = binaries;
-  options.controller_arguments = {(binaries / "millrace").string(), "controller", "--run-dir",
-                                  paths_.root().string(), "--launched",
-                                  fmt::format("{:.6f}", launched_)};
+  options.controller_arguments = {
+      (binaries / "millrace").string(), "controller", "--run-dir",
+      paths_.root().string(),           "--launched", fmt::format("{:.6f}", launched_)};
   if (config_.actor.inference == InferenceMode::kInline && !HasNativeModels(config_)) {
     options.binary_of_role["actor"] = "millrace-torch";
   }
@@ -167,18 +167,18 @@ absl::StatusOr<RunResult> Launcher::Run() {
   progress_.Finish();
   auto result = ReadRunResult(paths_);
   if (!result.ok()) {
-    result = RunResult{RunStatus::kFailed,
-                       outcome.has_value() ? outcome->reason : "killed by the user",
-                       outcome.has_value() ? std::max(1, outcome->exit_code) : kExitStopped,
-                       SteadySeconds() - launched_};
+    result =
+        RunResult{RunStatus::kFailed, outcome.has_value() ? outcome->reason : "killed by the user",
+                  outcome.has_value() ? std::max(1, outcome->exit_code) : kExitStopped,
+                  SteadySeconds() - launched_};
   }
   RemoveRunResult(paths_);
   const SummaryInput summary = MakeSummary(*result);
   MILLRACE_RETURN_IF_ERROR(WriteSummary(paths_.summary(), summary));
   if (!quiet_) {
     std::printf("%s\n", DescribeSummary(summary).c_str());
-    std::printf("summary: %s\nwatch the agent: millrace play %s\n", paths_.summary().string().c_str(),
-                paths_.root().string().c_str());
+    std::printf("summary: %s\nwatch the agent: millrace play %s\n",
+                paths_.summary().string().c_str(), paths_.root().string().c_str());
   }
   return *result;
 }
@@ -196,7 +196,7 @@ void Launcher::Watch() {
     const int count = interrupts.load();
     if (count > seen_interrupts) {
       seen_interrupts = count;
-      if (count >= 2) return;   // the user insists
+      if (count >= 2) return;  // the user insists
       agent_->RequestStop();
     }
   }
@@ -256,11 +256,13 @@ int SayWhy(const RunResult& result) {
 void PrintPlan(const ExperimentConfig& config) {
   std::printf("%s\n# processes\n#   launcher and node agent (this command), controller\n",
               DumpExperiment(config).c_str());
-  for (const WorkerId& worker : PlanWorkers(config)) std::printf("#   %s\n", ToString(worker).c_str());
+  for (const WorkerId& worker : PlanWorkers(config))
+    std::printf("#   %s\n", ToString(worker).c_str());
 }
 
 absl::StatusOr<int> Run(const RunArguments& arguments) {
-  MILLRACE_RETURN_IF_ERROR(InitLogging({.name = "millrace", .level = arguments.log_level, .file = {}}));
+  MILLRACE_RETURN_IF_ERROR(
+      InitLogging({.name = "millrace", .level = arguments.log_level, .file = {}}));
   MILLRACE_ASSIGN_OR_RETURN(const ProgressMode progress, ParseProgressMode(arguments.progress));
   MILLRACE_ASSIGN_OR_RETURN(const auto overrides, ParseOverrides(arguments.set));
   MILLRACE_ASSIGN_OR_RETURN(ExperimentConfig config, LoadExperiment(arguments.file, overrides));
@@ -287,11 +289,13 @@ absl::StatusOr<int> Run(const RunArguments& arguments) {
 }
 
 absl::StatusOr<int> Resume(const RunArguments& arguments) {
-  MILLRACE_RETURN_IF_ERROR(InitLogging({.name = "millrace", .level = arguments.log_level, .file = {}}));
+  MILLRACE_RETURN_IF_ERROR(
+      InitLogging({.name = "millrace", .level = arguments.log_level, .file = {}}));
   MILLRACE_ASSIGN_OR_RETURN(const ProgressMode progress, ParseProgressMode(arguments.progress));
   MILLRACE_ASSIGN_OR_RETURN(const RunPaths paths, FindRunDirectory(arguments.file, arguments.runs));
   MILLRACE_ASSIGN_OR_RETURN(const auto overrides, ParseOverrides(arguments.set));
-  MILLRACE_ASSIGN_OR_RETURN(const ExperimentConfig config, LoadExperiment(paths.config(), overrides));
+  MILLRACE_ASSIGN_OR_RETURN(const ExperimentConfig config,
+                            LoadExperiment(paths.config(), overrides));
   Registry registry = BuiltinRegistry();
   MILLRACE_RETURN_IF_ERROR(CheckWithoutTorch(config, registry));
   if (!arguments.set.empty()) {
@@ -304,10 +308,14 @@ absl::StatusOr<int> Resume(const RunArguments& arguments) {
 }
 
 void AddCommonOptions(CLI::App* command, RunArguments& arguments) {
-  command->add_option("--set", arguments.set, "override a value: a.b=c (YAML)")->allow_extra_args(false);
-  command->add_option("--runs-dir", arguments.runs, "where run directories lie")->capture_default_str();
-  command->add_option("--progress", arguments.progress, "auto, plain or none")->capture_default_str();
-  command->add_option("--log-level", arguments.log_level, "of this command's own log")->capture_default_str();
+  command->add_option("--set", arguments.set, "override a value: a.b=c (YAML)")
+      ->allow_extra_args(false);
+  command->add_option("--runs-dir", arguments.runs, "where run directories lie")
+      ->capture_default_str();
+  command->add_option("--progress", arguments.progress, "auto, plain or none")
+      ->capture_default_str();
+  command->add_option("--log-level", arguments.log_level, "of this command's own log")
+      ->capture_default_str();
 }
 
 int Finish(const absl::StatusOr<int>& code) { return code.ok() ? *code : Fail(code.status()); }
@@ -318,11 +326,14 @@ void AddRunCommand(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("run", "Launches an experiment and shows its progress.");
   auto arguments = std::make_shared<RunArguments>();
   command->add_option("file", arguments->file, "experiment (YAML)")->required();
-  command->add_option("--name", arguments->name, "of the run directory; default: the experiment's name");
-  command->add_flag("--dry-run", arguments->dry_run, "print the resolved file and the processes, start nothing");
+  command->add_option("--name", arguments->name,
+                      "of the run directory; default: the experiment's name");
+  command->add_flag("--dry-run", arguments->dry_run,
+                    "print the resolved file and the processes, start nothing");
   AddCommonOptions(command, *arguments);
-  command->footer("Example: millrace run configs/cartpole_ppo.yaml --set seed=2\n"
-                  "Ctrl-C drains and stops everything; `millrace resume` continues.");
+  command->footer(
+      "Example: millrace run configs/cartpole_ppo.yaml --set seed=2\n"
+      "Ctrl-C drains and stops everything; `millrace resume` continues.");
   command->callback([arguments, &exit_code] { exit_code = Finish(Run(*arguments)); });
 }
 

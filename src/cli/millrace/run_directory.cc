@@ -42,9 +42,9 @@ absl::StatusOr<RunPaths> MakeRunDirectory(const fs::path& runs, const std::strin
           fmt::format("cannot make {}: {}", directory.string(), error.message()));
     }
     if (!name.empty()) {
-      return absl::AlreadyExistsError(fmt::format(
-          "{} exists; continue it with `millrace resume {}` or choose another --name",
-          directory.string(), directory.string()));
+      return absl::AlreadyExistsError(
+          fmt::format("{} exists; continue it with `millrace resume {}` or choose another --name",
+                      directory.string(), directory.string()));
     }
     directory = runs / fmt::format("{}-{}", base, suffix);
   }
@@ -70,7 +70,8 @@ absl::StatusOr<RunPaths> FindRunDirectory(const std::string& run, const fs::path
   for (const auto& entry : fs::directory_iterator(runs, error)) {
     names.push_back(entry.path().filename().string());
   }
-  return absl::NotFoundError(fmt::format("\"{}\" is not a run directory (no config.yaml in it){}", run,
+  return absl::NotFoundError(fmt::format("\"{}\" is not a run directory (no config.yaml in it){}",
+                                         run,
                                          DidYouMean(fs::path(run).filename().string(), names)));
 }
 

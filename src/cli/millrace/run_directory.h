@@ -10,10 +10,11 @@
 
 namespace millrace {
 
-// RUNS/NAME with ledger/, logs/, checkpoints/ and the resolved config.yaml. With an empty `name` the experiment's name is
-// used, with -2, -3, ... behind it if it is taken. kAlreadyExists if the given name is taken.
-absl::StatusOr<RunPaths> MakeRunDirectory(const std::filesystem::path& runs, const std::string& name,
-                                          ExperimentConfig& config);
+// RUNS/NAME with ledger/, logs/, checkpoints/ and the resolved config.yaml. With an empty `name`
+// the experiment's name is used, with -2, -3, ... behind it if it is taken. kAlreadyExists if the
+// given name is taken.
+absl::StatusOr<RunPaths> MakeRunDirectory(const std::filesystem::path& runs,
+                                          const std::string& name, ExperimentConfig& config);
 
 // RUN may be a path or a name below runs/. kNotFound names the nearest existing run.
 absl::StatusOr<RunPaths> FindRunDirectory(const std::string& run,

@@ -1,4 +1,5 @@
-// How a run ended, as the controller found it: RUN/result.json, from which the launcher makes summary.json.
+// How a run ended, as the controller found it: RUN/result.json, from which the launcher makes
+// summary.json.
 #pragma once
 
 #include <optional>
@@ -12,9 +13,9 @@ namespace millrace {
 
 struct RunResult {
   RunStatus status = RunStatus::kFailed;
-  std::string reason;      // one line
+  std::string reason;  // one line
   int exit_code = 1;
-  double elapsed_seconds = 0;   // launch to the moment the run was told to end
+  double elapsed_seconds = 0;  // launch to the moment the run was told to end
 };
 
 // Written when the run is told to end, before it drains.

@@ -28,15 +28,15 @@ absl::Status LoadPlugins(const ExperimentConfig& config, TorchRegistry& registry
 
 // Built-in models act natively; a user's own module acts through LibTorch.
 InferenceModelFactory ModelFactoryFor(const TorchRegistry& registry) {
-  return [&registry](const PolicyConfig& policy, const PolicyAgents& agents)
-             -> absl::StatusOr<std::unique_ptr<InferenceModel>> {
+  return [&registry](
+             const PolicyConfig& policy,
+             const PolicyAgents& agents) -> absl::StatusOr<std::unique_ptr<InferenceModel>> {
     if (ModelSpec::IsBuiltinType(policy.model.type)) {
       return MakeNativeInferenceModel(policy, agents);
     }
-    MILLRACE_ASSIGN_OR_RETURN(auto module,
-                              registry.MakeModel(policy.model.type, policy.model.options,
-                                                 agents.observation, agents.action, /*seed=*/0,
-                                                 policy.model.where));
+    MILLRACE_ASSIGN_OR_RETURN(
+        auto module, registry.MakeModel(policy.model.type, policy.model.options, agents.observation,
+                                        agents.action, /*seed=*/0, policy.model.where));
     return MakeTorchInferenceModel(std::move(module), agents.observation, agents.action);
   };
 }
@@ -61,10 +61,10 @@ absl::Status Validate(const std::string& file, const std::vector<std::string>& s
   }
   MILLRACE_ASSIGN_OR_RETURN(const ExperimentConfig config, LoadExperiment(file, overrides));
   MILLRACE_RETURN_IF_ERROR(LoadPlugins(config, registry));
-  MILLRACE_ASSIGN_OR_RETURN(const auto environment,
-                            registry.MakeEnvironment(config.environment.type,
-                                                     config.environment.options,
-                                                     config.environment.where));
+  MILLRACE_ASSIGN_OR_RETURN(
+      const auto environment,
+      registry.MakeEnvironment(config.environment.type, config.environment.options,
+                               config.environment.where));
   MILLRACE_ASSIGN_OR_RETURN(const AgentAssignment assignment,
                             AssignAgents(environment->spec(), config));
   for (size_t p = 0; p < config.policies.size(); ++p) {
@@ -79,13 +79,14 @@ absl::Status Validate(const std::string& file, const std::vector<std::string>& s
                                config.algorithm.where));
     for (const std::string& field : algorithm->ExtraFields()) {
       if (registry.FindSampleField(field) == nullptr) {
-        return absl::InvalidArgumentError(
-            fmt::format("{}: algorithm \"{}\" asks for the sample field \"{}\", which no plug-in registers",
-                        config.algorithm.where, config.algorithm.type, field));
+        return absl::InvalidArgumentError(fmt::format(
+            "{}: algorithm \"{}\" asks for the sample field \"{}\", which no plug-in registers",
+            config.algorithm.where, config.algorithm.type, field));
       }
     }
-    MILLRACE_RETURN_IF_ERROR(registry.MakeBackend(config.backend.type, config.backend.options,
-                                                  std::move(policy), config.backend.where)
+    MILLRACE_RETURN_IF_ERROR(registry
+                                 .MakeBackend(config.backend.type, config.backend.options,
+                                              std::move(policy), config.backend.where)
                                  .status());
   }
   return absl::OkStatus();
@@ -95,13 +96,16 @@ void List(const std::string& what, const TorchRegistry& registry) {
   const auto entries = what == "algorithms" ? registry.algorithms()
                        : what == "models"   ? registry.models()
                                             : registry.backends();
-  for (const auto& entry : entries) std::printf("%-22s %s\n", entry.name.c_str(), entry.line.c_str());
+  for (const auto& entry : entries)
+    std::printf("%-22s %s\n", entry.name.c_str(), entry.line.c_str());
 }
 
-using EvaluateBody = absl::Status (*)(const EvalArguments&, const ExperimentConfig&, const RunPaths&,
-                                      const Registry&, const InferenceModelFactory&);
+using EvaluateBody = absl::Status (*)(const EvalArguments&, const ExperimentConfig&,
+                                      const RunPaths&, const Registry&,
+                                      const InferenceModelFactory&);
 
-absl::Status RunEvaluation(const EvalArguments& arguments, TorchRegistry& registry, EvaluateBody body) {
+absl::Status RunEvaluation(const EvalArguments& arguments, TorchRegistry& registry,
+                           EvaluateBody body) {
   const RunPaths paths(arguments.run);
   MILLRACE_ASSIGN_OR_RETURN(const ExperimentConfig config, LoadExperiment(paths.config()));
   MILLRACE_RETURN_IF_ERROR(LoadPlugins(config, registry));
@@ -119,12 +123,15 @@ int RunCommandLine(int argc, char** argv, TorchRegistry& registry) {
   std::string file, what;
   std::vector<std::string> set;
   EvalArguments arguments;
-  auto* validate = app.add_subcommand("validate", "Checks models, algorithm and backend of an experiment.");
+  auto* validate =
+      app.add_subcommand("validate", "Checks models, algorithm and backend of an experiment.");
   validate->add_option("file", file)->required();
   validate->add_option("--set", set)->allow_extra_args(false);
   validate->callback([&] { finish(Validate(file, set, registry)); });
   auto* list = app.add_subcommand("list", "algorithms, models or backends");
-  list->add_option("what", what)->required()->check(CLI::IsMember({"algorithms", "models", "backends"}));
+  list->add_option("what", what)
+      ->required()
+      ->check(CLI::IsMember({"algorithms", "models", "backends"}));
   list->callback([&] { List(what, registry); });
   for (const auto& [name, body] : {std::pair{"eval", &RunEval}, std::pair{"play", &RunPlay}}) {
     auto* command = app.add_subcommand(name, "as `millrace`");

@@ -1,5 +1,5 @@
-// Everything that needs LibTorch, behind one command line: workers by role, and the parts of eval, play, list and
-// validate that the LibTorch-free `millrace` hands over.
+// Everything that needs LibTorch, behind one command line: workers by role, and the parts of eval,
+// play, list and validate that the LibTorch-free `millrace` hands over.
 #pragma once
 
 #include "millrace/registry/torch_registry.h"

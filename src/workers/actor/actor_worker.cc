@@ -20,7 +20,8 @@ constexpr auto kDrainPatience = std::chrono::milliseconds(2500);
 // The actor's parts and who owns whom: streams before groups, because groups hold views into them.
 class Actor {
  public:
-  Actor(WorkerProcess& process, const Registry& registry) : process_(process), registry_(registry) {}
+  Actor(WorkerProcess& process, const Registry& registry)
+      : process_(process), registry_(registry) {}
 
   absl::Status SetUp(const InferenceModelFactory& make_model);
   absl::Status Run();
@@ -48,23 +49,23 @@ class Actor {
 
 absl::Status Actor::SetUp(const InferenceModelFactory& make_model) {
   const ExperimentConfig& config = process_.config();
+  MILLRACE_ASSIGN_OR_RETURN(ledger_,
+                            Ledger::Create(process_.paths().ledger(), process_.ledger_identity()));
   MILLRACE_ASSIGN_OR_RETURN(
-      ledger_, Ledger::Create(process_.paths().ledger(), process_.ledger_identity()));
-  MILLRACE_ASSIGN_OR_RETURN(const auto environment,
-                            registry_.MakeEnvironment(config.environment.type,
-                                                      config.environment.options,
-                                                      config.environment.where));
+      const auto environment,
+      registry_.MakeEnvironment(config.environment.type, config.environment.options,
+                                config.environment.where));
   MILLRACE_ASSIGN_OR_RETURN(assignment_, AssignAgents(environment->spec(), config));
   MILLRACE_RETURN_IF_ERROR(MakeStreams(make_model));
   return MakeGroups();
 }
 
-// Segments of one actor that can be committed and not yet disposed of: those of the batch being trained, and those that
-// the allowed lag lets it run ahead, on top of the ones being filled.
+// Segments of one actor that can be committed and not yet disposed of: those of the batch being
+// trained, and those that the allowed lag lets it run ahead, on top of the ones being filled.
 int SlotsPerProducer(const ExperimentConfig& config) {
   const int environments = config.actor.environments / config.actor.groups;
-  const int64_t per_batch = config.trainer.batch_env_steps /
-                            (static_cast<int64_t>(config.trainer.unroll) * environments);
+  const int64_t per_batch =
+      config.trainer.batch_env_steps / (static_cast<int64_t>(config.trainer.unroll) * environments);
   const int64_t share = (per_batch + config.actor.count - 1) / config.actor.count;
   const int64_t slots = config.actor.groups * 2 + share * (config.trainer.max_policy_lag + 2);
   const int64_t cap = std::max<int64_t>(2 * config.actor.groups,
@@ -75,8 +76,8 @@ int SlotsPerProducer(const ExperimentConfig& config) {
 // Deterministic runs: how many segments of a batch each group contributes.
 uint64_t CreditsPerGroupAndBatch(const ExperimentConfig& config) {
   if (!config.deterministic) return 0;
-  const int64_t steps = static_cast<int64_t>(config.actor.environments) * config.actor.count *
-                        config.trainer.unroll;
+  const int64_t steps =
+      static_cast<int64_t>(config.actor.environments) * config.actor.count * config.trainer.unroll;
   return static_cast<uint64_t>(std::max<int64_t>(1, config.trainer.batch_env_steps / steps));
 }
 
@@ -87,16 +88,17 @@ absl::StatusOr<std::vector<const SampleField*>> Actor::ExtraFields(
     if (IsStandardSampleField(field, agents)) continue;
     const SampleField* found = registry_.FindSampleField(field.name);
     if (found == nullptr) {
-      return absl::InvalidArgumentError(fmt::format(
-          "algorithm \"{}\" asks for the sample field \"{}\", which no plug-in of the actors registers "
-          "(Registry::AddSampleField)",
-          process_.config().algorithm.type, field.name));
+      return absl::InvalidArgumentError(
+          fmt::format("algorithm \"{}\" asks for the sample field \"{}\", which no plug-in of the "
+                      "actors registers "
+                      "(Registry::AddSampleField)",
+                      process_.config().algorithm.type, field.name));
     }
     if (found->field != field) {
-      return absl::InvalidArgumentError(
-          fmt::format("sample field \"{}\": the trainer's and the actors' plug-ins disagree about its "
-                      "dtype or shape",
-                      field.name));
+      return absl::InvalidArgumentError(fmt::format(
+          "sample field \"{}\": the trainer's and the actors' plug-ins disagree about its "
+          "dtype or shape",
+          field.name));
     }
     extra.push_back(found);
   }
@@ -136,8 +138,8 @@ absl::Status Actor::MakeStreams(const InferenceModelFactory& make_model) {
                                        .state_size = static_cast<int32_t>(contracts[p].state_size)};
     InferenceClientOptions client;
     client.groups = config.actor.groups;
-    MILLRACE_ASSIGN_OR_RETURN(
-        streams.inference, MakeInferenceClient(inference, inference_context, inference_spec, client));
+    MILLRACE_ASSIGN_OR_RETURN(streams.inference, MakeInferenceClient(inference, inference_context,
+                                                                     inference_spec, client));
     const SampleStreamSpec sample_spec{.policy = agents.policy,
                                        .schema = contracts[p].sample,
                                        .extents = contracts[p].extents(streams.rows),
@@ -145,8 +147,8 @@ absl::Status Actor::MakeStreams(const InferenceModelFactory& make_model) {
                                        .snapshot_capacity = p == 0 ? snapshot_capacity : 0};
     MILLRACE_ASSIGN_OR_RETURN(
         streams.samples,
-        MakeSampleProducer(ChooseTransport(config.sample_stream.transport, Transport::kShm), context,
-                           sample_spec, SlotsPerProducer(config)));
+        MakeSampleProducer(ChooseTransport(config.sample_stream.transport, Transport::kShm),
+                           context, sample_spec, SlotsPerProducer(config)));
     policies_.push_back(std::move(streams));
   }
   if (!inline_inference) return absl::OkStatus();
@@ -161,8 +163,8 @@ absl::Status Actor::MakeStreams(const InferenceModelFactory& make_model) {
   service_context.index = 0;
   MILLRACE_ASSIGN_OR_RETURN(
       inline_service_,
-      PolicyService::Create(options, context, service_context, config, assignment_.policies, contracts,
-                            make_model, ledger_.get()));
+      PolicyService::Create(options, context, service_context, config, assignment_.policies,
+                            contracts, make_model, ledger_.get()));
   return absl::OkStatus();
 }
 
@@ -171,7 +173,8 @@ absl::Status Actor::MakeGroups() {
   const WorkerArguments& arguments = process_.arguments();
   ActorSnapshots snapshots;
   if (config.deterministic) {
-    MILLRACE_ASSIGN_OR_RETURN(const auto store, CheckpointStore::Open(process_.paths().checkpoints()));
+    MILLRACE_ASSIGN_OR_RETURN(const auto store,
+                              CheckpointStore::Open(process_.paths().checkpoints()));
     if (auto checkpoint = store.ReadNewest(); checkpoint.ok()) {
       MILLRACE_ASSIGN_OR_RETURN(
           snapshots, DecodeActorSnapshots(std::move(checkpoint->files[kActorSnapshotsFile])));
@@ -185,9 +188,9 @@ absl::Status Actor::MakeGroups() {
     GroupOptions options;
     options.index = g;
     options.environments = environments_per_group();
-    options.first_slot = static_cast<uint64_t>(arguments.index) *
-                             static_cast<uint64_t>(config.actor.environments) +
-                         static_cast<uint64_t>(g) * static_cast<uint64_t>(environments_per_group());
+    options.first_slot =
+        static_cast<uint64_t>(arguments.index) * static_cast<uint64_t>(config.actor.environments) +
+        static_cast<uint64_t>(g) * static_cast<uint64_t>(environments_per_group());
     options.seed = config.seed;
     options.deterministic = config.deterministic;
     options.credits_per_batch = CreditsPerGroupAndBatch(config);
@@ -196,9 +199,8 @@ absl::Status Actor::MakeGroups() {
       options.seed += static_cast<uint64_t>(arguments.incarnation) << 32;
       options.first_draw = static_cast<uint64_t>(arguments.incarnation) << 40;
     }
-    groups_.push_back(std::make_unique<EnvironmentGroup>(options, std::move(environment),
-                                                         assignment_.agent_policies, &policies_,
-                                                         ledger_.get()));
+    groups_.push_back(std::make_unique<EnvironmentGroup>(
+        options, std::move(environment), assignment_.agent_policies, &policies_, ledger_.get()));
     MILLRACE_RETURN_IF_ERROR(
         groups_.back()->Start(snapshots[{arguments.index, static_cast<uint32_t>(g)}]));
   }
@@ -211,8 +213,7 @@ absl::StatusOr<bool> Actor::AdvanceAll() {
       groups_.begin(), groups_.end(), [](const auto& group) { return group->parked(); }));
   for (auto& group : groups_) {
     const bool was_parked = group->parked();
-    MILLRACE_ASSIGN_OR_RETURN(const bool advanced,
-                              group->Advance(parked > (was_parked ? 1u : 0u)));
+    MILLRACE_ASSIGN_OR_RETURN(const bool advanced, group->Advance(parked > (was_parked ? 1u : 0u)));
     any = any || advanced;
     if (was_parked && !group->parked()) --parked;
     if (!was_parked && group->parked()) ++parked;
@@ -249,8 +250,8 @@ absl::Status Actor::Run() {
   return Drain();
 }
 
-// Segments that are under way are given up unproduced; what was committed is waited for, so that it is counted by
-// the consumer and not lost with this process.
+// Segments that are under way are given up unproduced; what was committed is waited for, so that it
+// is counted by the consumer and not lost with this process.
 absl::Status Actor::Drain() {
   for (auto& group : groups_) group->Abandon();
   const Deadline deadline = After(kDrainPatience);

@@ -52,7 +52,7 @@ struct EnvironmentGroup::PolicyPart {
   std::vector<TensorView> final_observation;
   std::span<uint8_t> request_flags;
   std::span<float> request_state;
-  std::vector<std::string> observation_names;   // "observation/x", as in the sample schema
+  std::vector<std::string> observation_names;  // "observation/x", as in the sample schema
 
   // What the environments read and write.
   std::vector<int32_t> discrete;
@@ -69,10 +69,10 @@ struct EnvironmentGroup::PolicyPart {
   std::optional<OpenSegment> next_open;
   std::optional<Credit> next_credit;
   SegmentHeader header;
-  std::vector<float> saved_state;               // recurrent state at the segment's end (snapshots)
+  std::vector<float> saved_state;  // recurrent state at the segment's end (snapshots)
 
   std::optional<Reply> reply;
-  std::pair<uint64_t, uint64_t> taken_of{};     // the batch credits were last taken of, and how many
+  std::pair<uint64_t, uint64_t> taken_of{};  // the batch credits were last taken of, and how many
 
   TensorView Sample(std::string_view field) const {
     return sample_layout.View(field, open->payload);
@@ -155,9 +155,10 @@ absl::StatusOr<bool> EnvironmentGroup::Advance(bool others_parked) {
   return true;
 }
 
-// A segment needs a credit of every policy. Demand for the next policy's credit is posted only with the one before it
-// in hand, so all policies grant to the same groups: otherwise one policy's credits could end up with one actor and the
-// other's with another, and neither batch would ever be complete.
+// A segment needs a credit of every policy. Demand for the next policy's credit is posted only with
+// the one before it in hand, so all policies grant to the same groups: otherwise one policy's
+// credits could end up with one actor and the other's with another, and neither batch would ever be
+// complete.
 bool EnvironmentGroup::ReserveNext() {
   for (size_t p = 0; p < parts_.size(); ++p) {
     PolicyPart& part = *parts_[p];
@@ -191,7 +192,8 @@ void EnvironmentGroup::OpenSegments() {
     part->header.group = static_cast<uint32_t>(options_.index);
     part->header.version_min = UINT64_MAX;
   }
-  // Demand for the segment after this one: with a policy lag allowed its credit comes while this one runs.
+  // Demand for the segment after this one: with a policy lag allowed its credit comes while this
+  // one runs.
   parts_.front()->streams->samples->Want(1);
   RecordObservations(0);
 }
@@ -264,8 +266,9 @@ absl::Status EnvironmentGroup::OnActions(bool others_parked) {
   return PostRequests(/*value_only=*/!go_on);
 }
 
-// The steps so far cannot be replayed by the trainer, because they began in a state that is gone. The action in hand
-// is taken unrecorded, and the segment starts again at the next observation, whose request asks for the state.
+// The steps so far cannot be replayed by the trainer, because they began in a state that is gone.
+// The action in hand is taken unrecorded, and the segment starts again at the next observation,
+// whose request asks for the state.
 absl::Status EnvironmentGroup::OnLostState() {
   ledger_->Add(Counter::kStateResets, 1);
   ledger_->Add(Counter::kDiscardedSteps,
@@ -291,7 +294,8 @@ absl::Status EnvironmentGroup::OnBootstrap() {
     std::copy(state.begin(), state.end(), part->saved_state.begin());
   }
   MILLRACE_RETURN_IF_ERROR(FinishSegments());
-  // The value-only request has answered for the episodes that were cut off; it must not be asked again.
+  // The value-only request has answered for the episodes that were cut off; it must not be asked
+  // again.
   for (auto& part : parts_) std::fill(part->truncated.begin(), part->truncated.end(), uint8_t{0});
   state_ = State::kParked;
   return absl::OkStatus();
@@ -331,7 +335,8 @@ void EnvironmentGroup::RecordReplies(int step) {
     const uint64_t version = part->reply->header.version;
     part->header.version_min = std::min(part->header.version_min, version);
     part->header.version_max = std::max(part->header.version_max, version);
-    part->Sample("version").As<int64_t>()[static_cast<size_t>(step)] = static_cast<int64_t>(version);
+    part->Sample("version").As<int64_t>()[static_cast<size_t>(step)] =
+        static_cast<int64_t>(version);
     CopyBytes(part->ReplyField(kLogProb), part->Sample("log_prob")[step]);
     CopyBytes(part->ReplyField(kValue), part->Sample("value")[step]);
     if (!part->discrete.empty()) {

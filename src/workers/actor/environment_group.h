@@ -1,12 +1,15 @@
-// One group of environments in an actor's ring: the unit that asks for actions, steps and fills segments.
+// One group of environments in an actor's ring: the unit that asks for actions, steps and fills
+// segments.
 //
 // A group advances by events, never blocks, and belongs to the ring in actor_worker.cc:
 //
 //   state          waits for                    then
 //   kParked        a credit for every policy    open segments, request actions        -> kActing
-//   kActing        replies of every policy      record, step; segment not full: request actions  -> kActing
-//                                               full, next credits are here: request actions     -> kActing
-//                                               full, no credits: request values only            -> kBootstrapping
+//   kActing        replies of every policy      record, step; segment not full: request actions  ->
+//   kActing
+//                                               full, next credits are here: request actions     ->
+//                                               kActing full, no credits: request values only ->
+//                                               kBootstrapping
 //   kBootstrapping replies of every policy      commit the segments                   -> kParked
 #pragma once
 
@@ -31,32 +34,32 @@ namespace millrace {
 
 // The actor's ends of one policy's streams, shared by its groups. Bound to the actor's thread.
 struct PolicyStreams {
-  // Moves credits that have arrived into the pool. Those of an older trainer group are void: the demand they were
-  // meant for is posted again.
+  // Moves credits that have arrived into the pool. Those of an older trainer group are void: the
+  // demand they were meant for is posted again.
   void CollectCredits();
-  // A credit from the pool, but at most `limit` (0: any number) of one batch for the group that counts in
-  // `taken_of` (batch, how many).
+  // A credit from the pool, but at most `limit` (0: any number) of one batch for the group that
+  // counts in `taken_of` (batch, how many).
   std::optional<Credit> TakeCredit(std::pair<uint64_t, uint64_t>& taken_of, uint64_t limit);
 
   std::string policy;
-  uint32_t policy_index = 0;          // in sorted order
+  uint32_t policy_index = 0;  // in sorted order
   PolicyAgents agents;
   PolicyContract contract;
-  int rows = 0;                       // B of every group
+  int rows = 0;  // B of every group
   std::unique_ptr<InferenceClient> inference;
   std::unique_ptr<SampleProducer> samples;
-  std::vector<const SampleField*> extra_fields;   // computed here
+  std::vector<const SampleField*> extra_fields;  // computed here
   std::deque<Credit> credits;
 };
 
 struct GroupOptions {
-  int index = 0;                      // within the actor
-  int environments = 0;               // E
-  uint64_t first_slot = 0;            // run-wide number of environment 0
+  int index = 0;            // within the actor
+  int environments = 0;     // E
+  uint64_t first_slot = 0;  // run-wide number of environment 0
   uint64_t seed = 0;
-  uint64_t first_draw = 0;            // differs between incarnations, so that no episode is played twice
-  bool deterministic = false;         // segments carry a snapshot of this group
-  uint64_t credits_per_batch = 0;     // deterministic: at most so many of a batch; 0 = no limit
+  uint64_t first_draw = 0;     // differs between incarnations, so that no episode is played twice
+  bool deterministic = false;  // segments carry a snapshot of this group
+  uint64_t credits_per_batch = 0;  // deterministic: at most so many of a batch; 0 = no limit
 };
 
 // Bound to the actor's thread.
@@ -69,8 +72,8 @@ class EnvironmentGroup {
   // Resets the environments, or restores `snapshot` (what an earlier segment carried).
   absl::Status Start(const std::string& snapshot);
 
-  // Handles whatever has arrived for this group; true if anything had. `others_parked`: other groups wait for
-  // credits, which come first.
+  // Handles whatever has arrived for this group; true if anything had. `others_parked`: other
+  // groups wait for credits, which come first.
   absl::StatusOr<bool> Advance(bool others_parked);
 
   bool parked() const { return state_ == State::kParked; }
@@ -80,7 +83,7 @@ class EnvironmentGroup {
 
  private:
   enum class State { kParked, kActing, kBootstrapping };
-  struct PolicyPart;                  // buffers and the open segment of one policy, in the .cc
+  struct PolicyPart;  // buffers and the open segment of one policy, in the .cc
 
   absl::StatusOr<bool> TryStartSegments();
   bool ReserveNext();
@@ -109,10 +112,10 @@ class EnvironmentGroup {
   std::vector<std::unique_ptr<PolicyPart>> parts_;
   std::vector<PolicyRows> rows_;
   State state_ = State::kParked;
-  int unroll_ = 0;                    // T
-  int step_ = 0;                      // steps recorded in the open segments
-  uint64_t draw_;                     // counter of the action draws
-  bool restore_state_ = false;        // the next request carries recurrent state from a snapshot
+  int unroll_ = 0;              // T
+  int step_ = 0;                // steps recorded in the open segments
+  uint64_t draw_;               // counter of the action draws
+  bool restore_state_ = false;  // the next request carries recurrent state from a snapshot
 };
 
 }  // namespace millrace

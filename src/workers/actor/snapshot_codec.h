@@ -1,5 +1,5 @@
-// A sequence of byte strings as one: what a group's snapshot is made of. Private to deterministic runs; the
-// checkpoint stores it opaquely.
+// A sequence of byte strings as one: what a group's snapshot is made of. Private to deterministic
+// runs; the checkpoint stores it opaquely.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +37,8 @@ class SnapshotReader {
 
   absl::StatusOr<std::string> Next() {
     uint64_t size = 0;
-    if (data_.size() - position_ < sizeof(size)) return absl::DataLossError("snapshot is cut short");
+    if (data_.size() - position_ < sizeof(size))
+      return absl::DataLossError("snapshot is cut short");
     std::memcpy(&size, data_.data() + position_, sizeof(size));
     position_ += sizeof(size);
     if (data_.size() - position_ < size) return absl::DataLossError("snapshot is cut short");

@@ -28,11 +28,11 @@ absl::StatusOr<ActorSnapshots> DecodeActorSnapshots(std::string file) {
   for (const NamedTensor& tensor : decoded.tensors) {
     uint32_t actor = 0, group = 0;
     if (std::sscanf(tensor.name.c_str(), "actor.%u.group.%u", &actor, &group) != 2) {
-      return absl::DataLossError(fmt::format("{}: unexpected tensor \"{}\"", kActorSnapshotsFile,
-                                             tensor.name));
+      return absl::DataLossError(
+          fmt::format("{}: unexpected tensor \"{}\"", kActorSnapshotsFile, tensor.name));
     }
-    snapshots[{actor, group}] = std::string(
-        reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
+    snapshots[{actor, group}] =
+        std::string(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
   }
   return snapshots;
 }
@@ -47,12 +47,13 @@ absl::StatusOr<uint32_t> SnapshotCapacity(const Registry& registry, const Experi
       registry.MakeVectorEnvironment(config.environment.type, config.environment.options,
                                      environments, config.environment.where));
   EnvironmentBuffers buffers(assignment, environments);
-  MILLRACE_RETURN_IF_ERROR(environment->Reset(config.seed, 0, assignment.agent_policies, buffers.rows()));
+  MILLRACE_RETURN_IF_ERROR(
+      environment->Reset(config.seed, 0, assignment.agent_policies, buffers.rows()));
   const auto state = environment->SaveState();
   if (!state.ok()) {
-    return absl::InvalidArgumentError(fmt::format(
-        "deterministic: environment \"{}\" cannot save its state: {}", config.environment.type,
-        std::string(state.status().message())));
+    return absl::InvalidArgumentError(
+        fmt::format("deterministic: environment \"{}\" cannot save its state: {}",
+                    config.environment.type, std::string(state.status().message())));
   }
   size_t rows = 0;
   for (const PolicyAgents& policy : assignment.policies) {

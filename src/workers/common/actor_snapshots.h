@@ -21,8 +21,9 @@ inline constexpr char kActorSnapshotsFile[] = "actors.safetensors";
 absl::StatusOr<std::string> EncodeActorSnapshots(const ActorSnapshots& snapshots);
 absl::StatusOr<ActorSnapshots> DecodeActorSnapshots(std::string file);
 
-// Bytes that a segment reserves for a snapshot: 0 unless the run is deterministic. Producer and consumer compute the
-// same number from the same experiment. kInvalidArgument if the environment cannot save its state.
+// Bytes that a segment reserves for a snapshot: 0 unless the run is deterministic. Producer and
+// consumer compute the same number from the same experiment. kInvalidArgument if the environment
+// cannot save its state.
 absl::StatusOr<uint32_t> SnapshotCapacity(const Registry& registry, const ExperimentConfig& config,
                                           const AgentAssignment& assignment,
                                           int64_t state_size_sum);

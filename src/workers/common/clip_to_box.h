@@ -9,7 +9,8 @@
 namespace millrace {
 
 // Clips row after row to the action's box; `raw` and `clipped` may be the same memory.
-inline void ClipToBox(const ActionSpec& action, std::span<const float> raw, std::span<float> clipped) {
+inline void ClipToBox(const ActionSpec& action, std::span<const float> raw,
+                      std::span<float> clipped) {
   size_t i = 0;
   while (i < raw.size()) {
     for (const ActionComponent& component : action.components) {

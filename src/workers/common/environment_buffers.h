@@ -1,4 +1,5 @@
-// Plain memory for one group's rows, where no stream's slab is at hand (evaluation, start-up checks).
+// Plain memory for one group's rows, where no stream's slab is at hand (evaluation, start-up
+// checks).
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,8 @@
 
 namespace millrace {
 
-// Value storage behind PolicyRows for every policy. Neither copied nor moved: the rows point into it.
+// Value storage behind PolicyRows for every policy. Neither copied nor moved: the rows point into
+// it.
 class EnvironmentBuffers {
  public:
   EnvironmentBuffers(const AgentAssignment& assignment, int environments);
@@ -21,7 +23,7 @@ class EnvironmentBuffers {
 
   struct Part {
     int rows = 0;
-    std::vector<std::vector<std::byte>> storage;      // observation and final observation fields
+    std::vector<std::vector<std::byte>> storage;  // observation and final observation fields
     std::vector<std::vector<int64_t>> shapes;
     std::vector<TensorView> observation, final_observation;
     std::vector<int32_t> discrete;

@@ -38,9 +38,12 @@ std::string ContractKey(const std::string& policy) {
 std::string PolicyContract::ToJson() const {
   json fields = json::array();
   for (const Field& field : sample.fields()) fields.push_back(millrace::ToJson(field));
-  return json{{"fields", fields},           {"unroll", unroll},
-              {"chunk", chunk},             {"state_size", state_size},
-              {"weight_bytes", weight_bytes}, {"layout_hash", layout_hash}}
+  return json{{"fields", fields},
+              {"unroll", unroll},
+              {"chunk", chunk},
+              {"state_size", state_size},
+              {"weight_bytes", weight_bytes},
+              {"layout_hash", layout_hash}}
       .dump();
 }
 

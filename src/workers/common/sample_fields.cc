@@ -5,9 +5,9 @@
 namespace millrace {
 
 std::vector<Field> StandardSampleFields(const PolicyAgents& agents, int64_t state_size) {
-  std::vector<Field> fields =
-      ObservationFields(agents.observation, Extent::kStepsAndBootstrap);
-  for (Field& field : ActionFields(agents.action, Extent::kSteps)) fields.push_back(std::move(field));
+  std::vector<Field> fields = ObservationFields(agents.observation, Extent::kStepsAndBootstrap);
+  for (Field& field : ActionFields(agents.action, Extent::kSteps))
+    fields.push_back(std::move(field));
   fields.push_back({"log_prob", DType::kFloat32, {}, Extent::kSteps});
   fields.push_back({"value", DType::kFloat32, {}, Extent::kStepsAndBootstrap});
   fields.push_back({"reward", DType::kFloat32, {}, Extent::kSteps});

@@ -26,7 +26,8 @@ absl::StatusOr<std::vector<std::byte>> ReadWeights(const Checkpoint& checkpoint,
                                                    const ParameterLayout& layout) {
   const auto file = checkpoint.files.find(kModelFile);
   if (file == checkpoint.files.end()) {
-    return absl::DataLossError(fmt::format("checkpoint {}: no {}", checkpoint.train_steps, kModelFile));
+    return absl::DataLossError(
+        fmt::format("checkpoint {}: no {}", checkpoint.train_steps, kModelFile));
   }
   MILLRACE_ASSIGN_OR_RETURN(const Safetensors model, DecodeSafetensors(file->second));
   std::vector<std::byte> blob(layout.bytes());
@@ -34,17 +35,18 @@ absl::StatusOr<std::vector<std::byte>> ReadWeights(const Checkpoint& checkpoint,
     const std::string name = policy + "." + entry.name;
     const NamedTensor* tensor = model.Find(name);
     if (tensor == nullptr) {
-      return absl::DataLossError(
-          fmt::format("checkpoint {}: {} has no tensor \"{}\"", checkpoint.train_steps, kModelFile, name));
+      return absl::DataLossError(fmt::format("checkpoint {}: {} has no tensor \"{}\"",
+                                             checkpoint.train_steps, kModelFile, name));
     }
     if (tensor->dtype != DType::kFloat32 || tensor->shape != entry.shape) {
-      return absl::InvalidArgumentError(
-          fmt::format("checkpoint {}: tensor \"{}\": expected float32 [{}], got {} [{}]; was the model "
-                      "changed since?",
-                      checkpoint.train_steps, name, fmt::join(entry.shape, ", "), Name(tensor->dtype),
-                      fmt::join(tensor->shape, ", ")));
+      return absl::InvalidArgumentError(fmt::format(
+          "checkpoint {}: tensor \"{}\": expected float32 [{}], got {} [{}]; was the model "
+          "changed since?",
+          checkpoint.train_steps, name, fmt::join(entry.shape, ", "), Name(tensor->dtype),
+          fmt::join(tensor->shape, ", ")));
     }
-    std::memcpy(blob.data() + entry.offset * sizeof(float), tensor->bytes.data(), tensor->bytes.size());
+    std::memcpy(blob.data() + entry.offset * sizeof(float), tensor->bytes.data(),
+                tensor->bytes.size());
   }
   return blob;
 }

@@ -18,7 +18,8 @@ inline constexpr char kModelFile[] = "model.safetensors";
 void AppendWeights(const std::string& policy, const ParameterLayout& layout,
                    std::span<const std::byte> blob, std::vector<NamedTensor>& tensors);
 
-// The blob of one policy. kDataLoss if a tensor is missing, kInvalidArgument if its shape differs from the layout's.
+// The blob of one policy. kDataLoss if a tensor is missing, kInvalidArgument if its shape differs
+// from the layout's.
 absl::StatusOr<std::vector<std::byte>> ReadWeights(const Checkpoint& checkpoint,
                                                    const std::string& policy,
                                                    const ParameterLayout& layout);

@@ -11,8 +11,9 @@
 namespace millrace {
 namespace {
 
-// A terminal's Ctrl-C reaches only the launcher's process group; SIGTERM to one worker is an orderly end too, but
-// by the controller's command. Writing to a dead peer must be an error, not a signal.
+// A terminal's Ctrl-C reaches only the launcher's process group; SIGTERM to one worker is an
+// orderly end too, but by the controller's command. Writing to a dead peer must be an error, not a
+// signal.
 void InstallSignals() { std::signal(SIGPIPE, SIG_IGN); }
 
 }  // namespace
@@ -115,12 +116,19 @@ int FinishWorker(ControlClient* control, const absl::Status& status) {
   int code = 1;
   switch (status.code()) {
     case absl::StatusCode::kOk:
-    case absl::StatusCode::kCancelled: code = 0; break;
+    case absl::StatusCode::kCancelled:
+      code = 0;
+      break;
     case absl::StatusCode::kInvalidArgument:
-    case absl::StatusCode::kFailedPrecondition: code = 2; break;
+    case absl::StatusCode::kFailedPrecondition:
+      code = 2;
+      break;
     case absl::StatusCode::kNotFound:
-    case absl::StatusCode::kResourceExhausted: code = 4; break;
-    default: break;
+    case absl::StatusCode::kResourceExhausted:
+      code = 4;
+      break;
+    default:
+      break;
   }
   if (code == 0) {
     spdlog::info("done");

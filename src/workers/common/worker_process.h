@@ -24,7 +24,7 @@ struct WorkerArguments {
   uint32_t incarnation = 0;
   std::filesystem::path run_directory;
   std::string log_level = "info";
-  bool shared_memory = true;       // false: no stream of the run uses it, so neither do doorbells
+  bool shared_memory = true;  // false: no stream of the run uses it, so neither do doorbells
 };
 
 // ROLE INDEX --run-dir DIR --incarnation N [--log-level L], as the node agent passes them.
@@ -60,7 +60,7 @@ class WorkerProcess {
   WorkerArguments arguments_;
   RunPaths paths_;
   Doorbell private_bell_;
-  std::unique_ptr<MappedFile> bell_file_;   // null without shared memory
+  std::unique_ptr<MappedFile> bell_file_;  // null without shared memory
   std::unique_ptr<ControlClient> control_;
   ExperimentConfig config_;
 };
@@ -68,8 +68,9 @@ class WorkerProcess {
 // The transport of a stream's `transport:` value; `auto` is `on_host`.
 Transport ChooseTransport(const std::string& name, Transport on_host);
 
-// Runs a worker's body and turns its status into the exit code, logged once and reported to the controller:
-// OK and kCancelled 0, kInvalidArgument and kFailedPrecondition 2, kNotFound and kResourceExhausted 4, else 1.
+// Runs a worker's body and turns its status into the exit code, logged once and reported to the
+// controller: OK and kCancelled 0, kInvalidArgument and kFailedPrecondition 2, kNotFound and
+// kResourceExhausted 4, else 1.
 int FinishWorker(ControlClient* control, const absl::Status& status);
 
 }  // namespace millrace

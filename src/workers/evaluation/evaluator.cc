@@ -59,9 +59,9 @@ absl::Status Act(Player& player, EnvironmentBuffers::Part& part, uint64_t seed, 
     if (part.first[row] == 0) continue;
     std::fill_n(player.state.begin() + static_cast<int64_t>(row * state_size), state_size, 0.0f);
   }
-  MILLRACE_RETURN_IF_ERROR(player.model->Forward(
-      part.rows, part.observation, player.state,
-      {player.logits, player.mean, player.log_std, player.value}));
+  MILLRACE_RETURN_IF_ERROR(
+      player.model->Forward(part.rows, part.observation, player.state,
+                            {player.logits, player.mean, player.log_std, player.value}));
   const ActionSpec& action = player.agents.action;
   const size_t choices = static_cast<size_t>(action.num_choices());
   const size_t parts = static_cast<size_t>(action.num_discrete());
@@ -73,8 +73,8 @@ absl::Status Act(Player& player, EnvironmentBuffers::Part& part, uint64_t seed, 
   for (size_t row = 0; row < rows; ++row) {
     SampleAction(action, std::span(player.logits).subspan(row * choices, choices),
                  std::span(player.mean).subspan(row * reals, reals), player.log_std,
-                 mask.empty() ? mask : mask.subspan(row * choices, choices), {seed, row, step}, !sample,
-                 std::span(part.discrete).subspan(row * parts, parts),
+                 mask.empty() ? mask : mask.subspan(row * choices, choices), {seed, row, step},
+                 !sample, std::span(part.discrete).subspan(row * parts, parts),
                  std::span(part.continuous).subspan(row * reals, reals));
   }
   ClipToBox(action, part.continuous, part.continuous);
@@ -128,8 +128,8 @@ absl::StatusOr<Player> MakePlayer(const PolicyConfig& policy, const PolicyAgents
   return player;
 }
 
-// How many episodes each row plays: all environments together `episodes` of every agent. Fixed in advance, because
-// counting whichever episodes end first would favour short ones.
+// How many episodes each row plays: all environments together `episodes` of every agent. Fixed in
+// advance, because counting whichever episodes end first would favour short ones.
 std::vector<int> Shares(int episodes, int environments, int agents) {
   std::vector<int> shares;
   for (int row = 0; row < environments * agents; ++row) {
@@ -169,7 +169,8 @@ absl::StatusOr<EvaluationResult> Evaluate(const ExperimentConfig& config,
     unfinished = false;
     std::vector<std::vector<uint8_t>> present;
     for (size_t p = 0; p < players.size(); ++p) {
-      MILLRACE_RETURN_IF_ERROR(Act(players[p], *buffers.parts()[p], options.seed, step, options.sample));
+      MILLRACE_RETURN_IF_ERROR(
+          Act(players[p], *buffers.parts()[p], options.seed, step, options.sample));
       present.push_back(buffers.parts()[p]->present);
     }
     MILLRACE_RETURN_IF_ERROR(environment->Step(buffers.rows()));

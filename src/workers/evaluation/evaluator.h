@@ -19,10 +19,10 @@
 namespace millrace {
 
 struct EvaluationOptions {
-  int episodes = 100;             // at least 1
-  bool sample = false;            // draw actions; otherwise the most likely one
-  uint64_t seed = 1000003;        // of the episodes: not those of training
-  int environments = 16;          // stepped together
+  int episodes = 100;       // at least 1
+  bool sample = false;      // draw actions; otherwise the most likely one
+  uint64_t seed = 1000003;  // of the episodes: not those of training
+  int environments = 16;    // stepped together
   // Called after every step of environment 0 (play); may be empty.
   std::function<void(const EnvironmentBuffers& buffers, bool episode_ended)> on_step;
 };
@@ -34,13 +34,13 @@ struct EpisodeStatistics {
 };
 
 struct EvaluationResult {
-  EpisodeStatistics all;                               // over all agents
-  std::map<std::string, EpisodeStatistics> policies;   // by policy
+  EpisodeStatistics all;                              // over all agents
+  std::map<std::string, EpisodeStatistics> policies;  // by policy
   uint64_t train_steps = 0;
 };
 
-// Plays exactly `episodes` of every agent; how many each environment plays is fixed in advance, so that short ones are
-// not counted more often.
+// Plays exactly `episodes` of every agent; how many each environment plays is fixed in advance, so
+// that short ones are not counted more often.
 absl::StatusOr<EvaluationResult> Evaluate(const ExperimentConfig& config,
                                           const Checkpoint& checkpoint, const Registry& registry,
                                           const InferenceModelFactory& make_model,

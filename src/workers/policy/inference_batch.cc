@@ -45,7 +45,8 @@ InferenceBatch::InferenceBatch(InferenceModel* model, const InferenceSpec& spec,
   reply_state_field_ = reply.Find(kRecurrentState);
 }
 
-// The transport promises not to change a request while it is pending; views are writable by type only.
+// The transport promises not to change a request while it is pending; views are writable by type
+// only.
 TensorView InferenceBatch::RequestField(int field, const PendingRequest& request) const {
   return request_layout_.View(field, const_cast<std::byte*>(request.payload));
 }
@@ -69,7 +70,8 @@ absl::Status InferenceBatch::Answer(std::span<const PendingRequest> requests, ui
     const auto flags = Flags(requests[i]);
     for (size_t row = 0; row < rows_each_ && state_size_ > 0; ++row) {
       if ((flags[row] & kRowFirst) == 0) continue;
-      const auto begin = state_.begin() + static_cast<int64_t>((i * rows_each_ + row) * state_size_);
+      const auto begin =
+          state_.begin() + static_cast<int64_t>((i * rows_each_ + row) * state_size_);
       std::fill(begin, begin + static_cast<int64_t>(state_size_), 0.0f);
     }
     if (state_size_ > 0 && (requests[i].header.flags & kWantState) != 0) {
@@ -102,8 +104,8 @@ void InferenceBatch::GatherObservations(std::span<const PendingRequest> requests
   }
 }
 
-void InferenceBatch::GatherStates(std::span<const PendingRequest> requests,
-                                  RecurrentStates& states, std::vector<ReplyHeader>& headers) {
+void InferenceBatch::GatherStates(std::span<const PendingRequest> requests, RecurrentStates& states,
+                                  std::vector<ReplyHeader>& headers) {
   const size_t floats = rows_each_ * state_size_;
   state_.resize(requests.size() * floats);
   if (state_size_ == 0) return;
@@ -121,19 +123,19 @@ void InferenceBatch::GatherStates(std::span<const PendingRequest> requests,
     }
     std::fill(target, target + floats, 0.0f);
     const auto flags = Flags(requests[i]);
-    const bool all_begin = std::all_of(flags.begin(), flags.end(),
-                                       [](uint8_t row) { return (row & kRowFirst) != 0; });
+    const bool all_begin =
+        std::all_of(flags.begin(), flags.end(), [](uint8_t row) { return (row & kRowFirst) != 0; });
     headers[i].state_reset = all_begin ? 0 : 1;
   }
 }
 
-// Values of the last observations of truncated episodes: few rows, so they go through the model one request at a time,
-// with a copy of the state before the reset.
+// Values of the last observations of truncated episodes: few rows, so they go through the model one
+// request at a time, with a copy of the state before the reset.
 absl::Status InferenceBatch::AnswerFinalObservations(std::span<const PendingRequest> requests) {
   for (size_t i = 0; i < requests.size(); ++i) {
     const auto flags = Flags(requests[i]);
-    const bool any = std::any_of(flags.begin(), flags.end(),
-                                 [](uint8_t row) { return (row & kRowFinal) != 0; });
+    const bool any =
+        std::any_of(flags.begin(), flags.end(), [](uint8_t row) { return (row & kRowFinal) != 0; });
     if (!any || requests[i].compact) continue;
     std::vector<TensorView> observation;
     for (int field : final_fields_) observation.push_back(RequestField(field, requests[i]));
@@ -182,13 +184,13 @@ void InferenceBatch::WriteReply(const PendingRequest& request, size_t first_row)
   const auto log_prob = reply_layout_.View(log_prob_field_, request.reply).As<float>();
   for (size_t row = 0; row < rows_each_; ++row) {
     const size_t source = first_row + row;
-    log_prob[row] = SampleAction(
-        spec_.action, std::span(heads_.logits).subspan(source * choices, choices),
-        std::span(heads_.mean).subspan(source * reals, reals), heads_.log_std,
-        mask.empty() ? mask : mask.subspan(row * choices, choices),
-        {seed_, request.header.first_row + row, request.header.draw}, /*greedy=*/false,
-        parts > 0 ? discrete.subspan(row * parts, parts) : discrete,
-        reals > 0 ? continuous.subspan(row * reals, reals) : continuous);
+    log_prob[row] =
+        SampleAction(spec_.action, std::span(heads_.logits).subspan(source * choices, choices),
+                     std::span(heads_.mean).subspan(source * reals, reals), heads_.log_std,
+                     mask.empty() ? mask : mask.subspan(row * choices, choices),
+                     {seed_, request.header.first_row + row, request.header.draw}, /*greedy=*/false,
+                     parts > 0 ? discrete.subspan(row * parts, parts) : discrete,
+                     reals > 0 ? continuous.subspan(row * reals, reals) : continuous);
   }
 }
 

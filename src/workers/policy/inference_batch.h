@@ -13,8 +13,9 @@
 
 namespace millrace {
 
-// Gathers the rows of all requests, runs the model once (once more for the rare last observations of truncated
-// episodes), draws the actions and scatters the answers. Buffers are kept between batches. Bound to one thread.
+// Gathers the rows of all requests, runs the model once (once more for the rare last observations
+// of truncated episodes), draws the actions and scatters the answers. Buffers are kept between
+// batches. Bound to one thread.
 class InferenceBatch {
  public:
   InferenceBatch(InferenceModel* model, const InferenceSpec& spec, uint64_t seed);
@@ -52,9 +53,9 @@ class InferenceBatch {
   int discrete_field_, continuous_field_, log_prob_field_, value_field_, final_value_field_,
       reply_state_field_;
 
-  std::vector<std::vector<std::byte>> observation_;     // per field, all rows
+  std::vector<std::vector<std::byte>> observation_;  // per field, all rows
   std::vector<std::vector<int64_t>> observation_shape_;
-  std::vector<float> state_;                            // [rows, state_size]
+  std::vector<float> state_;  // [rows, state_size]
   Heads heads_, final_heads_;
 };
 

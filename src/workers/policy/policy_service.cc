@@ -11,7 +11,8 @@ namespace millrace {
 absl::StatusOr<std::unique_ptr<InferenceModel>> MakeNativeInferenceModel(
     const PolicyConfig& policy, const PolicyAgents& agents) {
   Options options = policy.model.options;
-  options.Set("type", {.items = {policy.model.type}, .is_list = false, .where = policy.model.where});
+  options.Set("type",
+              {.items = {policy.model.type}, .is_list = false, .where = policy.model.where});
   MILLRACE_ASSIGN_OR_RETURN(const ModelSpec spec,
                             ModelSpec::FromOptions(options, agents.observation, agents.action));
   return MakeNativeModel(spec);
@@ -19,10 +20,9 @@ absl::StatusOr<std::unique_ptr<InferenceModel>> MakeNativeInferenceModel(
 
 absl::StatusOr<std::unique_ptr<PolicyService>> PolicyService::Create(
     const PolicyServiceOptions& options, const StreamContext& weight_context,
-      const StreamContext& inference_context,
-    const ExperimentConfig& config, const std::vector<PolicyAgents>& policies,
-    const std::vector<PolicyContract>& contracts, const InferenceModelFactory& make_model,
-    Ledger* ledger) {
+    const StreamContext& inference_context, const ExperimentConfig& config,
+    const std::vector<PolicyAgents>& policies, const std::vector<PolicyContract>& contracts,
+    const InferenceModelFactory& make_model, Ledger* ledger) {
   std::unique_ptr<PolicyService> service(new PolicyService(options, ledger));
   for (size_t p = 0; p < policies.size(); ++p) {
     auto served = std::make_unique<Served>();
@@ -40,12 +40,14 @@ absl::StatusOr<std::unique_ptr<PolicyService>> PolicyService::Create(
                     .action = policies[p].action,
                     .rows = options.rows_per_agent * policies[p].agents,
                     .state_size = static_cast<int32_t>(contracts[p].state_size)};
-    served->batch = std::make_unique<InferenceBatch>(served->model.get(), served->spec, options.seed);
+    served->batch =
+        std::make_unique<InferenceBatch>(served->model.get(), served->spec, options.seed);
     served->blob.resize(contracts[p].weight_bytes);
     const WeightSpec weights{served->name, contracts[p].layout_hash, served->blob.size()};
-    MILLRACE_ASSIGN_OR_RETURN(served->weights, MakeWeightReader(options.weight, weight_context, weights));
-    MILLRACE_ASSIGN_OR_RETURN(served->server,
-                              MakeInferenceServer(options.inference, inference_context, served->spec));
+    MILLRACE_ASSIGN_OR_RETURN(served->weights,
+                              MakeWeightReader(options.weight, weight_context, weights));
+    MILLRACE_ASSIGN_OR_RETURN(
+        served->server, MakeInferenceServer(options.inference, inference_context, served->spec));
     service->served_.push_back(std::move(served));
   }
   return service;
@@ -62,9 +64,11 @@ absl::StatusOr<int> PolicyService::Poll() {
     MILLRACE_RETURN_IF_ERROR(LoadWeights(*served));
     for (const auto& [client, incarnation] : served->server->TakeGoneClients()) {
       served->states.ForgetClient(client, incarnation);
-      // The answer goes nowhere, but the transport keeps the request's memory until it is given one.
+      // The answer goes nowhere, but the transport keeps the request's memory until it is given
+      // one.
       std::erase_if(served->waiting, [&](const PendingRequest& request) {
-        const bool gone = request.header.client == client && request.header.incarnation == incarnation;
+        const bool gone =
+            request.header.client == client && request.header.incarnation == incarnation;
         if (gone) served->server->Respond(request, {.id = request.header.id});
         return gone;
       });

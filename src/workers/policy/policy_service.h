@@ -1,5 +1,5 @@
-// Batched inference for all policies of a run: what a policy worker does, and what an actor with inline inference
-// does for itself.
+// Batched inference for all policies of a run: what a policy worker does, and what an actor with
+// inline inference does for itself.
 #pragma once
 
 #include <functional>
@@ -25,34 +25,33 @@ using InferenceModelFactory = std::function<absl::StatusOr<std::unique_ptr<Infer
     const PolicyConfig& policy, const PolicyAgents& agents)>;
 
 // The built-in models without LibTorch.
-absl::StatusOr<std::unique_ptr<InferenceModel>> MakeNativeInferenceModel(const PolicyConfig& policy,
-                                                                         const PolicyAgents& agents);
+absl::StatusOr<std::unique_ptr<InferenceModel>> MakeNativeInferenceModel(
+    const PolicyConfig& policy, const PolicyAgents& agents);
 
 struct PolicyServiceOptions {
   Transport inference = Transport::kShm;
   Transport weight = Transport::kShm;
-  int max_batch = 256;                       // rows
-  Clock::duration max_delay{};               // how long the oldest request may wait for company
+  int max_batch = 256;          // rows
+  Clock::duration max_delay{};  // how long the oldest request may wait for company
   uint64_t seed = 0;
-  int rows_per_agent = 0;                    // environments of one group; a request has rows x agents rows
+  int rows_per_agent = 0;  // environments of one group; a request has rows x agents rows
 };
 
-// Requests are answered when max_batch rows wait or the oldest has waited max_delay; while a batch is computed,
-// requests accumulate. A request waits in any case until the version it asks for has arrived.
-// Bound to one thread.
+// Requests are answered when max_batch rows wait or the oldest has waited max_delay; while a batch
+// is computed, requests accumulate. A request waits in any case until the version it asks for has
+// arrived. Bound to one thread.
 class PolicyService {
  public:
-  // `policies`, `contracts`: in the order of the experiment's policies. The contexts differ only in an actor with
-  // inline inference, whose requests stay inside the process.
+  // `policies`, `contracts`: in the order of the experiment's policies. The contexts differ only in
+  // an actor with inline inference, whose requests stay inside the process.
   static absl::StatusOr<std::unique_ptr<PolicyService>> Create(
       const PolicyServiceOptions& options, const StreamContext& weight_context,
-      const StreamContext& inference_context,
-      const ExperimentConfig& config, const std::vector<PolicyAgents>& policies,
-      const std::vector<PolicyContract>& contracts, const InferenceModelFactory& make_model,
-      Ledger* ledger);
+      const StreamContext& inference_context, const ExperimentConfig& config,
+      const std::vector<PolicyAgents>& policies, const std::vector<PolicyContract>& contracts,
+      const InferenceModelFactory& make_model, Ledger* ledger);
 
-  // One round without waiting: takes new weights, collects requests, answers what is due. Returns how many requests
-  // were answered.
+  // One round without waiting: takes new weights, collects requests, answers what is due. Returns
+  // how many requests were answered.
   absl::StatusOr<int> Poll();
   // When Poll() will have something to do although no doorbell rings: the oldest request's delay.
   Deadline NextDeadline() const;

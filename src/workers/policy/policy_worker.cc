@@ -11,7 +11,8 @@ constexpr auto kIdleWait = std::chrono::milliseconds(100);
 
 absl::Status Serve(WorkerProcess& process, PolicyService& service, Ledger& ledger) {
   bool ready = false;
-  // Policy workers go on while the run drains: actors still ask for bootstrap values. They end by kExit.
+  // Policy workers go on while the run drains: actors still ask for bootstrap values. They end by
+  // kExit.
   while (process.command() < WorkerCommand::kExit) {
     const uint32_t seen = process.bell().Value();
     MILLRACE_ASSIGN_OR_RETURN(const int answered, service.Poll());
@@ -32,10 +33,10 @@ absl::Status Serve(WorkerProcess& process, PolicyService& service, Ledger& ledge
 absl::Status RunPolicyWorker(WorkerProcess& process, const Registry& registry,
                              const InferenceModelFactory& make_model) {
   const ExperimentConfig& config = process.config();
-  MILLRACE_ASSIGN_OR_RETURN(const auto environment,
-                            registry.MakeEnvironment(config.environment.type,
-                                                     config.environment.options,
-                                                     config.environment.where));
+  MILLRACE_ASSIGN_OR_RETURN(
+      const auto environment,
+      registry.MakeEnvironment(config.environment.type, config.environment.options,
+                               config.environment.where));
   MILLRACE_ASSIGN_OR_RETURN(const AgentAssignment assignment,
                             AssignAgents(environment->spec(), config));
   MILLRACE_ASSIGN_OR_RETURN(const auto ledger,
@@ -54,8 +55,8 @@ absl::Status RunPolicyWorker(WorkerProcess& process, const Registry& registry,
   const StreamContext context = process.stream_context(ledger.get());
   MILLRACE_ASSIGN_OR_RETURN(
       const auto service,
-      PolicyService::Create(options, context, context, config,
-                            assignment.policies, contracts, make_model, ledger.get()));
+      PolicyService::Create(options, context, context, config, assignment.policies, contracts,
+                            make_model, ledger.get()));
   return Serve(process, *service, *ledger);
 }
 

@@ -14,8 +14,8 @@ class RecurrentStates {
  public:
   using Key = std::tuple<uint32_t, uint32_t, uint32_t>;  // client, incarnation, group
 
-  // The state for a group's request `id`, or null if this worker did not answer the one before it: another server
-  // did, and the state went on there.
+  // The state for a group's request `id`, or null if this worker did not answer the one before it:
+  // another server did, and the state went on there.
   const std::vector<float>* Find(const Key& key, uint64_t id) const {
     const auto found = states_.find(key);
     return found == states_.end() || found->second.id + 1 != id ? nullptr : &found->second.state;
@@ -37,7 +37,7 @@ class RecurrentStates {
 
  private:
   struct Entry {
-    uint64_t id = 0;   // of the newest request answered
+    uint64_t id = 0;  // of the newest request answered
     std::vector<float> state;
   };
   std::map<Key, Entry> states_;

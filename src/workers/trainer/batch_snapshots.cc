@@ -14,8 +14,8 @@ ActorSnapshots SnapshotsOf(const SampleBatch& batch) {
   for (const ReceivedSegment& segment : batch.segments) {
     if (segment.snapshot.empty()) continue;
     // Segments of one group are in the order of their sequence numbers: the last one counts.
-    snapshots[{segment.header.producer, segment.header.group}] =
-        std::string(reinterpret_cast<const char*>(segment.snapshot.data()), segment.snapshot.size());
+    snapshots[{segment.header.producer, segment.header.group}] = std::string(
+        reinterpret_cast<const char*>(segment.snapshot.data()), segment.snapshot.size());
   }
   return snapshots;
 }

@@ -8,8 +8,8 @@
 
 namespace millrace {
 
-// `batch` is this rank's share; every rank gets the snapshots of all shares. Every rank calls it with its share of the
-// same batch. kUnavailable: a peer is lost.
+// `batch` is this rank's share; every rank gets the snapshots of all shares. Every rank calls it
+// with its share of the same batch. kUnavailable: a peer is lost.
 absl::StatusOr<ActorSnapshots> GatherSnapshots(const SampleBatch& batch, Collectives& group);
 
 }  // namespace millrace

@@ -11,9 +11,9 @@
 
 namespace millrace {
 
-// Thread-safe. Encoding happens on the writer's thread too: the caller hands over a copy of the state in a function. A
-// request that has not been started when the next one comes is replaced by it. A full disk is reported and training
-// goes on.
+// Thread-safe. Encoding happens on the writer's thread too: the caller hands over a copy of the
+// state in a function. A request that has not been started when the next one comes is replaced by
+// it. A full disk is reported and training goes on.
 class CheckpointWriter {
  public:
   using Encode = std::function<absl::StatusOr<Checkpoint>()>;
@@ -22,7 +22,8 @@ class CheckpointWriter {
   ~CheckpointWriter();
 
   void Request(Encode encode) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Waits until everything requested is written. kDeadlineExceeded; otherwise the last write's status.
+  // Waits until everything requested is written. kDeadlineExceeded; otherwise the last write's
+  // status.
   absl::Status Finish(Deadline deadline) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:

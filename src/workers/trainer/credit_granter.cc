@@ -42,10 +42,10 @@ Credit CreditGranter::Make(uint64_t batch, uint32_t rank) const {
           .rank = rank};
 }
 
-std::vector<CreditGranter::Grant> CreditGranter::Next(const std::vector<ProducerStatus>& producers) {
+std::vector<CreditGranter::Grant> CreditGranter::Next(
+    const std::vector<ProducerStatus>& producers) {
   std::vector<Grant> grants;
-  if (plan_.fixed_producers > 0 &&
-      producers.size() != static_cast<size_t>(plan_.fixed_producers)) {
+  if (plan_.fixed_producers > 0 && producers.size() != static_cast<size_t>(plan_.fixed_producers)) {
     return grants;  // a deterministic run waits until all are there
   }
   std::vector<uint64_t> demand;
@@ -87,9 +87,9 @@ void CreditGranter::Fulfilled(ProducerKey producer, const Credit& credit) {
 
 void CreditGranter::Return(const Credit& credit) {
   if (credit.epoch != epoch_ || credit.batch < next_batch_) return;
-  const auto place = std::upper_bound(
-      ready_.begin(), ready_.end(), credit,
-      [](const Credit& a, const Credit& b) { return a.batch < b.batch; });
+  const auto place =
+      std::upper_bound(ready_.begin(), ready_.end(), credit,
+                       [](const Credit& a, const Credit& b) { return a.batch < b.batch; });
   ready_.insert(place, credit);
 }
 

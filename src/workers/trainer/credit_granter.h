@@ -1,8 +1,10 @@
-// Rank 0's credits: who may start a segment, for which batch and which rank. Pure bookkeeping, no I/O.
+// Rank 0's credits: who may start a segment, for which batch and which rank. Pure bookkeeping, no
+// I/O.
 //
-// A batch consists of exactly the segments whose credits name it, so nothing in it can be older than the allowed lag.
-// Batch b is trained at version V(b); its credits are granted as soon as version V(b) - max_policy_lag is published and
-// ask for at least that version. With lag 0 exactly one batch is granted per version: synchronous PPO.
+// A batch consists of exactly the segments whose credits name it, so nothing in it can be older
+// than the allowed lag. Batch b is trained at version V(b); its credits are granted as soon as
+// version V(b) - max_policy_lag is published and ask for at least that version. With lag 0 exactly
+// one batch is granted per version: synchronous PPO.
 #pragma once
 
 #include <cstdint>
@@ -18,17 +20,18 @@
 namespace millrace {
 
 struct CreditPlan {
-  int64_t segments_per_batch = 0;   // over all ranks
+  int64_t segments_per_batch = 0;  // over all ranks
   int ranks = 1;
   int max_policy_lag = 0;
-  std::optional<uint64_t> last_batch;   // no credits beyond it: the run's step limit
-  int fixed_producers = 0;          // deterministic: every one of so many producers gets an equal share of each batch
+  std::optional<uint64_t> last_batch;  // no credits beyond it: the run's step limit
+  int fixed_producers =
+      0;  // deterministic: every one of so many producers gets an equal share of each batch
 };
 
 // Bound to one thread.
 class CreditGranter {
  public:
-  using ProducerKey = std::pair<uint32_t, uint32_t>;   // index, incarnation
+  using ProducerKey = std::pair<uint32_t, uint32_t>;  // index, incarnation
   struct Grant {
     ProducerKey producer;
     Credit credit;
@@ -36,7 +39,8 @@ class CreditGranter {
 
   explicit CreditGranter(CreditPlan plan) : plan_(plan) {}
 
-  // A trainer group has formed: earlier credits are void. `batch` is the next to be trained, at `version`.
+  // A trainer group has formed: earlier credits are void. `batch` is the next to be trained, at
+  // `version`.
   void Begin(uint64_t epoch, uint64_t batch, uint64_t version);
   // `batch` is the next to be trained; all before it are done.
   void Advance(uint64_t batch);
@@ -50,27 +54,28 @@ class CreditGranter {
   void Fulfilled(ProducerKey producer, const Credit& credit);
   // The segment of this credit arrived and cannot be used: somebody else must replace it.
   void Return(const Credit& credit);
-  // The producer is gone. `received` lists the (batch, rank) of its segments that other ranks have; everything else it
-  // was granted is granted again.
+  // The producer is gone. `received` lists the (batch, rank) of its segments that other ranks have;
+  // everything else it was granted is granted again.
   void ProducerLost(ProducerKey producer, std::map<std::pair<uint64_t, uint32_t>, int> received);
 
   // Credits granted and not yet fulfilled or returned.
   size_t outstanding() const;
 
  private:
-  void Release();      // adds the credits of every batch that may begin now
+  void Release();  // adds the credits of every batch that may begin now
   Credit Make(uint64_t batch, uint32_t rank) const;
   uint64_t VersionOf(uint64_t batch) const { return first_version_ + (batch - first_batch_); }
 
   const CreditPlan plan_;
   uint64_t epoch_ = 0;
-  uint64_t first_batch_ = 0;     // of this epoch, and the version it is trained at
+  uint64_t first_batch_ = 0;  // of this epoch, and the version it is trained at
   uint64_t first_version_ = 0;
-  uint64_t next_batch_ = 0;      // to be trained
-  uint64_t released_ = 0;        // batches below this have their credits in ready_ or beyond
-  std::deque<Credit> ready_;     // ordered by batch
+  uint64_t next_batch_ = 0;   // to be trained
+  uint64_t released_ = 0;     // batches below this have their credits in ready_ or beyond
+  std::deque<Credit> ready_;  // ordered by batch
   std::map<ProducerKey, std::vector<Credit>> granted_;
-  std::map<std::pair<uint64_t, ProducerKey>, int64_t> share_;   // fixed_producers: granted so far, per batch
+  std::map<std::pair<uint64_t, ProducerKey>, int64_t>
+      share_;  // fixed_producers: granted so far, per batch
 };
 
 }  // namespace millrace

@@ -17,7 +17,8 @@ namespace millrace {
 class ItemView {
  public:
   // `chunk` > 0 for recurrent policies.
-  ItemView(const TensorDict& batch, TrainingPlan::Unit unit, int64_t steps, int64_t rows, int64_t chunk);
+  ItemView(const TensorDict& batch, TrainingPlan::Unit unit, int64_t steps, int64_t rows,
+           int64_t chunk);
 
   const TensorDict& tensors() const { return tensors_; }
   int64_t items() const { return items_; }
@@ -33,7 +34,8 @@ class ItemView {
   TensorDict tensors_;
   int64_t items_ = 0;
   int64_t steps_per_item_ = 1;
-  int64_t item_dimension_ = 0;   // of every tensor but the recurrent state, whose items lie in dimension 0
+  int64_t item_dimension_ =
+      0;  // of every tensor but the recurrent state, whose items lie in dimension 0
 };
 
 // A permutation of 0..items-1 that depends on (seed, batch, epoch) alone.

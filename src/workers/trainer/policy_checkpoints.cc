@@ -37,7 +37,8 @@ std::filesystem::path PartsOf(const RunPaths& paths, const std::string& policy) 
 // Whether the newest part in `store` is of `batch` (any batch if there is none given).
 bool IsOfBatch(const Checkpoint& part, std::optional<uint64_t> batch) {
   if (!batch.has_value()) return true;
-  const auto manifest = nlohmann::json::parse(part.manifest_json, nullptr, /*allow_exceptions=*/false);
+  const auto manifest =
+      nlohmann::json::parse(part.manifest_json, nullptr, /*allow_exceptions=*/false);
   if (!manifest.is_object()) return false;
   const auto policies = manifest.value("policies", nlohmann::json::object());
   return policies.size() == 1 && policies.begin()->value("batch", uint64_t{0}) == *batch;
@@ -62,18 +63,17 @@ absl::StatusOr<Checkpoint> AwaitPart(const CheckpointStore& store, std::optional
 
 absl::StatusOr<std::unique_ptr<PolicyCheckpoints>> PolicyCheckpoints::Create(
     PolicyCheckpointsOptions options, ControlClient* control, Doorbell* bell, Ledger* ledger) {
-  std::unique_ptr<PolicyCheckpoints> self(
-      new PolicyCheckpoints(std::move(options), control, bell));
+  std::unique_ptr<PolicyCheckpoints> self(new PolicyCheckpoints(std::move(options), control, bell));
   const PolicyCheckpointsOptions& chosen = self->options_;
   for (size_t p = 1; self->first() && p < chosen.policies.size(); ++p) {
     MILLRACE_ASSIGN_OR_RETURN(auto parts,
                               CheckpointStore::Open(PartsOf(chosen.paths, chosen.policies[p])));
     self->others_.push_back(std::move(parts));
   }
-  MILLRACE_ASSIGN_OR_RETURN(CheckpointStore target,
-                            CheckpointStore::Open(self->first()
-                                                      ? chosen.paths.checkpoints()
-                                                      : PartsOf(chosen.paths, self->policy())));
+  MILLRACE_ASSIGN_OR_RETURN(
+      CheckpointStore target,
+      CheckpointStore::Open(self->first() ? chosen.paths.checkpoints()
+                                          : PartsOf(chosen.paths, self->policy())));
   self->writer_ = std::make_unique<CheckpointWriter>(std::move(target), chosen.keep, ledger);
   for (const char* prefix : {kAsked, kLastBatch, kLastPart}) {
     MILLRACE_RETURN_IF_ERROR(control->Watch(prefix, bell));
@@ -94,7 +94,8 @@ void PolicyCheckpoints::Write(PolicyPart part) {
   if (in_step()) batch = written_ = part.batch;
   writer_->Request([part = std::move(part), layout = options_.layout, seed = options_.seed,
                     others = others_, ending = ending_, batch]() -> absl::StatusOr<Checkpoint> {
-    MILLRACE_ASSIGN_OR_RETURN(Checkpoint own, EncodeCheckpoint({part}, {{part.policy, layout}}, seed));
+    MILLRACE_ASSIGN_OR_RETURN(Checkpoint own,
+                              EncodeCheckpoint({part}, {{part.policy, layout}}, seed));
     if (others.empty()) return own;
     std::vector<Checkpoint> parts = {std::move(own)};
     for (const CheckpointStore& other : others) {
@@ -174,7 +175,8 @@ absl::Status PolicyCheckpoints::WriteLast(uint64_t batch, const MakePart& make) 
   }
   if (options_.policies.size() > 1) {
     MILLRACE_RETURN_IF_ERROR(control_->Put(kLastPart + policy(), "waiting"));
-    if (!AwaitAll(kLastPart)) spdlog::warn("the last checkpoint holds older parts of some policies");
+    if (!AwaitAll(kLastPart))
+      spdlog::warn("the last checkpoint holds older parts of some policies");
   }
   Write(std::move(part));
   return absl::OkStatus();

@@ -1,12 +1,13 @@
 // When the leader of a trainer group writes what of the run's checkpoints.
 //
-//   first policy    checkpoints/TRAIN_STEPS/: its own part joined with one part of every other policy
-//   other policies  checkpoints/.parts/POLICY/TRAIN_STEPS/
+//   first policy    checkpoints/TRAIN_STEPS/: its own part joined with one part of every other
+//   policy other policies  checkpoints/.parts/POLICY/TRAIN_STEPS/
 //
-// The parts joined are each policy's newest. In a deterministic run they must all be of one batch, or the run could not
-// go on from there as if it had never stopped: the first policy's leader names the batch under "checkpoint/batch", and
-// at the end all leaders agree on the last batch that everybody trained. Leaders remember their last parts for that: since
-// a segment begins with the credits of all policies, none is more than a batch ahead of another.
+// The parts joined are each policy's newest. In a deterministic run they must all be of one batch,
+// or the run could not go on from there as if it had never stopped: the first policy's leader names
+// the batch under "checkpoint/batch", and at the end all leaders agree on the last batch that
+// everybody trained. Leaders remember their last parts for that: since a segment begins with the
+// credits of all policies, none is more than a batch ahead of another.
 #pragma once
 
 #include <atomic>
@@ -29,9 +30,9 @@ namespace millrace {
 
 struct PolicyCheckpointsOptions {
   RunPaths paths;
-  std::vector<std::string> policies;   // of the run, in order
-  size_t policy = 0;                   // which one this leader trains
-  ParameterLayout layout;              // of this policy
+  std::vector<std::string> policies;  // of the run, in order
+  size_t policy = 0;                  // which one this leader trains
+  ParameterLayout layout;             // of this policy
   uint64_t seed = 0;
   double every_seconds = 60;
   int keep = 3;
@@ -50,7 +51,8 @@ class PolicyCheckpoints {
 
   // The first checkpoint of a run, before anything is trained.
   void WriteFirst(const MakePart& make);
-  // Called between batches, and now and then while none comes: writes what is due. `batch` is how many are trained.
+  // Called between batches, and now and then while none comes: writes what is due. `batch` is how
+  // many are trained.
   void Update(uint64_t batch, const MakePart& make);
   // The last checkpoint. Waits for the other policies' parts, but not for the disk.
   absl::Status WriteLast(uint64_t batch, const MakePart& make);
@@ -78,9 +80,9 @@ class PolicyCheckpoints {
   ControlClient* const control_;
   Doorbell* const bell_;
   Clock::time_point next_;
-  std::deque<PolicyPart> remembered_;        // in_step(): the newest last
-  std::optional<uint64_t> written_;          // in_step(): the batch of the newest part written
-  std::vector<CheckpointStore> others_;      // first(): the other policies' parts
+  std::deque<PolicyPart> remembered_;    // in_step(): the newest last
+  std::optional<uint64_t> written_;      // in_step(): the batch of the newest part written
+  std::vector<CheckpointStore> others_;  // first(): the other policies' parts
   const std::shared_ptr<std::atomic<bool>> ending_ = std::make_shared<std::atomic<bool>>(false);
   std::unique_ptr<CheckpointWriter> writer_;
 };

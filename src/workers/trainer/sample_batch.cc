@@ -30,9 +30,15 @@ Blocks BlocksOf(const Field& field, const TensorView& one) {
 std::vector<int64_t> BatchShape(const Field& field, const TensorView& one, int64_t segments) {
   std::vector<int64_t> shape(one.shape.begin(), one.shape.end());
   switch (field.extent) {
-    case Extent::kRows: shape[0] *= segments; break;
-    case Extent::kTime: shape.insert(shape.begin() + 1, segments); break;
-    default: shape[1] *= segments; break;
+    case Extent::kRows:
+      shape[0] *= segments;
+      break;
+    case Extent::kTime:
+      shape.insert(shape.begin() + 1, segments);
+      break;
+    default:
+      shape[1] *= segments;
+      break;
   }
   return shape;
 }

@@ -12,8 +12,9 @@
 
 namespace millrace {
 
-// The segments and, per field, their concatenation along B: [T(+1), S x B, ...], [C, S x B, ...], [S x B, ...], and
-// [T, S] for fields with one value per step. Memory is the batch's own. Thread-compatible.
+// The segments and, per field, their concatenation along B: [T(+1), S x B, ...], [C, S x B, ...],
+// [S x B, ...], and [T, S] for fields with one value per step. Memory is the batch's own.
+// Thread-compatible.
 struct SampleBatch {
   struct Tensor {
     DType dtype;
@@ -23,11 +24,11 @@ struct SampleBatch {
 
   uint64_t epoch = 0;
   uint64_t number = 0;
-  std::vector<ReceivedSegment> segments;       // ordered by (producer, incarnation, sequence)
+  std::vector<ReceivedSegment> segments;  // ordered by (producer, incarnation, sequence)
   std::map<std::string, Tensor> fields;
-  uint64_t version_min = 0;                    // oldest policy version in it
+  uint64_t version_min = 0;  // oldest policy version in it
 
-  int64_t columns() const;                     // S x B
+  int64_t columns() const;  // S x B
 };
 
 // Sorts `segments` and copies them together.

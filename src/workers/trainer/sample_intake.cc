@@ -20,7 +20,8 @@ using nlohmann::json;
 // "closed/actor/3/1" -> {3, 1}.
 std::optional<std::pair<uint32_t, uint32_t>> ParseClosedKey(const std::string& key) {
   uint32_t index = 0, incarnation = 0;
-  if (std::sscanf(key.c_str(), "closed/actor/%u/%u", &index, &incarnation) != 2) return std::nullopt;
+  if (std::sscanf(key.c_str(), "closed/actor/%u/%u", &index, &incarnation) != 2)
+    return std::nullopt;
   return std::pair{index, incarnation};
 }
 
@@ -209,8 +210,8 @@ void SampleIntake::HandleClosedProducers() {
   }
 }
 
-// What a dead producer was granted and did not deliver is granted to somebody else. Rank 0 learns from the other ranks
-// what they have received.
+// What a dead producer was granted and did not deliver is granted to somebody else. Rank 0 learns
+// from the other ranks what they have received.
 void SampleIntake::ReleaseCreditsOf(LaneKey key) {
   Lost& lost = lost_[key];
   if (options_.rank != 0) {
@@ -330,8 +331,8 @@ void SampleIntake::DropReadyBatches(DropReason reason) {
   held_.clear();
 }
 
-// Ledger first, slots second. While a batch is being trained its pending record is based on the present state, so drops
-// wait until it is decided.
+// Ledger first, slots second. While a batch is being trained its pending record is based on the
+// present state, so drops wait until it is decided.
 void SampleIntake::FlushDrops() {
   if (pending_ || !dirty_) return;
   ledger_->Commit(*state_);

@@ -1,7 +1,8 @@
-// The trainer's side thread: takes segments, keeps their accounts, grants credits and prepares the next batch while
-// the main thread trains.
+// The trainer's side thread: takes segments, keeps their accounts, grants credits and prepares the
+// next batch while the main thread trains.
 //
-//   sample stream --> [intake thread: check, hold, assemble] --> BoundedQueue<SampleBatch> --> [main thread: train]
+//   sample stream --> [intake thread: check, hold, assemble] --> BoundedQueue<SampleBatch> -->
+//   [main thread: train]
 //          ^ credits, dispose                                                   | Commit / Discard
 //          +--------------------------------------------------------------------+
 //
@@ -48,27 +49,31 @@ class SampleIntake {
                                                               const ConsumerState& state);
   ~SampleIntake();
 
-  // A trainer group has formed: what is held from earlier epochs is dropped (lost_consumer), credits start anew.
+  // A trainer group has formed: what is held from earlier epochs is dropped (lost_consumer),
+  // credits start anew.
   void Begin(uint64_t epoch, uint64_t batch, uint64_t version);
   // The next batch. kDeadlineExceeded; kCancelled after Stop().
   absl::StatusOr<SampleBatch> Next(Deadline deadline);
   // Before training: what the accounts will be if this batch counts.
   void SetPending(const SampleBatch& batch);
-  // The batch counts: ledger first, then the slots. `next_version` is recorded before anybody may publish it.
+  // The batch counts: ledger first, then the slots. `next_version` is recorded before anybody may
+  // publish it.
   void Commit(SampleBatch batch, uint64_t next_version);
   // The group was lost while this batch was trained: it does not count.
   void Discard(SampleBatch batch);
   // `batch` may now be granted (its version is published).
   void Advance(uint64_t batch);
-  // Everything that still arrives is dropped as drained, until every producer is closed or the deadline passes.
+  // Everything that still arrives is dropped as drained, until every producer is closed or the
+  // deadline passes.
   void Drain(Deadline deadline);
 
   ConsumerState State();
 
  private:
-  using LaneKey = std::pair<uint32_t, uint32_t>;   // producer, incarnation
+  using LaneKey = std::pair<uint32_t, uint32_t>;  // producer, incarnation
 
-  SampleIntake(SampleIntakeOptions options, const StreamContext& context, const ConsumerState& state);
+  SampleIntake(SampleIntakeOptions options, const StreamContext& context,
+               const ConsumerState& state);
   void Run(const std::stop_token& stop);
   void Call(const std::function<void()>& command);
   void RunCommands();
@@ -82,7 +87,8 @@ class SampleIntake {
   void ReleaseCreditsOf(LaneKey key);
   void CloseLane(LaneKey key, uint64_t committed);
   bool Holds(LaneKey key) const;
-  std::map<std::pair<uint64_t, uint32_t>, int> ReceivedByOtherRanks(LaneKey key, bool& complete) const;
+  std::map<std::pair<uint64_t, uint32_t>, int> ReceivedByOtherRanks(LaneKey key,
+                                                                    bool& complete) const;
   void GrantCredits();
   void CompleteBatches();
   void DropReadyBatches(DropReason reason);
@@ -101,16 +107,17 @@ class SampleIntake {
   std::unique_ptr<SampleConsumer> consumer_;
   std::unique_ptr<ConsumerState> state_;
   CreditGranter granter_;
-  uint64_t epoch_ = 0;               // 0: no group has formed yet
+  uint64_t epoch_ = 0;  // 0: no group has formed yet
   uint64_t first_batch_ = 0, first_version_ = 0;
-  uint64_t next_batch_ = 0;          // to be assembled
-  bool pending_ = false;             // a batch is being trained: the ledger's current state must not change
-  bool dirty_ = false;               // state_ has changes the ledger has not
+  uint64_t next_batch_ = 0;  // to be assembled
+  bool pending_ = false;     // a batch is being trained: the ledger's current state must not change
+  bool dirty_ = false;       // state_ has changes the ledger has not
   bool draining_ = false;
   std::map<uint64_t, std::vector<ReceivedSegment>> held_;
   std::map<LaneKey, int> in_training_;
   std::vector<ReceivedSegment> to_dispose_;
-  std::map<LaneKey, std::map<std::pair<uint64_t, uint32_t>, int>> received_;   // by lane: (batch, rank) -> count
+  std::map<LaneKey, std::map<std::pair<uint64_t, uint32_t>, int>>
+      received_;  // by lane: (batch, rank) -> count
   struct Lost {
     uint64_t committed = 0;
     bool credits_released = false;
@@ -125,7 +132,7 @@ class SampleIntake {
   std::deque<std::function<void()>> commands_ ABSL_GUARDED_BY(mutex_);
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   BoundedQueue<SampleBatch> ready_;
-  std::jthread thread_;              // last: it uses everything above
+  std::jthread thread_;  // last: it uses everything above
 };
 
 }  // namespace millrace

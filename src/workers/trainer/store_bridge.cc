@@ -17,7 +17,8 @@ absl::StatusOr<std::string> AwaitKey(ControlClient* control, const std::string& 
   while (true) {
     auto value = control->StoreGet(key);
     if (value.status().code() != absl::StatusCode::kNotFound) return value;
-    if (Expired(deadline)) return absl::DeadlineExceededError("rendezvous key " + key + " is missing");
+    if (Expired(deadline))
+      return absl::DeadlineExceededError("rendezvous key " + key + " is missing");
     std::this_thread::sleep_for(kPoll);
   }
 }
@@ -34,7 +35,9 @@ absl::StatusOr<bool> Contains(ControlClient* control, const std::string& key) {
 c10::intrusive_ptr<c10d::Store> MakeControlStore(ControlClient* control, std::string prefix,
                                                  std::chrono::milliseconds timeout) {
   StoreCallbacks callbacks;
-  const auto full = [prefix = std::move(prefix)](const std::string& key) { return prefix + "/" + key; };
+  const auto full = [prefix = std::move(prefix)](const std::string& key) {
+    return prefix + "/" + key;
+  };
   callbacks.set = [=](const std::string& key, const std::string& value) {
     return control->StoreSet(full(key), value);
   };

@@ -12,11 +12,16 @@ namespace {
 
 torch::ScalarType TorchType(DType dtype) {
   switch (dtype) {
-    case DType::kFloat32: return torch::kFloat32;
-    case DType::kFloat64: return torch::kFloat64;
-    case DType::kInt32: return torch::kInt32;
-    case DType::kInt64: return torch::kInt64;
-    case DType::kUInt8: return torch::kUInt8;
+    case DType::kFloat32:
+      return torch::kFloat32;
+    case DType::kFloat64:
+      return torch::kFloat64;
+    case DType::kInt32:
+      return torch::kInt32;
+    case DType::kInt64:
+      return torch::kInt64;
+    case DType::kUInt8:
+      return torch::kUInt8;
   }
   return torch::kFloat32;
 }
@@ -43,10 +48,11 @@ absl::StatusOr<TrainReport> TrainStep::Run(const SampleBatch& batch, double prog
   try {
     return RunOrThrow(batch, progress, group);
   } catch (const c10::Error& error) {
-    return absl::InternalError(fmt::format("training batch {} threw: {}", batch.number,
-                                           error.what_without_backtrace()));
+    return absl::InternalError(
+        fmt::format("training batch {} threw: {}", batch.number, error.what_without_backtrace()));
   } catch (const std::exception& error) {
-    return absl::InternalError(fmt::format("training batch {} threw: {}", batch.number, error.what()));
+    return absl::InternalError(
+        fmt::format("training batch {} threw: {}", batch.number, error.what()));
   }
 }
 
@@ -82,7 +88,8 @@ absl::StatusOr<TrainReport> TrainStep::RunOrThrow(const SampleBatch& batch, doub
     // One gather per epoch; minibatches are then plain slices.
     const TensorDict shuffled =
         items.Shuffled(Permutation(seed_, batch.number, epoch, items.items()));
-    for (int64_t begin = 0; begin + per_minibatch <= items.items() && !stop; begin += per_minibatch) {
+    for (int64_t begin = 0; begin + per_minibatch <= items.items() && !stop;
+         begin += per_minibatch) {
       MILLRACE_RETURN_IF_ERROR(
           TrainMinibatch(items.Slice(shuffled, begin, per_minibatch), plan, group, report, stop));
     }
@@ -91,11 +98,11 @@ absl::StatusOr<TrainReport> TrainStep::RunOrThrow(const SampleBatch& batch, doub
     torch::NoGradGuard no_grad;
     const ItemView all(tensors, TrainingPlan::Unit::kSteps, steps, rows, 0);
     MILLRACE_RETURN_IF_ERROR(backend_->UpdateNormalizers(
-        all.tensors(),
-        value_targets.defined() ? value_targets.flatten() : torch::Tensor(), group));
+        all.tensors(), value_targets.defined() ? value_targets.flatten() : torch::Tensor(), group));
   }
   for (const auto& [name, sum] : metric_sums_) {
-    report.metrics[name] = sum.item<double>() / static_cast<double>(std::max<int64_t>(1, report.optimizer_steps));
+    report.metrics[name] =
+        sum.item<double>() / static_cast<double>(std::max<int64_t>(1, report.optimizer_steps));
   }
   return report;
 }

@@ -13,18 +13,20 @@
 namespace millrace {
 
 struct TrainReport {
-  std::map<std::string, double> metrics;   // mean over the batch's minibatches, for `loss/*`
+  std::map<std::string, double> metrics;  // mean over the batch's minibatches, for `loss/*`
   int64_t optimizer_steps = 0;
-  int64_t skipped_steps = 0;               // gradients that were not finite
+  int64_t skipped_steps = 0;  // gradients that were not finite
 };
 
-// Targets, then epochs of minibatches: gather, forward, loss, backward, optimiser step. Bound to the trainer's thread.
+// Targets, then epochs of minibatches: gather, forward, loss, backward, optimiser step. Bound to
+// the trainer's thread.
 class TrainStep {
  public:
   TrainStep(Algorithm* algorithm, Backend* backend, uint64_t seed)
       : algorithm_(algorithm), backend_(backend), seed_(seed) {}
 
-  // kUnavailable: a peer was lost; the batch does not count. Exceptions of LibTorch and of user code become kInternal.
+  // kUnavailable: a peer was lost; the batch does not count. Exceptions of LibTorch and of user
+  // code become kInternal.
   absl::StatusOr<TrainReport> Run(const SampleBatch& batch, double progress, Collectives& group);
 
  private:

@@ -20,21 +20,31 @@ constexpr char kOptimizerFile[] = "optimizer.safetensors";
 
 DType FromTorch(torch::ScalarType type) {
   switch (type) {
-    case torch::kFloat64: return DType::kFloat64;
-    case torch::kInt32: return DType::kInt32;
-    case torch::kInt64: return DType::kInt64;
-    case torch::kUInt8: return DType::kUInt8;
-    default: return DType::kFloat32;
+    case torch::kFloat64:
+      return DType::kFloat64;
+    case torch::kInt32:
+      return DType::kInt32;
+    case torch::kInt64:
+      return DType::kInt64;
+    case torch::kUInt8:
+      return DType::kUInt8;
+    default:
+      return DType::kFloat32;
   }
 }
 
 torch::ScalarType ToTorch(DType type) {
   switch (type) {
-    case DType::kFloat32: return torch::kFloat32;
-    case DType::kFloat64: return torch::kFloat64;
-    case DType::kInt32: return torch::kInt32;
-    case DType::kInt64: return torch::kInt64;
-    case DType::kUInt8: return torch::kUInt8;
+    case DType::kFloat32:
+      return torch::kFloat32;
+    case DType::kFloat64:
+      return torch::kFloat64;
+    case DType::kInt32:
+      return torch::kInt32;
+    case DType::kInt64:
+      return torch::kInt64;
+    case DType::kUInt8:
+      return torch::kUInt8;
   }
   return torch::kFloat32;
 }
@@ -42,8 +52,10 @@ torch::ScalarType ToTorch(DType type) {
 json ToJson(const PolicyPart& part) {
   json marks = json::array();
   for (const LaneMark& mark : part.marks) {
-    marks.push_back({{"producer", mark.producer}, {"incarnation", mark.incarnation},
-                     {"consumed", mark.contiguous}, {"beyond", mark.beyond}});
+    marks.push_back({{"producer", mark.producer},
+                     {"incarnation", mark.incarnation},
+                     {"consumed", mark.contiguous},
+                     {"beyond", mark.beyond}});
   }
   return {{"batch", part.batch},
           {"train_steps", part.train_steps},
@@ -59,7 +71,7 @@ absl::StatusOr<Checkpoint> EncodeCheckpoint(const std::vector<PolicyPart>& parts
                                             uint64_t seed) {
   Checkpoint checkpoint;
   std::vector<NamedTensor> weights, optimizer;
-  std::vector<torch::Tensor> keep;   // contiguous copies that the views point into
+  std::vector<torch::Tensor> keep;  // contiguous copies that the views point into
   json policies = json::object();
   ActorSnapshots snapshots;
   for (const PolicyPart& part : parts) {
@@ -68,10 +80,11 @@ absl::StatusOr<Checkpoint> EncodeCheckpoint(const std::vector<PolicyPart>& parts
     for (const auto& [name, tensor] : part.optimizer) {
       keep.push_back(tensor.detach().to(torch::kCPU).contiguous());
       const torch::Tensor& copy = keep.back();
-      optimizer.push_back({.name = part.policy + "." + name,
-                           .dtype = FromTorch(copy.scalar_type()),
-                           .shape = copy.sizes().vec(),
-                           .bytes = {static_cast<const std::byte*>(copy.data_ptr()), copy.nbytes()}});
+      optimizer.push_back(
+          {.name = part.policy + "." + name,
+           .dtype = FromTorch(copy.scalar_type()),
+           .shape = copy.sizes().vec(),
+           .bytes = {static_cast<const std::byte*>(copy.data_ptr()), copy.nbytes()}});
     }
     policies[part.policy] = ToJson(part);
     snapshots.insert(part.snapshots.begin(), part.snapshots.end());
@@ -79,10 +92,11 @@ absl::StatusOr<Checkpoint> EncodeCheckpoint(const std::vector<PolicyPart>& parts
   MILLRACE_ASSIGN_OR_RETURN(checkpoint.files[kModelFile], EncodeSafetensors(weights));
   MILLRACE_ASSIGN_OR_RETURN(checkpoint.files[kOptimizerFile], EncodeSafetensors(optimizer));
   if (!snapshots.empty()) {
-    MILLRACE_ASSIGN_OR_RETURN(checkpoint.files[kActorSnapshotsFile], EncodeActorSnapshots(snapshots));
+    MILLRACE_ASSIGN_OR_RETURN(checkpoint.files[kActorSnapshotsFile],
+                              EncodeActorSnapshots(snapshots));
   }
-  checkpoint.manifest_json = json{{"train_steps", checkpoint.train_steps}, {"seed", seed},
-                                  {"policies", policies}}.dump();
+  checkpoint.manifest_json =
+      json{{"train_steps", checkpoint.train_steps}, {"seed", seed}, {"policies", policies}}.dump();
   return checkpoint;
 }
 
@@ -110,8 +124,8 @@ absl::StatusOr<PolicyPart> DecodePart(const Checkpoint& checkpoint, const std::s
   try {
     const json manifest = json::parse(checkpoint.manifest_json);
     if (!manifest.at("policies").contains(policy)) {
-      return absl::NotFoundError(fmt::format("checkpoint {}: no policy \"{}\"",
-                                             checkpoint.train_steps, policy));
+      return absl::NotFoundError(
+          fmt::format("checkpoint {}: no policy \"{}\"", checkpoint.train_steps, policy));
     }
     const json& record = manifest.at("policies").at(policy);
     part.batch = record.at("batch").get<uint64_t>();
@@ -120,13 +134,14 @@ absl::StatusOr<PolicyPart> DecodePart(const Checkpoint& checkpoint, const std::s
     part.trained.segments = record.at("trained").at("segments").get<uint64_t>();
     part.trained.env_steps = record.at("trained").at("env_steps").get<uint64_t>();
   } catch (const json::exception& error) {
-    return absl::DataLossError(fmt::format("checkpoint {}: manifest: {}", checkpoint.train_steps,
-                                           error.what()));
+    return absl::DataLossError(
+        fmt::format("checkpoint {}: manifest: {}", checkpoint.train_steps, error.what()));
   }
   MILLRACE_ASSIGN_OR_RETURN(part.weights, ReadWeights(checkpoint, policy, layout));
   const auto file = checkpoint.files.find(kOptimizerFile);
   if (file == checkpoint.files.end()) {
-    return absl::DataLossError(fmt::format("checkpoint {}: no {}", checkpoint.train_steps, kOptimizerFile));
+    return absl::DataLossError(
+        fmt::format("checkpoint {}: no {}", checkpoint.train_steps, kOptimizerFile));
   }
   MILLRACE_ASSIGN_OR_RETURN(const Safetensors optimizer, DecodeSafetensors(file->second));
   const std::string prefix = policy + ".";

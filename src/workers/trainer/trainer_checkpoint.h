@@ -17,25 +17,27 @@ namespace millrace {
 // One policy's part.
 struct PolicyPart {
   std::string policy;
-  uint64_t batch = 0;            // batches in its lineage
-  uint64_t train_steps = 0;      // lifetime batches, lost ones included
+  uint64_t batch = 0;        // batches in its lineage
+  uint64_t train_steps = 0;  // lifetime batches, lost ones included
   uint64_t version = 0;
-  SegmentCount trained;          // by each rank (all ranks train the same number)
-  std::vector<LaneMark> marks;   // consumed high-water marks of rank 0
-  std::vector<std::byte> weights;                          // the blob
+  SegmentCount trained;            // by each rank (all ranks train the same number)
+  std::vector<LaneMark> marks;     // consumed high-water marks of rank 0
+  std::vector<std::byte> weights;  // the blob
   std::map<std::string, torch::Tensor> optimizer;
-  ActorSnapshots snapshots;      // deterministic runs
+  ActorSnapshots snapshots;  // deterministic runs
 };
 
-// Tensor names begin with the policy's name. `train_steps` of the checkpoint is the sum over policies.
+// Tensor names begin with the policy's name. `train_steps` of the checkpoint is the sum over
+// policies.
 absl::StatusOr<Checkpoint> EncodeCheckpoint(const std::vector<PolicyPart>& parts,
                                             const std::map<std::string, ParameterLayout>& layouts,
                                             uint64_t seed);
-// The part that policy `policy` begins with: `from` is RUN@STEP, a path. The source's policy of the same name is taken,
-// or its only one. kNotFound or kInvalidArgument if it has none that fits.
+// The part that policy `policy` begins with: `from` is RUN@STEP, a path. The source's policy of the
+// same name is taken, or its only one. kNotFound or kInvalidArgument if it has none that fits.
 absl::StatusOr<PolicyPart> ReadInitialPart(const std::string& from, const std::string& policy,
                                            const ParameterLayout& layout);
-// kNotFound if the policy is not in it, kDataLoss or kInvalidArgument if it does not fit the layout.
+// kNotFound if the policy is not in it, kDataLoss or kInvalidArgument if it does not fit the
+// layout.
 absl::StatusOr<PolicyPart> DecodePart(const Checkpoint& checkpoint, const std::string& policy,
                                       const ParameterLayout& layout);
 

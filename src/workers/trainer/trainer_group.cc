@@ -19,9 +19,12 @@ constexpr auto kPoll = std::chrono::milliseconds(100);
 constexpr auto kCollectiveTimeout = std::chrono::seconds(8);
 
 json ToJson(const GroupMember& member) {
-  return {{"incarnation", member.incarnation}, {"attempt", member.attempt},
-          {"has_parameters", member.has_parameters}, {"batch", member.batch},
-          {"checkpoint", member.checkpoint}, {"version", member.version},
+  return {{"incarnation", member.incarnation},
+          {"attempt", member.attempt},
+          {"has_parameters", member.has_parameters},
+          {"batch", member.batch},
+          {"checkpoint", member.checkpoint},
+          {"version", member.version},
           {"epoch", member.epoch}};
 }
 
@@ -48,12 +51,12 @@ Formation Decide(const std::vector<GroupMember>& members) {
   Formation formation;
   const bool live = std::any_of(members.begin(), members.end(),
                                 [](const GroupMember& member) { return member.has_parameters; });
-  // Live parameters win over checkpoints, more batches over fewer, lower ranks over higher ones. Without live
-  // parameters rank 0 loads its newest checkpoint.
+  // Live parameters win over checkpoints, more batches over fewer, lower ranks over higher ones.
+  // Without live parameters rank 0 loads its newest checkpoint.
   for (size_t rank = 0; live && rank < members.size(); ++rank) {
     const GroupMember& best = members[static_cast<size_t>(formation.source)];
-    const bool better = members[rank].has_parameters &&
-                        (!best.has_parameters || members[rank].batch > best.batch);
+    const bool better =
+        members[rank].has_parameters && (!best.has_parameters || members[rank].batch > best.batch);
     if (better) formation.source = static_cast<int>(rank);
   }
   int64_t version = -1;

@@ -24,8 +24,8 @@ constexpr auto kWait = std::chrono::milliseconds(100);
 constexpr auto kMetricsEvery = std::chrono::milliseconds(500);
 constexpr auto kDrainPatience = std::chrono::milliseconds(3000);
 
-// Temporaries of large tensor operations must not be mapped and unmapped each time: glibc's threshold makes attention
-// over 4,096 rows three times slower (measured).
+// Temporaries of large tensor operations must not be mapped and unmapped each time: glibc's
+// threshold makes attention over 4,096 rows three times slower (measured).
 void KeepFreedMemory() {
   ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
   ::mallopt(M_TRIM_THRESHOLD, INT32_MAX);
@@ -76,21 +76,21 @@ class Trainer {
   std::unique_ptr<TrainStep> step_;
   std::unique_ptr<TrainerGroup> group_;
   std::optional<CheckpointStore> store_;
-  std::optional<Checkpoint> checkpoint_;      // the newest one, until a group has formed
+  std::optional<Checkpoint> checkpoint_;  // the newest one, until a group has formed
   std::optional<PolicyPart> checkpoint_part_;
-  std::optional<Ledger::ConsumerHistory> history_;   // of the previous incarnation
+  std::optional<Ledger::ConsumerHistory> history_;  // of the previous incarnation
 
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<SampleIntake> intake_;
   std::unique_ptr<WeightPublisher> publisher_;
-  std::unique_ptr<PolicyCheckpoints> checkpoints_;   // leader
+  std::unique_ptr<PolicyCheckpoints> checkpoints_;  // leader
   std::vector<std::byte> blob_;
 
   bool has_parameters_ = false;
   uint64_t epoch_ = 0;
-  uint64_t batch_ = 0;                        // the next to be trained
-  int64_t version_ = -1;                      // published newest
-  ActorSnapshots snapshots_;                  // deterministic: of the newest batch
+  uint64_t batch_ = 0;        // the next to be trained
+  int64_t version_ = -1;      // published newest
+  ActorSnapshots snapshots_;  // deterministic: of the newest batch
   Clock::time_point next_metrics_;
 };
 
@@ -102,13 +102,13 @@ absl::Status Trainer::SetUp() {
   rank_ = static_cast<int>(index % ranks);
   policy_index_ = index / ranks;
   if (policy_index_ >= config_.policies.size()) {
-    return absl::InvalidArgumentError(fmt::format("trainer {}: there are only {} policies", index,
-                                                  config_.policies.size()));
+    return absl::InvalidArgumentError(
+        fmt::format("trainer {}: there are only {} policies", index, config_.policies.size()));
   }
-  MILLRACE_ASSIGN_OR_RETURN(const auto environment,
-                            registry_.MakeEnvironment(config_.environment.type,
-                                                      config_.environment.options,
-                                                      config_.environment.where));
+  MILLRACE_ASSIGN_OR_RETURN(
+      const auto environment,
+      registry_.MakeEnvironment(config_.environment.type, config_.environment.options,
+                                config_.environment.where));
   MILLRACE_ASSIGN_OR_RETURN(assignment_, AssignAgents(environment->spec(), config_));
   agents_ = assignment_.policies[policy_index_];
   MILLRACE_RETURN_IF_ERROR(MakeLearner());
@@ -130,22 +130,22 @@ absl::Status Trainer::MakeLearner() {
   MILLRACE_ASSIGN_OR_RETURN(
       algorithm_, registry_.MakeAlgorithm(config_.algorithm.type, config_.algorithm.options,
                                           agents_.action, config_.algorithm.where));
-  MILLRACE_ASSIGN_OR_RETURN(
-      backend_, registry_.MakeBackend(config_.backend.type, config_.backend.options,
-                                      std::move(policy), config_.backend.where));
+  MILLRACE_ASSIGN_OR_RETURN(backend_,
+                            registry_.MakeBackend(config_.backend.type, config_.backend.options,
+                                                  std::move(policy), config_.backend.where));
   if (algorithm_->ValueTargetKey().empty() && backend_->layout().Find("value_mean") != nullptr) {
-    return absl::InvalidArgumentError(
-        fmt::format("policies.{}.model.normalize_value: algorithm \"{}\" computes its value targets inside "
-                    "the loss and cannot be combined with it",
-                    agents_.policy, config_.algorithm.type));
+    return absl::InvalidArgumentError(fmt::format(
+        "policies.{}.model.normalize_value: algorithm \"{}\" computes its value targets inside "
+        "the loss and cannot be combined with it",
+        agents_.policy, config_.algorithm.type));
   }
   step_ = std::make_unique<TrainStep>(algorithm_.get(), backend_.get(), seed);
   blob_.resize(backend_->layout().bytes());
   return TakeInitialWeights();
 }
 
-// `init_from`: another run's weights, with the statistics of its normalisers; the optimiser begins anew. A checkpoint
-// of this run is loaded over them later.
+// `init_from`: another run's weights, with the statistics of its normalisers; the optimiser begins
+// anew. A checkpoint of this run is loaded over them later.
 absl::Status Trainer::TakeInitialWeights() {
   const PolicyConfig& policy = config_.policies[policy_index_];
   if (policy.init_from.empty()) return absl::OkStatus();
@@ -164,7 +164,8 @@ absl::Status Trainer::TakeInitialWeights() {
 
 absl::Status Trainer::PublishContract() {
   const int64_t state_size = backend_->state_size();
-  const int chunk = state_size > 0 ? std::min(algorithm_->Plan(0).chunk, config_.trainer.unroll) : 0;
+  const int chunk =
+      state_size > 0 ? std::min(algorithm_->Plan(0).chunk, config_.trainer.unroll) : 0;
   if (chunk > 0 && config_.trainer.unroll % chunk != 0) {
     return absl::InvalidArgumentError(
         fmt::format("workers.trainer.unroll: expected a multiple of algorithm.chunk = {}, got {}",
@@ -205,8 +206,7 @@ absl::Status Trainer::MakeStreamSpecs() {
                   .extents = contract_.extents(environments * agents_.agents),
                   .environments = environments,
                   .snapshot_capacity = policy_index_ == 0 ? snapshot_capacity : 0};
-  credit_plan_.segments_per_batch =
-      config_.trainer.batch_env_steps / sample_spec_.env_steps_each();
+  credit_plan_.segments_per_batch = config_.trainer.batch_env_steps / sample_spec_.env_steps_each();
   credit_plan_.ranks = config_.trainer.count;
   credit_plan_.max_policy_lag = config_.trainer.max_policy_lag;
   if (config_.deterministic) credit_plan_.fixed_producers = config_.actor.count;
@@ -233,7 +233,8 @@ absl::Status Trainer::ReadHistory() {
         name.incarnation >= process_.arguments().incarnation) {
       continue;
     }
-    if (auto history = Ledger::ReadConsumerHistory(path); history.ok()) history_ = *std::move(history);
+    if (auto history = Ledger::ReadConsumerHistory(path); history.ok())
+      history_ = *std::move(history);
   }
   return absl::OkStatus();
 }
@@ -242,7 +243,9 @@ GroupMember Trainer::Record() const {
   GroupMember member;
   member.incarnation = process_.arguments().incarnation;
   member.has_parameters = has_parameters_;
-  member.batch = has_parameters_ ? batch_ : checkpoint_part_.has_value() ? checkpoint_part_->batch : 0;
+  member.batch = has_parameters_                ? batch_
+                 : checkpoint_part_.has_value() ? checkpoint_part_->batch
+                                                : 0;
   member.checkpoint = checkpoint_.has_value() ? checkpoint_->train_steps : 0;
   if (ledger_ != nullptr) {
     member.version = version_;
@@ -250,15 +253,16 @@ GroupMember Trainer::Record() const {
   } else if (history_.has_value()) {
     member.version = static_cast<int64_t>(history_->current.policy_version);
     if (history_->pending.has_value()) {
-      member.version = std::max(member.version,
-                                static_cast<int64_t>(history_->pending->policy_version));
+      member.version =
+          std::max(member.version, static_cast<int64_t>(history_->pending->policy_version));
     }
     member.epoch = history_->current.epoch;
   }
   return member;
 }
 
-// Forms a (new) group and takes its parameters. `in_hand`: the batch that was being trained when the old group was lost.
+// Forms a (new) group and takes its parameters. `in_hand`: the batch that was being trained when
+// the old group was lost.
 absl::Status Trainer::JoinGroup(std::optional<SampleBatch> in_hand) {
   MILLRACE_ASSIGN_OR_RETURN(const Formation formation,
                             group_->Form(Record(), [&] { return process_.Running(); }));
@@ -290,7 +294,8 @@ absl::Status Trainer::AdoptFormation(const Formation& formation) {
   intake_->Begin(formation.epoch, batch_, formation.version);
   if (leader()) {
     MILLRACE_RETURN_IF_ERROR(PublishVersion(formation.version));
-    if (first_time && !checkpoint_.has_value()) checkpoints_->WriteFirst([this] { return MakePart(); });
+    if (first_time && !checkpoint_.has_value())
+      checkpoints_->WriteFirst([this] { return MakePart(); });
   }
   checkpoint_.reset();
   checkpoint_part_.reset();
@@ -303,7 +308,8 @@ ConsumerState Trainer::StateFor(const Formation& formation) const {
   ConsumerState state{};
   const uint64_t batch = formation.winner.batch;
   if (history_.has_value()) {
-    const bool pending_counts = history_->pending.has_value() && history_->pending->batch == batch &&
+    const bool pending_counts = history_->pending.has_value() &&
+                                history_->pending->batch == batch &&
                                 formation.winner.has_parameters;
     state = pending_counts ? *history_->pending : history_->current;
   }
@@ -349,8 +355,9 @@ absl::Status Trainer::OpenStreams(const ConsumerState& state) {
   if (!leader()) return absl::OkStatus();
   const WeightSpec weights{agents_.policy, contract_.layout_hash, blob_.size()};
   MILLRACE_ASSIGN_OR_RETURN(
-      publisher_, MakeWeightPublisher(ChooseTransport(config_.weight_stream.transport, Transport::kShm),
-                                      context, weights));
+      publisher_,
+      MakeWeightPublisher(ChooseTransport(config_.weight_stream.transport, Transport::kShm),
+                          context, weights));
   return OpenCheckpoints();
 }
 
@@ -364,9 +371,9 @@ absl::Status Trainer::OpenCheckpoints() {
                                    .keep = config_.checkpoint.keep,
                                    .deterministic = config_.deterministic};
   for (const PolicyConfig& policy : config_.policies) options.policies.push_back(policy.name);
-  MILLRACE_ASSIGN_OR_RETURN(
-      checkpoints_, PolicyCheckpoints::Create(std::move(options), &process_.control(),
-                                              &process_.bell(), ledger_.get()));
+  MILLRACE_ASSIGN_OR_RETURN(checkpoints_,
+                            PolicyCheckpoints::Create(std::move(options), &process_.control(),
+                                                      &process_.bell(), ledger_.get()));
   return absl::OkStatus();
 }
 
@@ -468,14 +475,15 @@ absl::Status Trainer::TrainOne(SampleBatch batch) {
 void Trainer::PutMetrics(const TrainReport& report) {
   if (!Expired(next_metrics_)) return;
   next_metrics_ = After(kMetricsEvery);
-  const absl::Status status = process_.control().Put("metrics/" + agents_.policy,
-                                                     nlohmann::json(report.metrics).dump());
+  const absl::Status status =
+      process_.control().Put("metrics/" + agents_.policy, nlohmann::json(report.metrics).dump());
   if (!status.ok()) spdlog::debug("metrics not sent: {}", std::string(status.message()));
 }
 
 double Trainer::Progress() const {
   if (!config_.stop.env_steps.has_value()) return 0;
-  const double done = static_cast<double>(batch_) * static_cast<double>(config_.trainer.batch_env_steps);
+  const double done =
+      static_cast<double>(batch_) * static_cast<double>(config_.trainer.batch_env_steps);
   return std::min(1.0, done / static_cast<double>(*config_.stop.env_steps));
 }
 

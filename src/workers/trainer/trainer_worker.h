@@ -14,7 +14,8 @@
 
 namespace millrace {
 
-// Runs until the controller says drain; then writes the final checkpoint and accounts for every segment.
+// Runs until the controller says drain; then writes the final checkpoint and accounts for every
+// segment.
 absl::Status RunTrainerWorker(WorkerProcess& process, const TorchRegistry& registry);
 
 }  // namespace millrace

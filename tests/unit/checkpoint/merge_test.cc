@@ -12,11 +12,13 @@ namespace {
 Checkpoint Part(const std::string& policy, float value, uint64_t train_steps) {
   Checkpoint part;
   part.train_steps = train_steps;
-  const std::vector<NamedTensor> tensors = {
-      {.name = policy + ".weight", .dtype = DType::kFloat32, .shape = {1},
-       .bytes = std::as_bytes(std::span(&value, 1))}};
+  const std::vector<NamedTensor> tensors = {{.name = policy + ".weight",
+                                             .dtype = DType::kFloat32,
+                                             .shape = {1},
+                                             .bytes = std::as_bytes(std::span(&value, 1))}};
   part.files["model.safetensors"] = *EncodeSafetensors(tensors);
-  part.manifest_json = nlohmann::json{{"seed", 3}, {"policies", {{policy, {{"batch", train_steps}}}}}}.dump();
+  part.manifest_json =
+      nlohmann::json{{"seed", 3}, {"policies", {{policy, {{"batch", train_steps}}}}}}.dump();
   return part;
 }
 

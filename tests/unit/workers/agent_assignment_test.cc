@@ -10,7 +10,8 @@ EnvironmentSpec TwoAgents(int second_observation_size) {
   for (int i = 0; i < 2; ++i) {
     AgentSpec agent;
     agent.name = "agent_" + std::to_string(i);
-    agent.observation.fields = {{"observation", DType::kFloat32, {i == 0 ? 4 : second_observation_size}, Extent::kRows}};
+    agent.observation.fields = {
+        {"observation", DType::kFloat32, {i == 0 ? 4 : second_observation_size}, Extent::kRows}};
     agent.action = ActionSpec::Discrete(2);
     spec.agents.push_back(agent);
   }
@@ -25,8 +26,7 @@ ExperimentConfig Config(std::vector<AgentMatch> agents) {
 }
 
 TEST(AgentAssignment, TheFirstMatchingEntryWins) {
-  const auto assignment =
-      AssignAgents(TwoAgents(4), Config({{"agent_1", "b"}, {".*", "a"}}));
+  const auto assignment = AssignAgents(TwoAgents(4), Config({{"agent_1", "b"}, {".*", "a"}}));
   ASSERT_TRUE(assignment.ok()) << assignment.status();
   EXPECT_EQ(assignment->agent_policies, (AgentPolicies{0, 1}));
   EXPECT_EQ(assignment->policies[0].agents, 1);

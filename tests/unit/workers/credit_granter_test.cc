@@ -6,11 +6,19 @@ namespace millrace {
 namespace {
 
 ProducerStatus Producer(uint32_t index, uint64_t wanted, uint64_t granted = 0) {
-  return {.producer = index, .incarnation = 0, .wanted = wanted, .granted = granted, .env_steps_each = 32};
+  return {.producer = index,
+          .incarnation = 0,
+          .wanted = wanted,
+          .granted = granted,
+          .env_steps_each = 32};
 }
 
 CreditPlan Plan(int64_t segments, int lag = 0) {
-  return {.segments_per_batch = segments, .ranks = 1, .max_policy_lag = lag, .last_batch = {}, .fixed_producers = 0};
+  return {.segments_per_batch = segments,
+          .ranks = 1,
+          .max_policy_lag = lag,
+          .last_batch = {},
+          .fixed_producers = 0};
 }
 
 TEST(CreditGranter, GrantsOneBatchPerVersionAtLagZero) {

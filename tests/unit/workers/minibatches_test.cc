@@ -10,7 +10,8 @@ TensorDict Batch() {
   const auto grid = [](int64_t steps) {
     return torch::arange(steps).unsqueeze(1) * 10 + torch::arange(2).unsqueeze(0);
   };
-  return {{"reward", grid(4)}, {"value", grid(5)},
+  return {{"reward", grid(4)},
+          {"value", grid(5)},
           {"state", torch::arange(2).unsqueeze(1) * 10 + torch::arange(2).unsqueeze(0) + 100}};
 }
 

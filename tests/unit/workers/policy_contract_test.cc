@@ -23,7 +23,9 @@ TEST(PolicyContract, SurvivesJson) {
 TEST(PolicyContract, RefusesWhatIsNoContract) {
   EXPECT_FALSE(PolicyContract::FromJson("").ok());
   EXPECT_FALSE(PolicyContract::FromJson("{}").ok());
-  EXPECT_FALSE(PolicyContract::FromJson(R"({"fields":[{"name":"x","dtype":99,"shape":[],"extent":1}]})").ok());
+  EXPECT_FALSE(
+      PolicyContract::FromJson(R"({"fields":[{"name":"x","dtype":99,"shape":[],"extent":1}]})")
+          .ok());
 }
 
 }  // namespace

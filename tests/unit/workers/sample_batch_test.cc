@@ -60,9 +60,9 @@ TEST(SampleBatch, PutsSegmentsSideBySideAlongRows) {
 
 TEST(SampleBatch, FindsInfinityAndNanAnywhere) {
   const Layout layout = TestLayout();
-  for (const float bad : {std::numeric_limits<float>::infinity(),
-                          -std::numeric_limits<float>::infinity(),
-                          std::numeric_limits<float>::quiet_NaN()}) {
+  for (const float bad :
+       {std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(),
+        std::numeric_limits<float>::quiet_NaN()}) {
     Storage storage(layout, 1);
     EXPECT_TRUE(AllFinite(storage.Segment(0, 0), layout));
     layout.View("value", storage.bytes.data()).As<float>()[8] = bad;

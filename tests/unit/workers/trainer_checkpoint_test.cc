@@ -20,7 +20,8 @@ PolicyPart TestPart(const std::string& policy, float fill) {
   const std::vector<float> weights(8, fill);
   part.weights.resize(32);
   std::memcpy(part.weights.data(), weights.data(), 32);
-  part.optimizer = {{"step", torch::full({1}, 3.0f)}, {"exp_avg", torch::arange(8, torch::kFloat32)}};
+  part.optimizer = {{"step", torch::full({1}, 3.0f)},
+                    {"exp_avg", torch::arange(8, torch::kFloat32)}};
   part.snapshots[{1, 0}] = std::string("state\0x", 7);
   return part;
 }
