@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <string>
 
-#include "absl/status/statusor.h"
 #include "millrace/config/options.h"
 
 namespace millrace {
@@ -20,7 +19,7 @@ struct LearningRate {
   }
 };
 
-// kInvalidArgument with the place if `schedule` is unknown. The caller calls options.Finish().
-absl::StatusOr<LearningRate> ReadLearningRate(const Options& options, double initial);
+// The caller calls options.Finish(), which reports what does not fit.
+LearningRate ReadLearningRate(const Options& options, double initial);
 
 }  // namespace millrace

@@ -38,7 +38,7 @@ absl::StatusOr<PpoSettings> ReadSettings(const Options& options) {
   settings.plan.adam_epsilon = options.GetDouble("adam_epsilon", 1e-5, 0, 1);
   settings.normalize_advantage = options.GetBool("normalize_advantage", true);
   settings.target_kl = options.GetDouble("target_kl", 0, 0, kLarge);
-  MILLRACE_ASSIGN_OR_RETURN(settings.learning_rate, ReadLearningRate(options, 3e-4));
+  settings.learning_rate = ReadLearningRate(options, 3e-4);
   MILLRACE_RETURN_IF_ERROR(options.Finish("algorithm ppo"));
   return settings;
 }

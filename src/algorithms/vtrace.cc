@@ -35,7 +35,7 @@ absl::StatusOr<VtraceSettings> ReadSettings(const Options& options) {
   settings.plan.minibatch_steps = options.GetInt("minibatch", 0, 0, int64_t{1} << 40);
   settings.plan.max_gradient_norm = options.GetDouble("max_gradient_norm", 40, 0, kLarge);
   settings.plan.adam_epsilon = options.GetDouble("adam_epsilon", 1e-5, 0, 1);
-  MILLRACE_ASSIGN_OR_RETURN(settings.learning_rate, ReadLearningRate(options, 6e-4));
+  settings.learning_rate = ReadLearningRate(options, 6e-4);
   MILLRACE_RETURN_IF_ERROR(options.Finish("algorithm vtrace"));
   return settings;
 }

@@ -24,7 +24,7 @@ constexpr double kAnyLow = std::numeric_limits<double>::lowest();
 // A free option of a typed section: a scalar or a list of scalars.
 void ReadOption(Section& section, const std::string& key, Options& options) {
   const YamlNode& node = *section.Node(key);
-  Options::Value value{.items = {}, .where = node.where};
+  Options::Value value{.items = {}, .where = node.where, .path = section.PathOf(key)};
   if (node.kind == YamlNode::Kind::kScalar) {
     value.items = {node.text};
     value.quoted = node.quoted;
@@ -82,7 +82,6 @@ void ReadPolicies(Section section, std::vector<PolicyConfig>& policies) {
     Section entry = section.Child(name);
     ReadTyped(entry.Child("model"), entry.PathOf("model"), "mlp", policy.model);
     entry.String("init_from", policy.init_from);
-    policy.init_from_where = section.problems().PlaceOf(entry.PathOf("init_from"));
     entry.Finish();
     policies.push_back(std::move(policy));
   }
@@ -199,6 +198,7 @@ void ReadSupervision(Section section, SupervisionConfig& supervision) {
   section.Double("orphan_grace_seconds", supervision.orphan_grace_seconds, 0.1, 86400);
   section.Double("restart_delay_seconds", supervision.restart_delay_seconds, 0, 60);
   section.Int("max_restarts_per_minute", supervision.max_restarts_per_minute, 0, 1000);
+  section.Double("drain_seconds", supervision.drain_seconds, 0.1, 86400);
   section.Finish();
 }
 
@@ -264,6 +264,32 @@ absl::StatusOr<std::string> ReadFile(const std::filesystem::path& file) {
 
 }  // namespace
 
+absl::StatusOr<std::vector<Override>> ParseOverrides(const std::vector<std::string>& set) {
+  std::vector<Override> overrides;
+  for (const std::string& text : set) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--set: expected KEY=VALUE, for example algorithm.clip=0.1, got \"", text, "\""));
+    }
+    overrides.push_back({text.substr(0, equals), text.substr(equals + 1)});
+  }
+  return overrides;
+}
+
+absl::StatusOr<Options> ParseOptions(const std::vector<Override>& overrides) {
+  YamlNode root{.kind = YamlNode::Kind::kMap};
+  for (const Override& override_ : overrides) {
+    MILLRACE_RETURN_IF_ERROR(ApplyOverride(root, override_.key, override_.value));
+  }
+  Problems problems("--set");
+  Section section(&root, "", problems);
+  Options options;
+  for (const std::string& key : section.Keys()) ReadOption(section, key, options);
+  if (!problems.status().ok()) return problems.status();
+  return options;
+}
+
 absl::StatusOr<ExperimentConfig> ParseExperiment(const std::string& yaml,
                                                  const std::string& file_name,
                                                  const std::vector<Override>& overrides) {
@@ -276,7 +302,15 @@ absl::StatusOr<ExperimentConfig> ParseExperiment(const std::string& yaml,
   ReadExperiment(root, file_name, problems, config);
   if (problems.status().ok()) CheckExperiment(config, problems);
   if (!problems.status().ok()) return problems.status();
+  config.places = problems.places();
   return config;
+}
+
+std::string ExperimentConfig::Subject(const std::string& key) const {
+  const auto place = places.find(key);
+  if (place == places.end()) return key;
+  return place->second == absl::StrCat("--set ", key) ? place->second
+                                                      : absl::StrCat(place->second, ": ", key);
 }
 
 absl::StatusOr<ExperimentConfig> LoadExperiment(const std::filesystem::path& file,

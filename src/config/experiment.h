@@ -30,8 +30,7 @@ struct TypedOptions {
 struct PolicyConfig {
   std::string name;
   TypedOptions model{.type = "mlp", .options = {}, .where = {}};
-  std::string init_from = {};        // RUN[@STEP]; see cli/millrace/check_experiment.h
-  std::string init_from_where = {};  // for messages
+  std::string init_from = {};  // RUN[@STEP]; see cli/millrace/check_experiment.h
 };
 
 struct AgentMatch {
@@ -70,7 +69,7 @@ struct StreamConfig {
 };
 struct SampleStreamConfig {
   std::string transport = "auto";
-  int capacity = 256;  // segments, per policy
+  int capacity = 1024;  // segments, per policy
 };
 struct CheckpointConfig {
   double every_seconds = 60;
@@ -82,6 +81,7 @@ struct SupervisionConfig {
   double orphan_grace_seconds = 15;    // workers without a controller exit after this
   double restart_delay_seconds = 0.2;  // doubles up to 5 s
   int max_restarts_per_minute = 10;    // per worker; more is a crash loop: the run fails
+  double drain_seconds = 4;            // at the end; workers that take longer are killed
 };
 
 struct ClusterConfig {
@@ -111,6 +111,11 @@ struct ExperimentConfig {
   SupervisionConfig supervision;
   ClusterConfig cluster;
   std::vector<std::string> plugins;  // paths; relative ones are relative to the file
+
+  // Where each key was written, for messages: dotted key -> "file.yaml:7" or "--set key".
+  std::map<std::string, std::string> places;
+  // "file.yaml:7: KEY", as messages begin; KEY alone if it was not written.
+  std::string Subject(const std::string& key) const;
 };
 
 // `key=value` from --set; the value is YAML.
@@ -118,6 +123,12 @@ struct Override {
   std::string key;
   std::string value;
 };
+
+// "a.b=c" -> Override. kInvalidArgument without '='.
+absl::StatusOr<std::vector<Override>> ParseOverrides(const std::vector<std::string>& set);
+
+// The options that `--set KEY=VALUE` alone makes; the values are YAML.
+absl::StatusOr<Options> ParseOptions(const std::vector<Override>& overrides);
 
 // Reads, applies overrides and `workers.scale`, checks every value that needs no registry.
 // kNotFound: no such file. kInvalidArgument: "FILE:LINE: what, expected, got; did you mean ...".
@@ -128,7 +139,7 @@ absl::StatusOr<ExperimentConfig> ParseExperiment(const std::string& yaml,
                                                  const std::vector<Override>& overrides = {});
 // The resolved file: every key with its value. ParseExperiment(Dump(c)) == c.
 std::string DumpExperiment(const ExperimentConfig& config);
-// CRC-32C of the resolved file, as 8 hexadecimal digits.
+// CRC-32C of the resolved file without its name, as 8 hexadecimal digits.
 std::string ConfigHash(const ExperimentConfig& config);
 
 }  // namespace millrace

@@ -11,7 +11,8 @@ namespace millrace {
 namespace {
 
 constexpr size_t kMaxPatternLength = 256;
-constexpr int64_t kMaxLanes = 64;  // sample lanes of one actor: policies x trainer ranks
+constexpr int64_t kMaxSegmentsPerLane = 256;  // LaneMark::kWindow of data/ledger.h
+constexpr int64_t kMaxLanes = 64;             // sample lanes of one actor: policies x trainer ranks
 
 void CheckMultiple(const std::string& key, int64_t value, int64_t unit, const std::string& of,
                    Problems& problems) {
@@ -32,11 +33,20 @@ void CheckBatch(const ExperimentConfig& config, Problems& problems) {
                              config.actor.environments / config.actor.groups,
                              " environments of a group x ", config.trainer.count, " trainers"),
                 problems);
-  const int64_t segments = config.trainer.batch_env_steps / segment;
+  // What credits allow to be under way; one actor may have to fill it alone if the others are down.
+  const int64_t segments =
+      config.trainer.batch_env_steps / segment * (config.trainer.max_policy_lag + 1);
+  const std::string batches = absl::StrCat("the ", segments, " segments of max_policy_lag + 1 = ",
+                                           config.trainer.max_policy_lag + 1, " batches");
   if (config.sample_stream.capacity < segments) {
-    problems.Add("streams.sample.capacity",
-                 absl::StrCat("at least the ", segments, " segments of one batch"),
+    problems.Add("streams.sample.capacity", absl::StrCat("at least ", batches),
                  absl::StrCat(config.sample_stream.capacity));
+  }
+  if (segments / config.trainer.count > kMaxSegmentsPerLane) {
+    problems.Add("workers.trainer.batch_env_steps",
+                 absl::StrCat("at most ", kMaxSegmentsPerLane, " segments of each trainer"),
+                 absl::StrCat(batches, " for ", config.trainer.count, " trainers"),
+                 "; a longer unroll or more environments in a group make fewer");
   }
 }
 
@@ -116,6 +126,13 @@ void CheckDeterministic(const ExperimentConfig& config, Problems& problems) {
   if (config.trainer.max_policy_lag != 0) {
     problems.Add("workers.trainer.max_policy_lag", "0 in a deterministic run",
                  absl::StrCat(config.trainer.max_policy_lag));
+  }
+  const int groups = config.actor.count * config.actor.groups;
+  if (groups % config.trainer.count != 0) {
+    problems.Add(
+        "workers.trainer.count",
+        absl::StrCat("a divisor of the ", groups, " groups of all actors in a deterministic run"),
+        absl::StrCat(config.trainer.count));
   }
   CheckMultiple(
       "workers.trainer.batch_env_steps", config.trainer.batch_env_steps,

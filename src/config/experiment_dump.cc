@@ -132,6 +132,7 @@ void PutUpkeep(YAML::Emitter& out, const ExperimentConfig& config) {
     Put(out, "orphan_grace_seconds", config.supervision.orphan_grace_seconds);
     Put(out, "restart_delay_seconds", config.supervision.restart_delay_seconds);
     Put(out, "max_restarts_per_minute", config.supervision.max_restarts_per_minute);
+    Put(out, "drain_seconds", config.supervision.drain_seconds);
   });
   PutMap(out, "cluster", [&] {
     Put(out, "engine", config.cluster.engine);
@@ -164,7 +165,9 @@ std::string DumpExperiment(const ExperimentConfig& config) {
 }
 
 std::string ConfigHash(const ExperimentConfig& config) {
-  const std::string text = DumpExperiment(config);
+  ExperimentConfig unnamed = config;  // two runs of one file differ in their names
+  unnamed.name.clear();
+  const std::string text = DumpExperiment(unnamed);
   return absl::StrFormat("%08x", Crc32c(std::as_bytes(std::span(text))));
 }
 

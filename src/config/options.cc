@@ -19,6 +19,13 @@ std::string Describe(const Options::Value& value) {
   return absl::StrCat("\"", value.items.empty() ? "" : value.items.front(), "\"");
 }
 
+// "file.yaml:7: algorithm.clip"; of an override, whose place is its path, the place alone.
+std::string Subject(const Options::Value& value, std::string_view key) {
+  const std::string path = value.path.empty() ? std::string(key) : value.path;
+  if (value.where.empty()) return path;
+  return value.where.ends_with(path) ? value.where : absl::StrCat(value.where, ": ", path);
+}
+
 }  // namespace
 
 const Options::Value* Options::Find(std::string_view key) const {
@@ -27,9 +34,10 @@ const Options::Value* Options::Find(std::string_view key) const {
   return found == values_.end() ? nullptr : &found->second;
 }
 
-void Options::Complain(const Value& value, std::string_view key, std::string_view expected) const {
-  complaints_.push_back(absl::StrCat(value.where, ": ", std::string(key), ": expected ",
-                                     std::string(expected), ", got ", Describe(value)));
+void Options::Complain(const Value& value, std::string_view key, std::string_view expected,
+                       std::string_view hint) const {
+  complaints_.push_back(absl::StrCat(Subject(value, key), ": expected ", std::string(expected),
+                                     ", got ", Describe(value), std::string(hint)));
 }
 
 const std::string* Options::Scalar(std::string_view key) const {
@@ -92,6 +100,18 @@ std::string Options::GetString(std::string_view key, std::string fallback) const
   return text == nullptr ? fallback : *text;
 }
 
+std::string Options::GetChoice(std::string_view key, std::string fallback,
+                               const std::vector<std::string>& choices) const {
+  const std::string* text = Scalar(key);
+  if (text == nullptr) return fallback;
+  for (const std::string& choice : choices) {
+    if (*text == choice) return choice;
+  }
+  Complain(*Find(key), key, absl::StrCat("one of ", absl::StrJoin(choices, ", ")),
+           DidYouMean(*text, choices));
+  return fallback;
+}
+
 std::vector<double> Options::GetDoubles(std::string_view key, std::vector<double> fallback) const {
   const Value* value = Find(key);
   if (value == nullptr) return fallback;
@@ -118,9 +138,9 @@ absl::Status Options::Finish(std::string_view owner) const {
   const std::vector<std::string> known(known_.begin(), known_.end());
   for (const auto& [key, value] : values_) {
     if (known_.contains(key)) continue;
-    return absl::InvalidArgumentError(absl::StrCat(value.where, ": ", key,
-                                                   ": expected an option of ", std::string(owner),
-                                                   ", got an unknown key", DidYouMean(key, known)));
+    return absl::InvalidArgumentError(absl::StrCat(Subject(value, key), ": expected an option of ",
+                                                   std::string(owner), ", got an unknown key",
+                                                   DidYouMean(key, known)));
   }
   return absl::OkStatus();
 }

@@ -25,6 +25,7 @@ class Problems {
            const std::string& hint = "");
   void RecordPlace(const std::string& key, const std::string& where) { places_[key] = where; }
   std::string PlaceOf(const std::string& key) const;
+  const std::map<std::string, std::string>& places() const { return places_; }
   const absl::Status& status() const { return status_; }
 
  private:

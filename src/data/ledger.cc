@@ -1,6 +1,7 @@
 #include "data/ledger.h"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cstddef>
 #include <cstring>
@@ -14,7 +15,7 @@ namespace millrace {
 namespace {
 
 constexpr uint64_t kMagic = 0x314C45444745524C;  // "LREGDEL1"
-constexpr uint32_t kFormat = 1;
+constexpr uint32_t kFormat = 2;
 constexpr size_t kMaxLanes = 64;
 constexpr uint8_t kNone = 0xFF;
 constexpr int kReadAttempts = 1000;
@@ -103,19 +104,28 @@ std::string_view Name(Counter counter) {
 bool LaneMark::Contains(uint64_t sequence) const {
   if (sequence <= contiguous) return true;
   const uint64_t ahead = sequence - contiguous - 1;
-  return ahead < 64 && ((beyond >> ahead) & 1) != 0;
+  return ahead < kWindow && ((beyond[ahead / 64] >> (ahead % 64)) & 1) != 0;
 }
 
 bool LaneMark::Mark(uint64_t sequence) {
   if (Contains(sequence)) return false;
   const uint64_t ahead = sequence - contiguous - 1;
-  if (ahead >= 64) return false;
-  beyond |= uint64_t{1} << ahead;
-  while ((beyond & 1) != 0) {
+  if (ahead >= kWindow) return false;
+  beyond[ahead / 64] |= uint64_t{1} << (ahead % 64);
+  while ((beyond[0] & 1) != 0) {
     ++contiguous;
-    beyond >>= 1;
+    for (size_t i = 0; i < beyond.size(); ++i) {
+      const uint64_t carry = i + 1 < beyond.size() ? beyond[i + 1] << 63 : 0;
+      beyond[i] = (beyond[i] >> 1) | carry;
+    }
   }
   return true;
+}
+
+uint64_t LaneMark::count() const {
+  uint64_t count = contiguous;
+  for (uint64_t word : beyond) count += static_cast<uint64_t>(std::popcount(word));
+  return count;
 }
 
 LaneMark* ConsumerState::Lane(uint32_t producer, uint32_t incarnation) {

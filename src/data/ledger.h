@@ -91,21 +91,23 @@ struct SegmentCount {
   bool operator==(const SegmentCount&) const = default;
 };
 
-// How far a consumer has disposed of (trained or dropped) the segments of one lane.
+// How far a consumer has disposed of (trained or dropped) the segments of one lane. Segments of one
+// lane may be disposed of in any order, but none of them kWindow or more after the oldest that is
+// not: batches are checked to be small enough for that (config/experiment_checks.cc).
 struct LaneMark {
+  static constexpr uint64_t kWindow = 256;
+
   uint32_t producer = 0;
   uint32_t incarnation = 0;
-  uint64_t contiguous = 0;  // every sequence up to here is disposed of
-  uint64_t beyond = 0;      // bit i: sequence contiguous + 1 + i is disposed of
+  uint64_t contiguous = 0;                         // every sequence up to here is disposed of
+  std::array<uint64_t, kWindow / 64> beyond = {};  // bit i: sequence contiguous + 1 + i is, too
   uint32_t env_steps_each = 0;
   uint32_t closed = 0;  // the producer is gone and everything it produced is accounted for
 
   bool Contains(uint64_t sequence) const;
-  // False if it was marked already (a duplicate) or lies 64 or more ahead (a protocol error).
+  // False if it was marked already (a duplicate) or lies kWindow or more ahead.
   bool Mark(uint64_t sequence);
-  uint64_t count() const {
-    return contiguous + static_cast<uint64_t>(__builtin_popcountll(beyond));
-  }
+  uint64_t count() const;
 };
 inline constexpr size_t kMaxLaneMarks = 2048;
 

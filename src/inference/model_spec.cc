@@ -80,7 +80,7 @@ absl::StatusOr<ModelSpec> ModelSpec::FromOptions(const Options& options,
   spec.action = std::move(action);
   spec.type = options.GetString("type", spec.type);
   const auto hidden = options.GetDoubles("hidden", {64, 64});
-  const std::string activation = options.GetString("activation", "tanh");
+  const std::string activation = options.GetChoice("activation", "tanh", {"tanh", "relu"});
   spec.shared_trunk = options.GetBool("shared_trunk", spec.type == "lstm");
   spec.lstm_size = options.GetInt("lstm_size", spec.type == "lstm" ? 64 : 0, 0, kMaxWidth);
   spec.normalize_observation = options.GetBool("normalize_observation", false);
@@ -90,9 +90,6 @@ absl::StatusOr<ModelSpec> ModelSpec::FromOptions(const Options& options,
 
   if (!IsBuiltinType(spec.type)) {
     return UnknownName(options, "type", spec.type, {"mlp", "lstm"});
-  }
-  if (activation != "tanh" && activation != "relu") {
-    return UnknownName(options, "activation", activation, {"tanh", "relu"});
   }
   spec.activation = activation == "tanh" ? Activation::kTanh : Activation::kRelu;
   MILLRACE_ASSIGN_OR_RETURN(spec.hidden, Widths(options, hidden));

@@ -5,24 +5,12 @@
 #include <utility>
 #include <vector>
 
+#include "millrace/core/status.h"
+#include "models/policy_check.h"
+#include "models/torch_dtype.h"
+
 namespace millrace {
 namespace {
-
-torch::ScalarType TorchType(DType dtype) {
-  switch (dtype) {
-    case DType::kFloat32:
-      return torch::kFloat32;
-    case DType::kFloat64:
-      return torch::kFloat64;
-    case DType::kInt32:
-      return torch::kInt32;
-    case DType::kInt64:
-      return torch::kInt64;
-    case DType::kUInt8:
-      return torch::kUInt8;
-  }
-  return torch::kFloat32;
-}
 
 void CopyOut(const torch::Tensor& tensor, std::span<float> out) {
   if (!tensor.defined() || out.empty()) return;
@@ -78,7 +66,7 @@ class TorchInferenceModel final : public InferenceModel {
     TensorDict inputs;
     for (size_t i = 0; i < observation.size(); ++i) {
       const torch::Tensor tensor = torch::from_blob(observation[i].data, observation[i].shape,
-                                                    TorchType(observation[i].dtype));
+                                                    ToTorch(observation[i].dtype));
       inputs["observation/" + observation_.fields[i].name] =
           recurrent ? tensor.unsqueeze(0) : tensor;
     }
@@ -90,10 +78,6 @@ class TorchInferenceModel final : public InferenceModel {
     const HeadOutputs outputs =
         policy_->Forward(inputs, torch::zeros({1, rows}, torch::kUInt8),
                          torch::from_blob(state.data(), {rows, state_size}).clone());
-    if (!outputs.state.defined() || outputs.state.numel() != rows * state_size) {
-      return absl::InternalError(
-          "the policy module returned no state of [rows, state_size()] after its step");
-    }
     CopyHeads(outputs, heads);
     CopyOut(outputs.state, state);
     return absl::OkStatus();
@@ -117,6 +101,7 @@ class TorchInferenceModel final : public InferenceModel {
 absl::StatusOr<std::unique_ptr<InferenceModel>> MakeTorchInferenceModel(
     std::shared_ptr<Policy> policy, const ObservationSpec& observation, const ActionSpec& action) {
   policy->eval();
+  MILLRACE_RETURN_IF_ERROR(CheckPolicyOutputs(*policy, observation, action));
   return std::make_unique<TorchInferenceModel>(std::move(policy), observation, action);
 }
 

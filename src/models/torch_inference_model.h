@@ -9,8 +9,9 @@
 
 namespace millrace {
 
-// Runs `policy` without gradients on CPU. Value outputs are taken to be in reward units: a module
-// that normalises values has to undo that itself.
+// kInvalidArgument if its outputs do not fit (CheckPolicyOutputs). Runs `policy` without gradients
+// on CPU. Value outputs are taken to be in reward units: a module that normalises values has to
+// undo that itself.
 absl::StatusOr<std::unique_ptr<InferenceModel>> MakeTorchInferenceModel(
     std::shared_ptr<Policy> policy, const ObservationSpec& observation, const ActionSpec& action);
 

@@ -99,6 +99,7 @@ struct RefusedSegment {
   uint64_t sequence = 0;
   uint32_t env_steps_each = 0;
   DropReason reason = DropReason::kCrc;
+  Credit credit;  // as the header has it, which may be what is damaged
 };
 
 // Bound to one thread of the trainer worker. Rings the doorbell given at construction when a

@@ -17,19 +17,24 @@
 
 namespace millrace {
 
-// The fields every segment has, T = unroll, B = rows of the batch. Their tensors are in the batch
-// under these names.
-//   observation/NAME  [T+1, B, ...]
-//   action/discrete   int32 [T, B, num_discrete]; action/continuous float32 [T, B, continuous_size]
-//   log_prob          float32 [T, B]   of the behaviour policy
-//   value             float32 [T+1, B] of the behaviour policy, in reward units
-//   reward            float32 [T, B]   paid for the step t -> t+1
-//   terminated, truncated  uint8 [T, B]
-//   truncation_value  float32 [T, B]   value of the last observation of an episode truncated at t,
-//   else 0 first             uint8 [T+1, B]   the observation begins an episode present uint8 [T+1,
-//   B]   the row has an agent; absent rows carry no loss version           int64 [T]        policy
-//   version per segment step: [T, S] in a batch of S segments state             float32 [C, B,
-//   state_size]  recurrent models: state at each chunk's first step
+// The fields of a batch, T = unroll, B = rows of all its segments, C = chunks of an unroll. The
+// standard ones are in every segment; an algorithm may ask for more (ExtraFields).
+//
+// clang-format off
+//   observation/NAME        [T+1, B, ...]            as the environment's spec says
+//   action/discrete   int32 [T, B, num_discrete]     absent if there is none
+//   action/continuous float32 [T, B, continuous_size]  not clipped to the box; absent if there is none
+//   log_prob          float32 [T, B]                 of the action, under the behaviour policy
+//   value             float32 [T+1, B]               by the behaviour policy; see ComputeTargets, Loss
+//   reward            float32 [T, B]                 paid for the step t -> t+1
+//   terminated        uint8 [T, B]                   the task's own end: what follows is worth 0
+//   truncated         uint8 [T, B]                   cut off: what follows is worth truncation_value
+//   truncation_value  float32 [T, B]                 of the last observation of an episode truncated at t, else 0
+//   first             uint8 [T+1, B]                 the observation begins an episode
+//   present           uint8 [T+1, B]                 the row has an agent; absent rows carry no loss
+//   version           int64 [T, B]                   of the policy that chose the action
+//   state             float32 [C, B, state_size]     recurrent models: before each chunk's first step
+// clang-format on
 
 // How one batch is turned into optimiser steps.
 struct TrainingPlan {
@@ -40,21 +45,23 @@ struct TrainingPlan {
   Unit unit = Unit::kSteps;  // recurrent models use chunks of `chunk` steps in place of steps
   int chunk = 16;            // recurrent models: steps per chunk; divides the unroll
   int epochs = 1;
-  int64_t minibatch_steps =
-      0;  // agent steps per optimiser step over all ranks; 0 = the whole batch
+  // Agent steps per optimiser step, over all ranks; 0: the whole batch. A batch is cut into equal
+  // minibatches, as many as come closest to this size.
+  int64_t minibatch_steps = 0;
   double learning_rate = 3e-4;
   double max_gradient_norm = 0.5;  // <= 0: no clipping
   double adam_epsilon = 1e-5;
 };
 
 struct LossResult {
-  torch::Tensor loss;                            // scalar; the mean over present steps
-  std::map<std::string, torch::Tensor> metrics;  // scalars, for `loss/*`; read after the epoch
+  torch::Tensor loss;  // scalar: the mean over the present steps of this rank's minibatch
+  // Scalars for `loss/*`, reported as their mean over the batch's optimiser steps.
+  std::map<std::string, torch::Tensor> metrics;
   bool stop_epochs = false;  // e.g. the KL limit was passed: no further minibatches of this batch
 };
 
-// Thread-compatible; bound to the trainer's thread. May throw: the trainer worker turns exceptions
-// into kInternal.
+// Bound to the trainer's main thread. May throw: the trainer worker turns exceptions into
+// kInternal.
 class Algorithm {
  public:
   virtual ~Algorithm() = default;
@@ -63,21 +70,25 @@ class Algorithm {
   // Registry::AddSampleField, which the actors then compute.
   virtual std::vector<std::string> ExtraFields() const { return {}; }
 
-  // `progress`: the share of the run's environment steps done so far, in [0, 1], for schedules.
+  // `progress`: the share of `stop.env_steps` that was trained so far, in [0, 1], for schedules;
+  // always 0 if the run has no such limit.
   virtual TrainingPlan Plan(double progress) const = 0;
 
   // Adds targets to a batch of whole segments ([T, B] layout, see above), once per batch and
-  // without gradient. A tensor it adds is [T, B, ...]; minibatches carry it like any other.
+  // without gradient. `value` and `truncation_value` are in reward units here. A tensor it adds is
+  // [T, B, ...]; minibatches carry it like any other.
   virtual absl::Status ComputeTargets(TensorDict& batch) = 0;
 
   // Loss of one minibatch. kSteps: every tensor of the batch with its first T rows flattened and
   // indexed to [N, ...] (recurrent: chunks [L, N, ...]). kSequences: [T, N, ...] and [T+1, N, ...].
-  // `heads` are leaves: only gradients with respect to them are used.
+  // `heads` are leaves: only gradients with respect to them are used. `value` and the targets under
+  // ValueTargetKey() are in the units of heads.value, which differ from reward units if the model
+  // normalises values.
   virtual absl::StatusOr<LossResult> Loss(const HeadOutputs& heads,
                                           const TensorDict& minibatch) = 0;
 
-  // Running statistics of value targets for models that normalise values; the batch key that holds
-  // them.
+  // The key under which ComputeTargets() puts the value targets, from which models that normalise
+  // values keep their statistics. Empty: the loss computes its own, and such models are refused.
   virtual std::string ValueTargetKey() const { return "value_target"; }
 };
 

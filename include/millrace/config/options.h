@@ -19,8 +19,9 @@ namespace millrace {
 //   auto limit = options.GetInt("max_episode_steps", 500);
 //   MILLRACE_RETURN_IF_ERROR(options.Finish("cartpole"));
 //
-// A value of the wrong type is remembered and reported by Finish() too, so call sites stay short.
-// Value type; thread-compatible (the const getters record what was asked in mutable members).
+// A value of the wrong type or range is remembered, and the first one is reported by Finish();
+// until then its getter returns the fallback, so call sites stay short. Value type. One thread at a
+// time, const calls too: the getters record what was asked.
 class Options {
  public:
   struct Value {
@@ -28,6 +29,7 @@ class Options {
     bool is_list = false;
     bool quoted = false;  // in quotes: a string, also if it looks like a number
     std::string where;    // "file.yaml:7", for messages
+    std::string path;     // "algorithm.clip", for messages; the key alone if empty
   };
 
   Options() = default;
@@ -44,6 +46,10 @@ class Options {
   int64_t GetInt(std::string_view key, int64_t fallback, int64_t low, int64_t high) const;
   double GetDouble(std::string_view key, double fallback, double low, double high) const;
 
+  // One of `choices`; another value is an error that names the nearest.
+  std::string GetChoice(std::string_view key, std::string fallback,
+                        const std::vector<std::string>& choices) const;
+
   bool Has(std::string_view key) const { return values_.contains(std::string(key)); }
   const std::map<std::string, Value>& values() const { return values_; }
   void Set(std::string key, Value value) { values_[std::move(key)] = std::move(value); }
@@ -55,7 +61,8 @@ class Options {
  private:
   const Value* Find(std::string_view key) const;
   const std::string* Scalar(std::string_view key) const;
-  void Complain(const Value& value, std::string_view key, std::string_view expected) const;
+  void Complain(const Value& value, std::string_view key, std::string_view expected,
+                std::string_view hint = "") const;
 
   std::map<std::string, Value> values_;
   mutable std::set<std::string> known_;

@@ -1,5 +1,5 @@
-// The environment interface. Write one class, register it, and every worker, stream, checkpoint and
-// plot works for it. Step by step: docs/writing_an_environment.md.
+// The environment interface. Write one class, register it, and every worker, stream and checkpoint
+// works for it. Step by step: docs/writing_an_environment.md.
 #pragma once
 
 #include <cstdint>
@@ -55,8 +55,9 @@ using ExtraState = std::map<std::string, std::vector<double>, std::less<>>;
 // or false. So an environment with one agent sets `present` nowhere but in Reset, and one whose
 // agents only ever end never has to track who is there.
 //
-// Thread-compatible: one thread at a time calls an instance. Exceptions are caught by the caller
-// and become kInternal; a returned error ends the worker with the message in its log.
+// One thread at a time calls an instance. kInvalidArgument ends the run with the message (exit code
+// 2: somebody must edit something). Any other error, and an exception, ends the actor, which is
+// started anew; if that goes on, the run fails with the last message (exit code 3).
 class Environment {
  public:
   virtual ~Environment() = default;
@@ -73,8 +74,8 @@ class Environment {
   // first observation.
   virtual absl::Status Step(std::span<AgentSlot> agents) = 0;
 
-  // The full physical state as numbers (`millrace env step`; the order is documented by each
-  // environment), and what it cannot hold. kUnimplemented and nothing by default.
+  // The full physical state as numbers (`millrace env step`; docs/environments.md has the order
+  // of the built-in ones), and what it cannot hold. kUnimplemented and nothing by default.
   virtual absl::StatusOr<std::vector<double>> PhysicalState() const;
   virtual ExtraState Extra() const;
   // Begins an episode in a given state; writes what Reset writes. Entries missing from `extra` are

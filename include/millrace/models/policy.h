@@ -30,11 +30,17 @@ struct HeadOutputs {
 // Bound to one thread.
 class Policy : public torch::nn::Module {
  public:
-  // Feed-forward use: observation fields [N, ...] by name ("observation/x", and
-  // "observation/action_mask" if there is one); heads [N, ...]. Recurrent use (state_size() > 0):
-  // fields [L, N, ...] of L consecutive steps, `first` uint8 [L, N] marks steps at which the state
-  // restarts from zero, `state` [N, state_size] is the state before step 0; heads [L, N, ...] and
-  // the state after the last step. Acting is the same with L = 1.
+  // `observation` holds the observation fields by name ("observation/x", with
+  // "observation/action_mask" among them if there is one); in training it also holds the batch's
+  // other fields, which are not there when the policy acts.
+  //
+  // Feed-forward (state_size() == 0): fields [N, ...]; of algorithms that train whole sequences
+  // (TrainingPlan::Unit::kSequences) [T+1, N, ...]. `first` and `state` are undefined. Heads have
+  // the fields' leading dimensions.
+  //
+  // Recurrent: fields [L, N, ...] of L consecutive steps; `first` uint8 [L, N] marks steps before
+  // which the state restarts from zero; `state` float32 [N, state_size] is the state before step 0.
+  // Heads [L, N, ...], and the state after the last step. Acting is the same with L = 1.
   virtual HeadOutputs Forward(const TensorDict& observation, const torch::Tensor& first,
                               const torch::Tensor& state) = 0;
   virtual int64_t state_size() const { return 0; }  // floats per row

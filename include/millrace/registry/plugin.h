@@ -3,7 +3,10 @@
 // backends).
 //
 //   #include <millrace/registry/plugin.h>
-//   MILLRACE_PLUGIN_ABI
+//   #include <millrace/registry/registry.h>        // millrace/registry/torch_registry.h with
+//   LibTorch
+//
+//   MILLRACE_PLUGIN_ABI                             // once, at namespace scope, after the includes
 //   extern "C" void MillraceRegister(millrace::Registry& registry) { ... }
 //   extern "C" void MillraceRegisterTorch(millrace::TorchRegistry& registry) { ... }
 //
@@ -19,7 +22,7 @@ extern "C" {
 struct millrace_abi_record {
   uint32_t record_version;  // 1
   char millrace[32];        // version of the headers the plug-in was built with
-  char compiler[64];        // name, major version, standard library ABI
+  char compiler[64];        // standard library, its release and ABI
   char torch[32];           // LibTorch version, or empty for a LibTorch-free plug-in
 };
 }

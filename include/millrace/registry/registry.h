@@ -1,6 +1,5 @@
 // What a run can be made of: environments and sample fields (Registry, without LibTorch), models,
-// algorithms and backends (TorchRegistry). Filled explicitly: by BuiltinRegistry(), by plug-ins and
-// by a user's own main.
+// algorithms and backends (TorchRegistry). Filled explicitly, by BuiltinRegistry() and by plug-ins.
 #pragma once
 
 #include <functional>

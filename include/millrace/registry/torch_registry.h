@@ -17,10 +17,6 @@
 #undef MILLRACE_TORCH_ID_
 #define MILLRACE_TORCH_ID_ TORCH_VERSION
 
-// What MILLRACE_PLUGIN_ABI records.
-#undef MILLRACE_TORCH_ID_
-#define MILLRACE_TORCH_ID_ TORCH_VERSION
-
 namespace millrace {
 
 // Makes a user's own policy module.

@@ -127,11 +127,16 @@ void SlabInferenceServer::Respond(const PendingRequest& request, ReplyHeader hea
   const int number = static_cast<int>(request.handle);
   Group& group = source.groups[static_cast<size_t>(number)];
   MILLRACE_CHECK(group.open && group.id == request.header.id, "Respond to a request twice");
-  header.id = group.id;
-  group.reply = header;
-  group.open = false;
   --source.open;
-  Publish(source, number);
+  if (source.gone) {
+    // Nobody waits for this answer; if the client comes back, its request is a new one.
+    group = Group{};
+  } else {
+    header.id = group.id;
+    group.reply = header;
+    group.open = false;
+    Publish(source, number);
+  }
   if (source.gone && source.open == 0) sources_.erase(found);
 }
 

@@ -129,7 +129,8 @@ std::optional<ReceivedSegment> SlabSampleConsumer::TakeReady(const Key& key, Sou
                         .incarnation = key.second,
                         .sequence = header.sequence,
                         .env_steps_each = source.slab.header().env_steps_each,
-                        .reason = DropReason::kSchema});
+                        .reason = DropReason::kSchema,
+                        .credit = header.credit});
     Free(source, slot);
   }
   return std::nullopt;

@@ -97,10 +97,9 @@ std::optional<Credit> SlabSampleProducer::TryCredit() {
 }
 
 std::optional<OpenSegment> SlabSampleProducer::Begin(const Credit& credit) {
-  for (int i = 0; i < slab_.slots(); ++i) {
-    const int slot = (next_slot_ + i) % slab_.slots();
+  // The lowest free one: memory is touched only as far as it is needed.
+  for (int slot = 0; slot < slab_.slots(); ++slot) {
     if (slab_.state(slot).load() != SlotState{}.Pack()) continue;
-    next_slot_ = (slot + 1) % slab_.slots();
     slab_.state(slot).store(SlotState{.phase = SlotState::kOpen}.Pack());
     return OpenSegment{.slot = slot,
                        .payload = slab_.payload(slot),

@@ -62,7 +62,6 @@ class SlabSampleProducer final : public SampleProducer {
   std::map<uint32_t, Lane> lanes_;          // by rank
   uint64_t newest_epoch_ = 0;
   uint64_t commits_ = 0;
-  int next_slot_ = 0;
   std::unique_ptr<Announcement> announcement_;  // last: gone before the slab
 };
 

@@ -205,7 +205,8 @@ void ZmqSampleConsumer::Deliver(const SampleSegment& segment, AlignedBuffer buff
                         .incarnation = key.second,
                         .sequence = header.sequence,
                         .env_steps_each = spec_.env_steps_each(),
-                        .reason = *fault});
+                        .reason = *fault,
+                        .credit = header.credit});
     return;
   }
   const uint64_t handle = ++next_handle_;

@@ -13,8 +13,10 @@
 // are numbered from 1 again.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
+#include "data/ledger.h"
 #include "data/segment.h"
 #include "data/wire.h"
 
@@ -57,7 +59,8 @@ struct SampleAck {
   uint32_t incarnation = 0;
   uint64_t received = 0;    // every sequence up to here has been received
   uint64_t contiguous = 0;  // every sequence up to here has been disposed of
-  uint64_t beyond = 0;      // bit i: sequence contiguous + 1 + i has been disposed of
+  // Bit i: sequence contiguous + 1 + i has been disposed of.
+  std::array<uint64_t, LaneMark::kWindow / 64> beyond = {};
 };
 
 // Payload: `count` times Credit, numbered from `first`.
@@ -79,6 +82,6 @@ static_assert(WireStruct<SampleHello> && WireStruct<SampleSegment> && WireStruct
               WireStruct<SampleCredit> && WireStruct<SampleRefuse> && WireStruct<SampleWant>);
 
 // A lane has at most this many segments between its oldest undisposed one and its newest.
-inline constexpr uint64_t kLaneWindow = 64;
+inline constexpr uint64_t kLaneWindow = LaneMark::kWindow;
 
 }  // namespace millrace

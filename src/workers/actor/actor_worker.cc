@@ -15,7 +15,7 @@ namespace millrace {
 namespace {
 
 constexpr auto kMaintenance = std::chrono::milliseconds(100);
-constexpr auto kDrainPatience = std::chrono::milliseconds(2500);
+constexpr double kDrainShare = 0.6;
 
 // The actor's parts and who owns whom: streams before groups, because groups hold views into them.
 class Actor {
@@ -51,34 +51,20 @@ absl::Status Actor::SetUp(const InferenceModelFactory& make_model) {
   const ExperimentConfig& config = process_.config();
   MILLRACE_ASSIGN_OR_RETURN(ledger_,
                             Ledger::Create(process_.paths().ledger(), process_.ledger_identity()));
-  MILLRACE_ASSIGN_OR_RETURN(
-      const auto environment,
-      registry_.MakeEnvironment(config.environment.type, config.environment.options,
-                                config.environment.where));
-  MILLRACE_ASSIGN_OR_RETURN(assignment_, AssignAgents(environment->spec(), config));
+  MILLRACE_ASSIGN_OR_RETURN(assignment_, AssignAgents(registry_, config));
   MILLRACE_RETURN_IF_ERROR(MakeStreams(make_model));
   return MakeGroups();
 }
 
-// Segments of one actor that can be committed and not yet disposed of: those of the batch being
-// trained, and those that the allowed lag lets it run ahead, on top of the ones being filled.
+// Enough for one actor to fill every batch that credits allow by itself, if the others are down: a
+// credit in hand without a slot would be waited for for ever. Slots that are never used cost no
+// memory.
 int SlotsPerProducer(const ExperimentConfig& config) {
   const int environments = config.actor.environments / config.actor.groups;
   const int64_t per_batch =
       config.trainer.batch_env_steps / (static_cast<int64_t>(config.trainer.unroll) * environments);
-  const int64_t share = (per_batch + config.actor.count - 1) / config.actor.count;
-  const int64_t slots = config.actor.groups * 2 + share * (config.trainer.max_policy_lag + 2);
-  const int64_t cap = std::max<int64_t>(2 * config.actor.groups,
-                                        config.sample_stream.capacity / config.actor.count);
-  return static_cast<int>(std::clamp<int64_t>(slots, 2 * config.actor.groups, cap));
-}
-
-// Deterministic runs: how many segments of a batch each group contributes.
-uint64_t CreditsPerGroupAndBatch(const ExperimentConfig& config) {
-  if (!config.deterministic) return 0;
-  const int64_t steps =
-      static_cast<int64_t>(config.actor.environments) * config.actor.count * config.trainer.unroll;
-  return static_cast<uint64_t>(std::max<int64_t>(1, config.trainer.batch_env_steps / steps));
+  return static_cast<int>(2 * config.actor.groups +
+                          per_batch * (config.trainer.max_policy_lag + 1));
 }
 
 absl::StatusOr<std::vector<const SampleField*>> Actor::ExtraFields(
@@ -193,7 +179,7 @@ absl::Status Actor::MakeGroups() {
         static_cast<uint64_t>(g) * static_cast<uint64_t>(environments_per_group());
     options.seed = config.seed;
     options.deterministic = config.deterministic;
-    options.credits_per_batch = CreditsPerGroupAndBatch(config);
+    options.groups = config.actor.groups;
     if (!config.deterministic) {
       // A restarted actor must not play the same episodes again.
       options.seed += static_cast<uint64_t>(arguments.incarnation) << 32;
@@ -254,7 +240,7 @@ absl::Status Actor::Run() {
 // is counted by the consumer and not lost with this process.
 absl::Status Actor::Drain() {
   for (auto& group : groups_) group->Abandon();
-  const Deadline deadline = After(kDrainPatience);
+  const Deadline deadline = DrainDeadline(process_.config(), kDrainShare);
   const auto outstanding = [&] {
     int count = 0;
     for (const PolicyStreams& streams : policies_) count += streams.samples->unacknowledged();

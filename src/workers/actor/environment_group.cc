@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/deadline.h"
+#include "env/guarded.h"
 #include "millrace/core/status.h"
 #include "workers/actor/snapshot_codec.h"
 #include "workers/common/clip_to_box.h"
@@ -23,21 +24,37 @@ void PolicyStreams::CollectCredits() {
   }
 }
 
-std::optional<Credit> PolicyStreams::TakeCredit(std::pair<uint64_t, uint64_t>& taken_of,
-                                                uint64_t limit) {
+std::optional<Credit> PolicyStreams::TakeCredit() {
   CollectCredits();
   if (credits.empty()) return std::nullopt;
   const Credit credit = credits.front();
-  if (limit > 0 && taken_of.first == credit.batch && taken_of.second >= limit) return std::nullopt;
-  taken_of = {credit.batch, taken_of.first == credit.batch ? taken_of.second + 1 : 1};
   credits.pop_front();
   return credit;
+}
+
+std::optional<Credit> PolicyStreams::TakeCreditInTurn(int group, int groups) {
+  CollectCredits();
+  if (credits.empty()) return std::nullopt;
+  const Credit& next = credits.front();
+  if (turn.epoch != next.epoch || turn.batch != next.batch) turn = {next.epoch, next.batch, 0};
+  if (turn.taken % static_cast<uint64_t>(groups) != static_cast<uint64_t>(group)) {
+    return std::nullopt;
+  }
+  ++turn.taken;
+  return TakeCredit();
 }
 
 namespace {
 
 void CopyBytes(const TensorView& from, const TensorView& to) {
   std::memcpy(to.data, from.data, from.bytes());
+}
+
+// A user's environment returns what it likes, but only one code means something to whoever reads
+// it: that somebody must edit something. kCancelled, for one, would end the actor as if in order.
+absl::Status FromEnvironment(const absl::Status& status) {
+  if (status.ok() || status.code() == absl::StatusCode::kInvalidArgument) return status;
+  return absl::InternalError(std::string(status.message()));
 }
 
 }  // namespace
@@ -72,7 +89,6 @@ struct EnvironmentGroup::PolicyPart {
   std::vector<float> saved_state;  // recurrent state at the segment's end (snapshots)
 
   std::optional<Reply> reply;
-  std::pair<uint64_t, uint64_t> taken_of{};  // the batch credits were last taken of, and how many
 
   TensorView Sample(std::string_view field) const {
     return sample_layout.View(field, open->payload);
@@ -143,7 +159,9 @@ EnvironmentGroup::~EnvironmentGroup() = default;
 absl::Status EnvironmentGroup::Start(const std::string& snapshot) {
   parts_.front()->streams->samples->Want(1);
   if (!snapshot.empty()) return Restore(snapshot);
-  return environment_->Reset(options_.seed, options_.first_slot, agent_policies_, rows_);
+  return FromEnvironment(Guarded("environment", [&] {
+    return environment_->Reset(options_.seed, options_.first_slot, agent_policies_, rows_);
+  }));
 }
 
 absl::StatusOr<bool> EnvironmentGroup::Advance(bool others_parked) {
@@ -163,7 +181,9 @@ bool EnvironmentGroup::ReserveNext() {
   for (size_t p = 0; p < parts_.size(); ++p) {
     PolicyPart& part = *parts_[p];
     if (!part.next_credit.has_value()) {
-      part.next_credit = part.streams->TakeCredit(part.taken_of, options_.credits_per_batch);
+      part.next_credit = options_.deterministic
+                             ? part.streams->TakeCreditInTurn(options_.index, options_.groups)
+                             : part.streams->TakeCredit();
       if (!part.next_credit.has_value()) return false;
       if (p + 1 < parts_.size()) parts_[p + 1]->streams->samples->Want(1);
     }
@@ -255,7 +275,7 @@ absl::Status EnvironmentGroup::OnActions(bool others_parked) {
   RecordReplies(step_);
   ++draw_;
   MILLRACE_RETURN_IF_ERROR(StepEnvironments());
-  RecordOutcomes(step_);
+  MILLRACE_RETURN_IF_ERROR(RecordOutcomes(step_));
   ++step_;
   RecordObservations(step_);
   if (step_ < unroll_) return PostRequests(/*value_only=*/false);
@@ -357,19 +377,15 @@ void EnvironmentGroup::RecordReplies(int step) {
 
 absl::Status EnvironmentGroup::StepEnvironments() {
   const Clock::time_point start = Clock::now();
-  absl::Status status;
-  try {
-    status = environment_->Step(rows_);
-  } catch (const std::exception& error) {
-    status = absl::InternalError(fmt::format("environment threw: {}", error.what()));
-  }
+  const absl::Status status =
+      FromEnvironment(Guarded("environment", [&] { return environment_->Step(rows_); }));
   ledger_->Add(Counter::kEnvironmentNs, NanosecondsSince(start));
   ledger_->Add(Counter::kEnvSteps, static_cast<uint64_t>(options_.environments));
   if (status.ok()) TrackEpisodes();
   return status;
 }
 
-void EnvironmentGroup::RecordOutcomes(int step) {
+absl::Status EnvironmentGroup::RecordOutcomes(int step) {
   for (auto& part : parts_) {
     std::memcpy(part->Sample("reward")[step].data, part->reward.data(),
                 part->reward.size() * sizeof(float));
@@ -387,9 +403,13 @@ void EnvironmentGroup::RecordOutcomes(int step) {
       }
     }
     for (const SampleField* extra : part->streams->extra_fields) {
-      extra->compute(view, part->Sample(extra->field.name)[step]);
+      MILLRACE_RETURN_IF_ERROR(Guarded("sample field \"" + extra->field.name + "\"", [&] {
+        extra->compute(view, part->Sample(extra->field.name)[step]);
+        return absl::OkStatus();
+      }));
     }
   }
+  return absl::OkStatus();
 }
 
 // The reply to step + 1 brings the values of the episodes that were cut off at `step`.

@@ -37,9 +37,10 @@ struct PolicyStreams {
   // Moves credits that have arrived into the pool. Those of an older trainer group are void: the
   // demand they were meant for is posted again.
   void CollectCredits();
-  // A credit from the pool, but at most `limit` (0: any number) of one batch for the group that
-  // counts in `taken_of` (batch, how many).
-  std::optional<Credit> TakeCredit(std::pair<uint64_t, uint64_t>& taken_of, uint64_t limit);
+  std::optional<Credit> TakeCredit();
+  // Deterministic runs: the credits of a batch go round the `groups`, so that which group takes
+  // which does not depend on who asks first. Null if it is not this group's turn.
+  std::optional<Credit> TakeCreditInTurn(int group, int groups);
 
   std::string policy;
   uint32_t policy_index = 0;  // in sorted order
@@ -50,6 +51,9 @@ struct PolicyStreams {
   std::unique_ptr<SampleProducer> samples;
   std::vector<const SampleField*> extra_fields;  // computed here
   std::deque<Credit> credits;
+  struct {
+    uint64_t epoch = 0, batch = 0, taken = 0;
+  } turn;
 };
 
 struct GroupOptions {
@@ -59,7 +63,7 @@ struct GroupOptions {
   uint64_t seed = 0;
   uint64_t first_draw = 0;     // differs between incarnations, so that no episode is played twice
   bool deterministic = false;  // segments carry a snapshot of this group
-  uint64_t credits_per_batch = 0;  // deterministic: at most so many of a batch; 0 = no limit
+  int groups = 1;              // of the actor
 };
 
 // Bound to the actor's thread.
@@ -97,7 +101,7 @@ class EnvironmentGroup {
   void OpenSegments();
   void RecordObservations(int step);
   void RecordReplies(int step);
-  void RecordOutcomes(int step);
+  absl::Status RecordOutcomes(int step);
   void RecordFinalValues(int step);
   void TrackEpisodes();
   std::string Snapshot() const;

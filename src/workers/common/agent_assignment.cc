@@ -4,6 +4,8 @@
 
 #include <regex>
 
+#include "millrace/core/status.h"
+
 namespace millrace {
 namespace {
 
@@ -14,8 +16,9 @@ absl::StatusOr<int> PolicyOf(const std::string& agent, const ExperimentConfig& c
       if (config.policies[p].name == entry.policy) return static_cast<int>(p);
     }
   }
-  return absl::InvalidArgumentError(
-      fmt::format("agents: no entry matches the environment's agent \"{}\"", agent));
+  return absl::InvalidArgumentError(fmt::format(
+      "{}: expected an entry whose `match` fits the environment's agent \"{}\", got none",
+      config.Subject("agents"), agent));
 }
 
 }  // namespace
@@ -36,18 +39,29 @@ absl::StatusOr<AgentAssignment> AssignAgents(const EnvironmentSpec& spec,
       policy.action = agent.action;
     } else if (policy.observation != agent.observation || policy.action != agent.action) {
       return absl::InvalidArgumentError(fmt::format(
-          "agents: policy \"{}\" drives agents with different spaces (agent \"{}\" differs)",
-          policy.policy, agent.name));
+          "{}: expected agents with the same observations and actions for policy \"{}\", "
+          "got \"{}\", which differs from the ones before it",
+          config.Subject("agents"), policy.policy, agent.name));
     }
   }
   for (const PolicyAgents& policy : assignment.policies) {
     if (policy.agents == 0) {
-      return absl::InvalidArgumentError(
-          fmt::format("policies: \"{}\" drives no agent of environment \"{}\"", policy.policy,
-                      config.environment.type));
+      return absl::InvalidArgumentError(fmt::format(
+          "{}: expected an agent of environment \"{}\" that `agents` gives this policy, "
+          "got none",
+          config.Subject("policies." + policy.policy), config.environment.type));
     }
   }
   return assignment;
+}
+
+absl::StatusOr<AgentAssignment> AssignAgents(const Registry& registry,
+                                             const ExperimentConfig& config) {
+  MILLRACE_ASSIGN_OR_RETURN(
+      const auto environment,
+      registry.MakeEnvironment(config.environment.type, config.environment.options,
+                               config.environment.where));
+  return AssignAgents(environment->spec(), config);
 }
 
 }  // namespace millrace

@@ -8,6 +8,7 @@
 #include "config/experiment.h"
 #include "millrace/env/environment.h"
 #include "millrace/env/vector_environment.h"
+#include "millrace/registry/registry.h"
 
 namespace millrace {
 
@@ -26,6 +27,10 @@ struct AgentAssignment {
 // kInvalidArgument if an agent matches no entry, a policy drives no agent, or agents of one policy
 // see or do different things.
 absl::StatusOr<AgentAssignment> AssignAgents(const EnvironmentSpec& spec,
+                                             const ExperimentConfig& config);
+
+// As above, for the experiment's environment; the status of making it.
+absl::StatusOr<AgentAssignment> AssignAgents(const Registry& registry,
                                              const ExperimentConfig& config);
 
 }  // namespace millrace

@@ -105,6 +105,11 @@ absl::StatusOr<PolicyContract> WorkerProcess::AwaitContract(const std::string& p
   return absl::CancelledError("the run ended before the trainer was ready");
 }
 
+Deadline DrainDeadline(const ExperimentConfig& config, double share) {
+  return After(std::chrono::duration_cast<Clock::duration>(
+      std::chrono::duration<double>(share * config.supervision.drain_seconds)));
+}
+
 Transport ChooseTransport(const std::string& name, Transport on_host) {
   if (name == "shm") return Transport::kShm;
   if (name == "zmq") return Transport::kZmq;

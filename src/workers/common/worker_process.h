@@ -65,6 +65,9 @@ class WorkerProcess {
   ExperimentConfig config_;
 };
 
+// How long a worker may take for one part of its drain: `share` of supervision.drain_seconds.
+Deadline DrainDeadline(const ExperimentConfig& config, double share);
+
 // The transport of a stream's `transport:` value; `auto` is `on_host`.
 Transport ChooseTransport(const std::string& name, Transport on_host);
 

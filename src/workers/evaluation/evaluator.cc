@@ -177,10 +177,7 @@ absl::StatusOr<EvaluationResult> Evaluate(const ExperimentConfig& config,
     for (size_t p = 0; p < players.size(); ++p) {
       unfinished |= Count(players[p], *buffers.parts()[p], present[p], to_play[p], all);
     }
-    if (options.on_step) {
-      const auto& part = *buffers.parts().front();
-      options.on_step(buffers, part.terminated[0] != 0 || part.truncated[0] != 0);
-    }
+    if (options.on_step) options.on_step(buffers);
   }
   EvaluationResult result;
   result.all = all.Get();

@@ -23,8 +23,8 @@ struct EvaluationOptions {
   bool sample = false;      // draw actions; otherwise the most likely one
   uint64_t seed = 1000003;  // of the episodes: not those of training
   int environments = 16;    // stepped together
-  // Called after every step of environment 0 (play); may be empty.
-  std::function<void(const EnvironmentBuffers& buffers, bool episode_ended)> on_step;
+  // Called after every step (play); may be empty.
+  std::function<void(const EnvironmentBuffers& buffers)> on_step;
 };
 
 struct EpisodeStatistics {

@@ -33,12 +33,7 @@ absl::Status Serve(WorkerProcess& process, PolicyService& service, Ledger& ledge
 absl::Status RunPolicyWorker(WorkerProcess& process, const Registry& registry,
                              const InferenceModelFactory& make_model) {
   const ExperimentConfig& config = process.config();
-  MILLRACE_ASSIGN_OR_RETURN(
-      const auto environment,
-      registry.MakeEnvironment(config.environment.type, config.environment.options,
-                               config.environment.where));
-  MILLRACE_ASSIGN_OR_RETURN(const AgentAssignment assignment,
-                            AssignAgents(environment->spec(), config));
+  MILLRACE_ASSIGN_OR_RETURN(const AgentAssignment assignment, AssignAgents(registry, config));
   MILLRACE_ASSIGN_OR_RETURN(const auto ledger,
                             Ledger::Create(process.paths().ledger(), process.ledger_identity()));
   std::vector<PolicyContract> contracts;

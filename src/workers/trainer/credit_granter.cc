@@ -58,24 +58,46 @@ std::vector<CreditGranter::Grant> CreditGranter::Next(
     for (size_t i = 0; i < producers.size() && !ready_.empty(); ++i) {
       if (demand[i] == 0) continue;
       const ProducerKey key{producers[i].producer, producers[i].incarnation};
+      std::optional<Credit> credit;
       if (plan_.fixed_producers > 0) {
-        int64_t& share = share_[{ready_.front().batch, key}];
-        if (share >= plan_.segments_per_batch / plan_.fixed_producers) continue;
-        ++share;
+        credit = TakeShare(key, i);
+      } else {
+        credit = ready_.front();
+        ready_.pop_front();
       }
+      if (!credit.has_value()) continue;
       --demand[i];
-      grants.push_back({key, ready_.front()});
-      granted_[key].push_back(ready_.front());
-      ready_.pop_front();
+      grants.push_back({key, *credit});
+      granted_[key].push_back(*credit);
       progress = true;
     }
   }
   return grants;
 }
 
+// A producer's credits go round its groups. Which rank gets a segment is a function of producer and
+// group, not of who asks first.
+std::optional<Credit> CreditGranter::TakeShare(ProducerKey producer, size_t place) {
+  const uint64_t batch = ready_.front().batch;
+  const int64_t each = plan_.segments_per_batch / plan_.fixed_producers;
+  int64_t& share = share_[{batch, producer}];
+  if (share >= each) return std::nullopt;
+  const int64_t group =
+      static_cast<int64_t>(place) * plan_.groups_per_producer + share % plan_.groups_per_producer;
+  const auto rank = static_cast<uint32_t>(group % plan_.ranks);
+  auto found = std::find_if(ready_.begin(), ready_.end(), [&](const Credit& credit) {
+    return credit.batch == batch && credit.rank == rank;
+  });
+  if (found == ready_.end()) found = ready_.begin();  // one that was returned
+  ++share;
+  const Credit credit = *found;
+  ready_.erase(found);
+  return credit;
+}
+
 void CreditGranter::Undo(const Grant& grant) {
   Fulfilled(grant.producer, grant.credit);
-  Return(grant.credit);
+  Return(grant.producer, grant.credit);
 }
 
 void CreditGranter::Fulfilled(ProducerKey producer, const Credit& credit) {
@@ -83,6 +105,14 @@ void CreditGranter::Fulfilled(ProducerKey producer, const Credit& credit) {
   if (found == granted_.end()) return;
   const auto match = std::find(found->second.begin(), found->second.end(), credit);
   if (match != found->second.end()) found->second.erase(match);
+}
+
+void CreditGranter::Return(ProducerKey producer, const Credit& credit) {
+  if (const auto share = share_.find({credit.batch, producer});
+      share != share_.end() && credit.epoch == epoch_ && share->second > 0) {
+    --share->second;
+  }
+  Return(credit);
 }
 
 void CreditGranter::Return(const Credit& credit) {

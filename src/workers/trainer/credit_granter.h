@@ -24,8 +24,10 @@ struct CreditPlan {
   int ranks = 1;
   int max_policy_lag = 0;
   std::optional<uint64_t> last_batch;  // no credits beyond it: the run's step limit
-  int fixed_producers =
-      0;  // deterministic: every one of so many producers gets an equal share of each batch
+  // Deterministic: every one of so many producers, with so many groups each, gets an equal share of
+  // each batch, and all segments of a group go to the same rank.
+  int fixed_producers = 0;
+  int groups_per_producer = 1;
 };
 
 // Bound to one thread.
@@ -52,18 +54,24 @@ class CreditGranter {
 
   // The segment of this credit arrived.
   void Fulfilled(ProducerKey producer, const Credit& credit);
-  // The segment of this credit arrived and cannot be used: somebody else must replace it.
+  // The segment of this credit of a producer arrived and cannot be used: somebody must replace it.
+  void Return(ProducerKey producer, const Credit& credit);
+  // The same, at another rank, which does not say whose it was.
   void Return(const Credit& credit);
   // The producer is gone. `received` lists the (batch, rank) of its segments that other ranks have;
   // everything else it was granted is granted again.
   void ProducerLost(ProducerKey producer, std::map<std::pair<uint64_t, uint32_t>, int> received);
 
+  // The credit of this epoch for a segment of `batch` at `rank`.
+  Credit Make(uint64_t batch, uint32_t rank) const;
   // Credits granted and not yet fulfilled or returned.
   size_t outstanding() const;
 
  private:
   void Release();  // adds the credits of every batch that may begin now
-  Credit Make(uint64_t batch, uint32_t rank) const;
+  // fixed_producers: takes the credit of this producer's next turn out of ready_; null if it has
+  // had its share.
+  std::optional<Credit> TakeShare(ProducerKey producer, size_t place);
   uint64_t VersionOf(uint64_t batch) const { return first_version_ + (batch - first_batch_); }
 
   const CreditPlan plan_;

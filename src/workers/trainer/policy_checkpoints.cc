@@ -15,8 +15,7 @@ namespace millrace {
 namespace {
 
 constexpr auto kWait = std::chrono::milliseconds(20);
-constexpr auto kLeaderPatience = std::chrono::milliseconds(1000);
-constexpr auto kPartPatience = std::chrono::seconds(5);
+constexpr auto kPartPatience = std::chrono::seconds(60);
 constexpr size_t kRemembered = 3;
 constexpr char kAsked[] = "checkpoint/";
 constexpr char kAskedBatch[] = "checkpoint/batch";
@@ -89,17 +88,25 @@ void PolicyCheckpoints::ScheduleNext() {
 
 void PolicyCheckpoints::WriteFirst(const MakePart& make) { Write(make()); }
 
-void PolicyCheckpoints::Write(PolicyPart part) {
+void PolicyCheckpoints::Write(PolicyPart part, bool last) {
   std::optional<uint64_t> batch;
   if (in_step()) batch = written_ = part.batch;
   writer_->Request([part = std::move(part), layout = options_.layout, seed = options_.seed,
-                    others = others_, ending = ending_, batch]() -> absl::StatusOr<Checkpoint> {
+                    others = others_, ending = ending_, batch,
+                    last]() -> absl::StatusOr<Checkpoint> {
     MILLRACE_ASSIGN_OR_RETURN(Checkpoint own,
                               EncodeCheckpoint({part}, {{part.policy, layout}}, seed));
     if (others.empty()) return own;
     std::vector<Checkpoint> parts = {std::move(own)};
     for (const CheckpointStore& other : others) {
-      MILLRACE_ASSIGN_OR_RETURN(parts.emplace_back(), AwaitPart(other, batch, *ending));
+      auto newest = AwaitPart(other, batch, *ending);
+      if (!newest.ok() && last) {
+        spdlog::warn("the last checkpoint is not of one batch: {}",
+                     std::string(newest.status().message()));
+        newest = other.ReadNewest();
+      }
+      if (!newest.ok()) return newest.status();
+      parts.push_back(*std::move(newest));
     }
     return MergeCheckpoints(parts);
   });
@@ -139,8 +146,7 @@ void PolicyCheckpoints::WriteWhatIsAsked() {
   }
 }
 
-bool PolicyCheckpoints::AwaitAll(const std::string& prefix) {
-  const Deadline deadline = After(kLeaderPatience);
+bool PolicyCheckpoints::AwaitAll(const std::string& prefix, Deadline deadline) {
   while (true) {
     const uint32_t seen = bell_->Value();
     if (control_->List(prefix).size() >= options_.policies.size()) return true;
@@ -150,12 +156,12 @@ bool PolicyCheckpoints::AwaitAll(const std::string& prefix) {
 }
 
 // Deterministic: of the last batch that every policy has trained.
-PolicyPart PolicyCheckpoints::LastPart(uint64_t batch, const MakePart& make) {
+PolicyPart PolicyCheckpoints::LastPart(uint64_t batch, const MakePart& make, Deadline deadline) {
   if (!in_step()) return make();
   Remember(batch, make);
   const absl::Status put = control_->Put(kLastBatch + policy(), std::to_string(batch));
   uint64_t common = batch;
-  if (put.ok() && AwaitAll(kLastBatch)) {
+  if (put.ok() && AwaitAll(kLastBatch, deadline)) {
     for (const NameEntry& entry : control_->List(kLastBatch)) {
       common = std::min(common, ParseBatch(entry.value).value_or(common));
     }
@@ -165,21 +171,26 @@ PolicyPart PolicyCheckpoints::LastPart(uint64_t batch, const MakePart& make) {
   return remembered_.back();
 }
 
-absl::Status PolicyCheckpoints::WriteLast(uint64_t batch, const MakePart& make) {
+absl::Status PolicyCheckpoints::WriteLast(uint64_t batch, const MakePart& make, Deadline deadline) {
   *ending_ = true;
-  PolicyPart part = LastPart(batch, make);
-  if (options_.policies.size() > 1 && !first()) {
-    Write(std::move(part));
-    MILLRACE_RETURN_IF_ERROR(writer_->Finish(After(kLeaderPatience)));
-    return control_->Put(kLastPart + policy(), "written");
+  PolicyPart part = LastPart(batch, make, deadline);
+  if (options_.policies.size() == 1) {
+    Write(std::move(part), /*last=*/true);
+    return absl::OkStatus();
   }
-  if (options_.policies.size() > 1) {
-    MILLRACE_RETURN_IF_ERROR(control_->Put(kLastPart + policy(), "waiting"));
-    if (!AwaitAll(kLastPart))
+  absl::Status status;
+  if (first()) {
+    status = control_->Put(kLastPart + policy(), "waiting");
+    if (!AwaitAll(kLastPart, deadline)) {
       spdlog::warn("the last checkpoint holds older parts of some policies");
+    }
+    Write(std::move(part), /*last=*/true);
+  } else {
+    Write(std::move(part), /*last=*/true);
+    status = writer_->Finish(deadline);
+    status.Update(control_->Put(kLastPart + policy(), "written"));
   }
-  Write(std::move(part));
-  return absl::OkStatus();
+  return status;
 }
 
 }  // namespace millrace

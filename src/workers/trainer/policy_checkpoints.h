@@ -54,8 +54,9 @@ class PolicyCheckpoints {
   // Called between batches, and now and then while none comes: writes what is due. `batch` is how
   // many are trained.
   void Update(uint64_t batch, const MakePart& make);
-  // The last checkpoint. Waits for the other policies' parts, but not for the disk.
-  absl::Status WriteLast(uint64_t batch, const MakePart& make);
+  // The last checkpoint. Waits for the other policies' parts until `deadline`, but not for the
+  // disk.
+  absl::Status WriteLast(uint64_t batch, const MakePart& make, Deadline deadline);
   // Waits for the disk.
   absl::Status Finish(Deadline deadline) { return writer_->Finish(deadline); }
 
@@ -69,12 +70,12 @@ class PolicyCheckpoints {
   bool in_step() const { return options_.deterministic && options_.policies.size() > 1; }
   void Remember(uint64_t batch, const MakePart& make);
   const PolicyPart* Remembered(uint64_t batch) const;
-  void Write(PolicyPart part);
+  void Write(PolicyPart part, bool last = false);
   void WriteWhatIsAsked();
   void ScheduleNext();
   // Waits until every policy has put a key below `prefix`; false if one has not in time.
-  bool AwaitAll(const std::string& prefix);
-  PolicyPart LastPart(uint64_t batch, const MakePart& make);
+  bool AwaitAll(const std::string& prefix, Deadline deadline);
+  PolicyPart LastPart(uint64_t batch, const MakePart& make, Deadline deadline);
 
   const PolicyCheckpointsOptions options_;
   ControlClient* const control_;

@@ -2,8 +2,11 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "core/thread_name.h"
 #include "millrace/core/check.h"
@@ -40,6 +43,21 @@ std::string LostKey(const std::string& policy, int rank, std::pair<uint32_t, uin
   return fmt::format("lost/{}/{}/{}.{}", policy, rank, lane.first, lane.second);
 }
 
+std::string ReturnedKey(const std::string& policy, int rank) {
+  return fmt::format("returned/{}/{}", policy, rank);
+}
+
+// A batch is ordered by group; lanes are marked in the order of their sequences, so that the window
+// of LaneMark moves.
+std::vector<const ReceivedSegment*> InOrderOfSequence(
+    const std::vector<ReceivedSegment>& segments) {
+  std::vector<const ReceivedSegment*> ordered;
+  for (const ReceivedSegment& segment : segments) ordered.push_back(&segment);
+  std::ranges::sort(ordered, {},
+                    [](const ReceivedSegment* segment) { return segment->header.sequence; });
+  return ordered;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SampleIntake>> SampleIntake::Create(
@@ -48,7 +66,9 @@ absl::StatusOr<std::unique_ptr<SampleIntake>> SampleIntake::Create(
   MILLRACE_ASSIGN_OR_RETURN(intake->consumer_,
                             MakeSampleConsumer(options.transport, context, options.spec));
   MILLRACE_RETURN_IF_ERROR(context.names->Watch("closed/actor/", context.bell));
-  MILLRACE_RETURN_IF_ERROR(context.names->Watch("lost/" + options.policy + "/", context.bell));
+  for (const char* what : {"lost/", "returned/"}) {
+    MILLRACE_RETURN_IF_ERROR(context.names->Watch(what + options.policy + "/", context.bell));
+  }
   SampleIntake* self = intake.get();
   intake->thread_ = std::jthread([self](const std::stop_token& stop) { self->Run(stop); });
   return intake;
@@ -85,6 +105,7 @@ void SampleIntake::Run(const std::stop_token& stop) {
       ReceiveAll();
       TakeRefused();
       HandleClosedProducers();
+      TellReturned();
       GrantCredits();
       CompleteBatches();
       FlushDrops();
@@ -140,14 +161,58 @@ void SampleIntake::Take(const ReceivedSegment& segment) {
     to_dispose_.push_back(segment);
     return;
   }
-  if (header.credit.epoch == epoch_ && !draining_) granter_.Fulfilled(key, header.credit);
-  if (const auto reason = ReasonToDrop(segment)) {
-    Drop(segment, *reason);
-    granter_.Return(header.credit);
+  if (header.credit.epoch > epoch_ && !draining_) {
+    early_.push_back(segment);  // of a group that this rank has not joined yet
     return;
   }
+  if (const auto reason = ReasonToDrop(segment)) {
+    Drop(segment, *reason);
+    if (*reason != DropReason::kLostProducer) ReturnCredit(key, header.credit);
+    return;
+  }
+  granter_.Fulfilled(key, header.credit);
   ++received_[key][{header.credit.batch, header.credit.rank}];
   held_[header.credit.batch].push_back(segment);
+}
+
+// Rank 0 grants it again; another rank tells it to.
+void SampleIntake::ReturnCredit(LaneKey key, const Credit& credit) {
+  if (draining_ || credit.epoch != epoch_ || credit.batch < next_batch_) return;
+  if (options_.rank == 0) {
+    granter_.Fulfilled(key, credit);
+    granter_.Return(key, credit);
+  } else {
+    ++returned_[credit.batch];
+    ++received_[key][{credit.batch, credit.rank}];
+    returned_changed_ = true;
+  }
+}
+
+// Under "returned/POLICY/RANK": how many credits of each batch of this epoch came to nothing, all
+// told.
+void SampleIntake::TellReturned() {
+  if (!returned_changed_) return;
+  json batches = json::array();
+  for (const auto& [batch, count] : returned_) batches.push_back({batch, count});
+  const absl::Status put =
+      names_->Put(ReturnedKey(options_.policy, options_.rank),
+                  json{{"epoch", epoch_}, {"batches", std::move(batches)}}.dump());
+  returned_changed_ = !put.ok();
+}
+
+void SampleIntake::HearReturned() {
+  const std::string prefix = "returned/" + options_.policy + "/";
+  for (const NameEntry& entry : names_->List(prefix)) {
+    const json record = json::parse(entry.value, nullptr, /*allow_exceptions=*/false);
+    if (!record.is_object() || record.value("epoch", uint64_t{0}) != epoch_) continue;
+    const auto rank =
+        static_cast<uint32_t>(std::strtoul(entry.key.c_str() + prefix.size(), nullptr, 10));
+    for (const json& place : record.value("batches", json::array())) {
+      const auto batch = place[0].get<uint64_t>();
+      int& heard = returned_heard_[{batch, rank}];
+      for (; heard < place[1].get<int>(); ++heard) granter_.Return(granter_.Make(batch, rank));
+    }
+  }
 }
 
 std::optional<DropReason> SampleIntake::ReasonToDrop(const ReceivedSegment& segment) const {
@@ -155,6 +220,9 @@ std::optional<DropReason> SampleIntake::ReasonToDrop(const ReceivedSegment& segm
   if (draining_) return DropReason::kDrained;
   if (header.credit.epoch != epoch_) return DropReason::kLostConsumer;
   if (header.credit.batch < next_batch_) return DropReason::kStale;
+  // Its credits have been granted to somebody else already.
+  const auto lost = lost_.find({header.producer, header.incarnation});
+  if (lost != lost_.end() && lost->second.credits_released) return DropReason::kLostProducer;
   const uint64_t version = VersionOf(header.credit.batch);
   const uint64_t lag = version > header.version_min ? version - header.version_min : 0;
   if (lag > static_cast<uint64_t>(options_.plan.max_policy_lag)) return DropReason::kStale;
@@ -163,15 +231,20 @@ std::optional<DropReason> SampleIntake::ReasonToDrop(const ReceivedSegment& segm
 }
 
 void SampleIntake::Drop(const ReceivedSegment& segment, DropReason reason) {
-  LaneMark* mark = state_->Lane(segment.header.producer, segment.header.incarnation);
-  if (mark == nullptr || !mark->Mark(segment.header.sequence)) {
-    spdlog::error("segment {} of actor {}.{} cannot be accounted for", segment.header.sequence,
-                  segment.header.producer, segment.header.incarnation);
+  const SegmentHeader& header = segment.header;
+  if (reason == DropReason::kNonfinite) {
+    spdlog::warn("segment {} of actor {}.{} holds a number that is not finite: dropped",
+                 header.sequence, header.producer, header.incarnation);
+  }
+  to_dispose_.push_back(segment);
+  dirty_ = true;
+  LaneMark* mark = state_->Lane(header.producer, header.incarnation);
+  if (mark == nullptr || !mark->Mark(header.sequence)) {
+    spdlog::error("segment {} of actor {}.{} cannot be accounted for", header.sequence,
+                  header.producer, header.incarnation);
     return;
   }
   state_->Drop(reason, 1, options_.spec.env_steps_each());
-  dirty_ = true;
-  to_dispose_.push_back(segment);
 }
 
 void SampleIntake::TakeRefused() {
@@ -180,6 +253,7 @@ void SampleIntake::TakeRefused() {
     if (mark == nullptr || !mark->Mark(refused.sequence)) continue;
     state_->Drop(refused.reason, 1, options_.spec.env_steps_each());
     dirty_ = true;
+    ReturnCredit({refused.producer, refused.incarnation}, refused.credit);
     spdlog::warn("segment {} of actor {}.{} refused: {}", refused.sequence, refused.producer,
                  refused.incarnation, Name(refused.reason));
   }
@@ -199,7 +273,7 @@ void SampleIntake::HandleClosedProducers() {
   }
   for (auto it = lost_.begin(); it != lost_.end();) {
     ReleaseCreditsOf(it->first);
-    const bool credits_settled = options_.rank != 0 || it->second.credits_released;
+    const bool credits_settled = draining_ || options_.rank != 0 || it->second.credits_released;
     if (!credits_settled || pending_ || Holds(it->first)) {
       ++it;
       continue;
@@ -215,12 +289,12 @@ void SampleIntake::HandleClosedProducers() {
 void SampleIntake::ReleaseCreditsOf(LaneKey key) {
   Lost& lost = lost_[key];
   if (options_.rank != 0) {
-    if (lost.told_rank_0) return;
+    if (lost.credits_released) return;
     json received = json::array();
     for (const auto& [place, count] : received_[key]) received.push_back({place.first, count});
     const absl::Status put = names_->Put(LostKey(options_.policy, options_.rank, key),
                                          json{{"received", received}}.dump());
-    lost.told_rank_0 = put.ok();
+    lost.credits_released = put.ok();
     return;
   }
   if (lost.credits_released) return;
@@ -254,12 +328,12 @@ bool SampleIntake::Holds(LaneKey key) const {
   if (const auto found = in_training_.find(key); found != in_training_.end() && found->second > 0) {
     return true;
   }
-  for (const auto& [batch, segments] : held_) {
-    for (const ReceivedSegment& segment : segments) {
-      if (LaneKey{segment.header.producer, segment.header.incarnation} == key) return true;
-    }
-  }
-  return false;
+  const auto of_lane = [key](const ReceivedSegment& segment) {
+    return LaneKey{segment.header.producer, segment.header.incarnation} == key;
+  };
+  return std::ranges::any_of(early_, of_lane) || std::ranges::any_of(held_, [&](const auto& batch) {
+           return std::ranges::any_of(batch.second, of_lane);
+         });
 }
 
 void SampleIntake::CloseLane(LaneKey key, uint64_t committed) {
@@ -275,7 +349,7 @@ void SampleIntake::CloseLane(LaneKey key, uint64_t committed) {
                    missing);
     }
     mark->contiguous = std::max(mark->contiguous, committed);
-    mark->beyond = 0;
+    mark->beyond = {};
     mark->closed = 1;
     dirty_ = true;
   }
@@ -286,6 +360,7 @@ void SampleIntake::CloseLane(LaneKey key, uint64_t committed) {
 
 void SampleIntake::GrantCredits() {
   if (options_.rank != 0 || draining_) return;
+  if (options_.plan.ranks > 1) HearReturned();
   for (const auto& grant : granter_.Next(consumer_->Producers())) {
     if (!consumer_->Grant(grant.producer.first, grant.producer.second, grant.credit)) {
       granter_.Undo(grant);
@@ -301,9 +376,14 @@ void SampleIntake::CompleteBatches() {
       return;
     }
     const Clock::time_point start = Clock::now();
-    SampleBatch batch =
-        AssembleBatch(epoch_, next_batch_, std::move(held->second), consumer_->layout());
+    std::vector<ReceivedSegment> segments = std::move(held->second);
     held_.erase(held);
+    while (static_cast<int64_t>(segments.size()) > segments_per_rank_) {
+      Drop(segments.back(), DropReason::kStale);  // one that was granted again came after all
+      segments.pop_back();
+    }
+    SampleBatch batch =
+        AssembleBatch(epoch_, next_batch_, std::move(segments), consumer_->layout());
     ledger_->Add(Counter::kAssemblyNs, NanosecondsSince(start));
     for (const ReceivedSegment& segment : batch.segments) {
       ++in_training_[{segment.header.producer, segment.header.incarnation}];
@@ -315,9 +395,9 @@ void SampleIntake::CompleteBatches() {
 }
 
 void SampleIntake::DropBatch(const SampleBatch& batch, DropReason reason) {
-  for (const ReceivedSegment& segment : batch.segments) {
-    --in_training_[{segment.header.producer, segment.header.incarnation}];
-    Drop(segment, reason);
+  for (const ReceivedSegment* segment : InOrderOfSequence(batch.segments)) {
+    --in_training_[{segment->header.producer, segment->header.incarnation}];
+    Drop(*segment, reason);
   }
 }
 
@@ -326,9 +406,11 @@ void SampleIntake::DropReadyBatches(DropReason reason) {
   const Deadline now = Clock::now();
   for (auto batch = ready_.Pop(now); batch.ok(); batch = ready_.Pop(now)) DropBatch(*batch, reason);
   for (const auto& [number, segments] : held_) {
-    for (const ReceivedSegment& segment : segments) Drop(segment, reason);
+    for (const ReceivedSegment* segment : InOrderOfSequence(segments)) Drop(*segment, reason);
   }
   held_.clear();
+  if (reason != DropReason::kDrained) return;
+  for (const ReceivedSegment& segment : std::exchange(early_, {})) Drop(segment, reason);
 }
 
 // Ledger first, slots second. While a batch is being trained its pending record is based on the
@@ -345,10 +427,10 @@ ConsumerState SampleIntake::StateAfter(const SampleBatch& batch, uint64_t next_v
   ConsumerState next = *state_;
   const uint32_t env_steps = options_.spec.env_steps_each();
   next.last_batch = {};
-  for (const ReceivedSegment& segment : batch.segments) {
-    LaneMark* mark = next.Lane(segment.header.producer, segment.header.incarnation);
+  for (const ReceivedSegment* segment : InOrderOfSequence(batch.segments)) {
+    LaneMark* mark = next.Lane(segment->header.producer, segment->header.incarnation);
     MILLRACE_CHECK(mark != nullptr, "more producers than the ledger can hold");
-    if (mark->Mark(segment.header.sequence)) {
+    if (mark->Mark(segment->header.sequence)) {
       next.trained.Add(1, env_steps);
       next.last_batch.Add(1, env_steps);
     } else {
@@ -366,6 +448,9 @@ void SampleIntake::Begin(uint64_t epoch, uint64_t batch, uint64_t version) {
   Call([&] {
     DropReadyBatches(DropReason::kLostConsumer);
     received_.clear();
+    returned_.clear();
+    returned_heard_.clear();
+    returned_changed_ = false;
     epoch_ = epoch;
     first_batch_ = next_batch_ = batch;
     first_version_ = version;
@@ -375,6 +460,7 @@ void SampleIntake::Begin(uint64_t epoch, uint64_t batch, uint64_t version) {
     dirty_ = true;
     FlushDrops();
     granter_.Begin(epoch, batch, version);
+    for (const ReceivedSegment& segment : std::exchange(early_, {})) Take(segment);
   });
 }
 

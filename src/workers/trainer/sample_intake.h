@@ -83,6 +83,9 @@ class SampleIntake {
   std::optional<DropReason> ReasonToDrop(const ReceivedSegment& segment) const;
   void Drop(const ReceivedSegment& segment, DropReason reason);
   void TakeRefused();
+  void ReturnCredit(LaneKey key, const Credit& credit);
+  void TellReturned();
+  void HearReturned();
   void HandleClosedProducers();
   void ReleaseCreditsOf(LaneKey key);
   void CloseLane(LaneKey key, uint64_t committed);
@@ -114,17 +117,23 @@ class SampleIntake {
   bool dirty_ = false;       // state_ has changes the ledger has not
   bool draining_ = false;
   std::map<uint64_t, std::vector<ReceivedSegment>> held_;
+  std::vector<ReceivedSegment> early_;  // of an epoch that is still to come
   std::map<LaneKey, int> in_training_;
   std::vector<ReceivedSegment> to_dispose_;
   std::map<LaneKey, std::map<std::pair<uint64_t, uint32_t>, int>>
       received_;  // by lane: (batch, rank) -> count
   struct Lost {
     uint64_t committed = 0;
-    bool credits_released = false;
-    bool told_rank_0 = false;
+    bool credits_released =
+        false;  // rank 0 has granted them again; another rank has told it what it received
   };
   std::map<LaneKey, Lost> lost_;
   std::set<LaneKey> closed_;
+  // Credits of this epoch whose segments came to nothing: at this rank, by batch; and, at rank 0,
+  // those of the other ranks that have been granted again, by (batch, rank).
+  std::map<uint64_t, int> returned_;
+  bool returned_changed_ = false;
+  std::map<std::pair<uint64_t, uint32_t>, int> returned_heard_;
   uint64_t names_seen_ = 0;
 
   Mutex mutex_;

@@ -5,33 +5,18 @@
 #include <algorithm>
 
 #include "millrace/core/status.h"
+#include "models/torch_dtype.h"
 #include "workers/trainer/minibatches.h"
 
 namespace millrace {
 namespace {
-
-torch::ScalarType TorchType(DType dtype) {
-  switch (dtype) {
-    case DType::kFloat32:
-      return torch::kFloat32;
-    case DType::kFloat64:
-      return torch::kFloat64;
-    case DType::kInt32:
-      return torch::kInt32;
-    case DType::kInt64:
-      return torch::kInt64;
-    case DType::kUInt8:
-      return torch::kUInt8;
-  }
-  return torch::kFloat32;
-}
 
 // Tensors over the batch's own memory.
 TensorDict ToTensors(const SampleBatch& batch) {
   TensorDict tensors;
   for (const auto& [name, field] : batch.fields) {
     tensors[name] = torch::from_blob(const_cast<std::byte*>(field.bytes.data()), field.shape,
-                                     TorchType(field.dtype));
+                                     ToTorch(field.dtype));
   }
   // One version per segment step -> one per row and step, as every other field.
   if (auto version = tensors.find("version"); version != tensors.end()) {
@@ -39,6 +24,14 @@ TensorDict ToTensors(const SampleBatch& batch) {
     version->second = version->second.repeat_interleave(batch.columns() / segments, 1);
   }
   return tensors;
+}
+
+// Equal parts, as close to the wanted size as a whole number of them comes: nothing is left over.
+int64_t NumMinibatches(const ItemView& items, const TrainingPlan& plan, int ranks) {
+  const int64_t wanted = plan.minibatch_steps / ranks / items.steps_per_item();
+  if (plan.minibatch_steps <= 0) return 1;
+  if (wanted <= 1) return items.items();
+  return std::max<int64_t>(1, (items.items() + wanted / 2) / wanted);
 }
 
 }  // namespace
@@ -76,11 +69,7 @@ absl::StatusOr<TrainReport> TrainStep::RunOrThrow(const SampleBatch& batch, doub
   const TrainingPlan plan = algorithm_->Plan(progress);
   const int64_t chunk = backend_->state_size() > 0 ? plan.chunk : 0;
   const ItemView items(tensors, plan.unit, steps, rows, chunk);
-  int64_t per_minibatch = items.items();
-  if (plan.minibatch_steps > 0) {
-    per_minibatch = std::clamp<int64_t>(
-        plan.minibatch_steps / group.size() / items.steps_per_item(), 1, items.items());
-  }
+  const int64_t minibatches = NumMinibatches(items, plan, group.size());
   TrainReport report;
   metric_sums_.clear();
   bool stop = false;
@@ -88,10 +77,11 @@ absl::StatusOr<TrainReport> TrainStep::RunOrThrow(const SampleBatch& batch, doub
     // One gather per epoch; minibatches are then plain slices.
     const TensorDict shuffled =
         items.Shuffled(Permutation(seed_, batch.number, epoch, items.items()));
-    for (int64_t begin = 0; begin + per_minibatch <= items.items() && !stop;
-         begin += per_minibatch) {
+    for (int64_t m = 0; m < minibatches && !stop; ++m) {
+      const int64_t begin = items.items() * m / minibatches;
+      const int64_t end = items.items() * (m + 1) / minibatches;
       MILLRACE_RETURN_IF_ERROR(
-          TrainMinibatch(items.Slice(shuffled, begin, per_minibatch), plan, group, report, stop));
+          TrainMinibatch(items.Slice(shuffled, begin, end - begin), plan, group, report, stop));
     }
   }
   {

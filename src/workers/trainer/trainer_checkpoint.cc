@@ -9,6 +9,7 @@
 #include "checkpoint/safetensors.h"
 #include "core/run_paths.h"
 #include "millrace/core/status.h"
+#include "models/torch_dtype.h"
 #include "workers/common/weights_file.h"
 
 namespace millrace {
@@ -17,37 +18,6 @@ namespace {
 using nlohmann::json;
 
 constexpr char kOptimizerFile[] = "optimizer.safetensors";
-
-DType FromTorch(torch::ScalarType type) {
-  switch (type) {
-    case torch::kFloat64:
-      return DType::kFloat64;
-    case torch::kInt32:
-      return DType::kInt32;
-    case torch::kInt64:
-      return DType::kInt64;
-    case torch::kUInt8:
-      return DType::kUInt8;
-    default:
-      return DType::kFloat32;
-  }
-}
-
-torch::ScalarType ToTorch(DType type) {
-  switch (type) {
-    case DType::kFloat32:
-      return torch::kFloat32;
-    case DType::kFloat64:
-      return torch::kFloat64;
-    case DType::kInt32:
-      return torch::kInt32;
-    case DType::kInt64:
-      return torch::kInt64;
-    case DType::kUInt8:
-      return torch::kUInt8;
-  }
-  return torch::kFloat32;
-}
 
 json ToJson(const PolicyPart& part) {
   json marks = json::array();

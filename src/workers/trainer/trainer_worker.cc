@@ -9,8 +9,8 @@
 
 #include "checkpoint/checkpoint_store.h"
 #include "millrace/core/status.h"
-#include "workers/common/sample_fields.h"
 #include "workers/trainer/batch_snapshots.h"
+#include "workers/trainer/learner.h"
 #include "workers/trainer/policy_checkpoints.h"
 #include "workers/trainer/sample_intake.h"
 #include "workers/trainer/train_step.h"
@@ -22,7 +22,8 @@ namespace {
 
 constexpr auto kWait = std::chrono::milliseconds(100);
 constexpr auto kMetricsEvery = std::chrono::milliseconds(500);
-constexpr auto kDrainPatience = std::chrono::milliseconds(3000);
+constexpr double kDrainShare = 0.9;  // of supervision.drain_seconds
+constexpr double kPartsShare = 0.3;
 
 // Temporaries of large tensor operations must not be mapped and unmapped each time: glibc's
 // threshold makes attention over 4,096 rows three times slower (measured).
@@ -40,21 +41,22 @@ class Trainer {
   absl::Status Run();
 
  private:
-  absl::Status MakeLearner();
+  absl::Status SetUpLearner();
   absl::Status TakeInitialWeights();
-  absl::Status PublishContract();
   absl::Status MakeStreamSpecs();
   absl::Status ReadHistory();
   absl::Status JoinGroup(std::optional<SampleBatch> in_hand);
   absl::Status AdoptFormation(const Formation& formation);
   ConsumerState StateFor(const Formation& formation) const;
   absl::Status OpenStreams(const ConsumerState& state);
+  absl::Status TrainUntilTold();
   absl::Status TrainOne(SampleBatch batch);
   absl::StatusOr<TrainReport> Train(const SampleBatch& batch);
   absl::Status PublishVersion(uint64_t version);
   absl::Status OpenCheckpoints();
   PolicyPart MakePart();
   void PutMetrics(const TrainReport& report);
+  void SendMetrics();
   absl::Status Drain();
   GroupMember Record() const;
   double Progress() const;
@@ -91,6 +93,7 @@ class Trainer {
   uint64_t batch_ = 0;        // the next to be trained
   int64_t version_ = -1;      // published newest
   ActorSnapshots snapshots_;  // deterministic: of the newest batch
+  std::string report_;        // not sent yet
   Clock::time_point next_metrics_;
 };
 
@@ -105,14 +108,9 @@ absl::Status Trainer::SetUp() {
     return absl::InvalidArgumentError(
         fmt::format("trainer {}: there are only {} policies", index, config_.policies.size()));
   }
-  MILLRACE_ASSIGN_OR_RETURN(
-      const auto environment,
-      registry_.MakeEnvironment(config_.environment.type, config_.environment.options,
-                                config_.environment.where));
-  MILLRACE_ASSIGN_OR_RETURN(assignment_, AssignAgents(environment->spec(), config_));
+  MILLRACE_ASSIGN_OR_RETURN(assignment_, AssignAgents(registry_, config_));
   agents_ = assignment_.policies[policy_index_];
-  MILLRACE_RETURN_IF_ERROR(MakeLearner());
-  MILLRACE_RETURN_IF_ERROR(PublishContract());
+  MILLRACE_RETURN_IF_ERROR(SetUpLearner());
   MILLRACE_RETURN_IF_ERROR(MakeStreamSpecs());
   MILLRACE_ASSIGN_OR_RETURN(store_, CheckpointStore::Open(process_.paths().checkpoints()));
   MILLRACE_RETURN_IF_ERROR(ReadHistory());
@@ -121,27 +119,18 @@ absl::Status Trainer::SetUp() {
   return JoinGroup(std::nullopt);
 }
 
-absl::Status Trainer::MakeLearner() {
-  const TypedOptions& model = config_.policies[policy_index_].model;
-  const uint64_t seed = config_.seed + policy_index_;
-  MILLRACE_ASSIGN_OR_RETURN(auto policy,
-                            registry_.MakeModel(model.type, model.options, agents_.observation,
-                                                agents_.action, seed, model.where));
-  MILLRACE_ASSIGN_OR_RETURN(
-      algorithm_, registry_.MakeAlgorithm(config_.algorithm.type, config_.algorithm.options,
-                                          agents_.action, config_.algorithm.where));
-  MILLRACE_ASSIGN_OR_RETURN(backend_,
-                            registry_.MakeBackend(config_.backend.type, config_.backend.options,
-                                                  std::move(policy), config_.backend.where));
-  if (algorithm_->ValueTargetKey().empty() && backend_->layout().Find("value_mean") != nullptr) {
-    return absl::InvalidArgumentError(fmt::format(
-        "policies.{}.model.normalize_value: algorithm \"{}\" computes its value targets inside "
-        "the loss and cannot be combined with it",
-        agents_.policy, config_.algorithm.type));
-  }
-  step_ = std::make_unique<TrainStep>(algorithm_.get(), backend_.get(), seed);
+absl::Status Trainer::SetUpLearner() {
+  MILLRACE_ASSIGN_OR_RETURN(Learner learner,
+                            MakeLearner(registry_, config_, policy_index_, agents_));
+  algorithm_ = std::move(learner.algorithm);
+  backend_ = std::move(learner.backend);
+  contract_ = std::move(learner.contract);
+  step_ =
+      std::make_unique<TrainStep>(algorithm_.get(), backend_.get(), config_.seed + policy_index_);
   blob_.resize(backend_->layout().bytes());
-  return TakeInitialWeights();
+  MILLRACE_RETURN_IF_ERROR(TakeInitialWeights());
+  if (!leader()) return absl::OkStatus();
+  return process_.control().Put(ContractKey(agents_.policy), contract_.ToJson());
 }
 
 // `init_from`: another run's weights, with the statistics of its normalisers; the optimiser begins
@@ -162,36 +151,6 @@ absl::Status Trainer::TakeInitialWeights() {
   return backend_->LoadOptimizerState(state);
 }
 
-absl::Status Trainer::PublishContract() {
-  const int64_t state_size = backend_->state_size();
-  const int chunk =
-      state_size > 0 ? std::min(algorithm_->Plan(0).chunk, config_.trainer.unroll) : 0;
-  if (chunk > 0 && config_.trainer.unroll % chunk != 0) {
-    return absl::InvalidArgumentError(
-        fmt::format("workers.trainer.unroll: expected a multiple of algorithm.chunk = {}, got {}",
-                    chunk, config_.trainer.unroll));
-  }
-  std::vector<Field> fields = StandardSampleFields(agents_, state_size);
-  for (const std::string& name : algorithm_->ExtraFields()) {
-    const SampleField* extra = registry_.FindSampleField(name);
-    if (extra == nullptr) {
-      return absl::InvalidArgumentError(fmt::format(
-          "algorithm \"{}\" asks for the sample field \"{}\", which no plug-in registers "
-          "(Registry::AddSampleField)",
-          config_.algorithm.type, name));
-    }
-    fields.push_back(extra->field);
-  }
-  contract_.unroll = config_.trainer.unroll;
-  contract_.chunk = chunk;
-  contract_.state_size = state_size;
-  contract_.weight_bytes = backend_->layout().bytes();
-  contract_.layout_hash = backend_->layout().hash();
-  MILLRACE_ASSIGN_OR_RETURN(contract_.sample, Schema::Create(std::move(fields)));
-  if (!leader()) return absl::OkStatus();
-  return process_.control().Put(ContractKey(agents_.policy), contract_.ToJson());
-}
-
 absl::Status Trainer::MakeStreamSpecs() {
   const int environments = config_.actor.environments / config_.actor.groups;
   int64_t state_size_sum = 0;
@@ -209,7 +168,10 @@ absl::Status Trainer::MakeStreamSpecs() {
   credit_plan_.segments_per_batch = config_.trainer.batch_env_steps / sample_spec_.env_steps_each();
   credit_plan_.ranks = config_.trainer.count;
   credit_plan_.max_policy_lag = config_.trainer.max_policy_lag;
-  if (config_.deterministic) credit_plan_.fixed_producers = config_.actor.count;
+  if (config_.deterministic) {
+    credit_plan_.fixed_producers = config_.actor.count;
+    credit_plan_.groups_per_producer = config_.actor.groups;
+  }
   if (config_.stop.env_steps.has_value()) {
     const uint64_t per_batch = static_cast<uint64_t>(config_.trainer.batch_env_steps);
     credit_plan_.last_batch = (*config_.stop.env_steps + per_batch - 1) / per_batch - 1;
@@ -262,21 +224,30 @@ GroupMember Trainer::Record() const {
 }
 
 // Forms a (new) group and takes its parameters. `in_hand`: the batch that was being trained when
-// the old group was lost.
+// the old group was lost. kCancelled if the run ends first.
 absl::Status Trainer::JoinGroup(std::optional<SampleBatch> in_hand) {
-  MILLRACE_ASSIGN_OR_RETURN(const Formation formation,
-                            group_->Form(Record(), [&] { return process_.Running(); }));
-  spdlog::info("trainer group of {} formed: epoch {}, batch {}, first version {}",
-               config_.trainer.count, formation.epoch, formation.winner.batch, formation.version);
-  if (in_hand.has_value()) {
-    // Another rank may have finished the batch that this one lost.
-    if (formation.winner.has_parameters && formation.winner.batch == in_hand->number + 1) {
-      intake_->Commit(*std::move(in_hand), formation.version);
-    } else {
-      intake_->Discard(*std::move(in_hand));
+  while (true) {
+    const auto formation = group_->Form(Record(), [&] { return process_.Running(); });
+    if (!formation.ok()) {
+      if (in_hand.has_value()) intake_->Discard(*std::move(in_hand));
+      return formation.status();
     }
+    spdlog::info("trainer group of {} formed: epoch {}, batch {}, first version {}",
+                 config_.trainer.count, formation->epoch, formation->winner.batch,
+                 formation->version);
+    if (in_hand.has_value()) {
+      // Another rank may have finished the batch that this one lost.
+      if (formation->winner.has_parameters && formation->winner.batch == in_hand->number + 1) {
+        intake_->Commit(*std::move(in_hand), formation->version);
+      } else {
+        intake_->Discard(*std::move(in_hand));
+      }
+      in_hand.reset();
+    }
+    const absl::Status adopted = AdoptFormation(*formation);
+    if (adopted.code() != absl::StatusCode::kUnavailable) return adopted;
+    spdlog::warn("trainer group lost while it formed: {}", std::string(adopted.message()));
   }
-  return AdoptFormation(formation);
 }
 
 absl::Status Trainer::AdoptFormation(const Formation& formation) {
@@ -284,7 +255,13 @@ absl::Status Trainer::AdoptFormation(const Formation& formation) {
     MILLRACE_RETURN_IF_ERROR(backend_->LoadWeights(checkpoint_part_->weights));
     MILLRACE_RETURN_IF_ERROR(backend_->LoadOptimizerState(checkpoint_part_->optimizer));
   }
-  MILLRACE_RETURN_IF_ERROR(backend_->Synchronize(group_->collectives(), formation.source));
+  // A peer lost half-way leaves some tensors of its parameters and some of ours.
+  backend_->Checkpoint();
+  if (const absl::Status status = backend_->Synchronize(group_->collectives(), formation.source);
+      !status.ok()) {
+    backend_->Rollback();
+    return status;
+  }
   has_parameters_ = true;
   batch_ = formation.winner.batch;
   epoch_ = formation.epoch;
@@ -407,6 +384,13 @@ PolicyPart Trainer::MakePart() {
 
 absl::Status Trainer::Run() {
   MILLRACE_RETURN_IF_ERROR(process_.control().ReportReady());
+  const absl::Status status = TrainUntilTold();
+  // A group that was forming when the run ended is no failure.
+  if (!status.ok() && status.code() != absl::StatusCode::kCancelled) return status;
+  return Drain();
+}
+
+absl::Status Trainer::TrainUntilTold() {
   while (process_.Running()) {
     if (leader()) checkpoints_->Update(batch_, [this] { return MakePart(); });
     if (group_->Changed()) {
@@ -424,7 +408,7 @@ absl::Status Trainer::Run() {
     }
     MILLRACE_RETURN_IF_ERROR(TrainOne(*std::move(batch)));
   }
-  return Drain();
+  return absl::OkStatus();
 }
 
 absl::StatusOr<TrainReport> Trainer::Train(const SampleBatch& batch) {
@@ -472,11 +456,17 @@ absl::Status Trainer::TrainOne(SampleBatch batch) {
   return absl::OkStatus();
 }
 
+// Not at every batch: there may be hundreds a second. The last one is always sent.
 void Trainer::PutMetrics(const TrainReport& report) {
-  if (!Expired(next_metrics_)) return;
+  report_ = nlohmann::json(report.metrics).dump();
+  if (Expired(next_metrics_)) SendMetrics();
+}
+
+void Trainer::SendMetrics() {
+  if (report_.empty()) return;
   next_metrics_ = After(kMetricsEvery);
   const absl::Status status =
-      process_.control().Put("metrics/" + agents_.policy, nlohmann::json(report.metrics).dump());
+      process_.control().Put("metrics/" + agents_.policy, std::exchange(report_, {}));
   if (!status.ok()) spdlog::debug("metrics not sent: {}", std::string(status.message()));
 }
 
@@ -487,13 +477,19 @@ double Trainer::Progress() const {
   return std::min(1.0, done / static_cast<double>(*config_.stop.env_steps));
 }
 
+// Goes on to the end whatever fails on the way: the accounts must be closed.
 absl::Status Trainer::Drain() {
+  const Deadline deadline = DrainDeadline(config_, kDrainShare);
   group_->Dissolve();
+  SendMetrics();
+  absl::Status status;
   if (leader()) {
-    MILLRACE_RETURN_IF_ERROR(checkpoints_->WriteLast(batch_, [this] { return MakePart(); }));
+    status = checkpoints_->WriteLast(
+        batch_, [this] { return MakePart(); }, DrainDeadline(config_, kPartsShare));
   }
-  intake_->Drain(After(kDrainPatience));
-  return leader() ? checkpoints_->Finish(After(kDrainPatience)) : absl::OkStatus();
+  intake_->Drain(deadline);
+  if (leader()) status.Update(checkpoints_->Finish(deadline));
+  return status;
 }
 
 }  // namespace

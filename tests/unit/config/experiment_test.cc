@@ -90,6 +90,16 @@ TEST(ExperimentErrors, AreOneLineWithPlaceExpectationAndNearestName) {
             "mean \"default\"?");
 }
 
+TEST(ExperimentErrors, BatchesHaveAsManySegmentsAsALaneCanHold) {
+  // A segment is 32 steps x 16 environments of a group = 512 environment steps.
+  EXPECT_THAT(ErrorOf("workers: {trainer: {batch_env_steps: 262144}}\n"),
+              HasSubstr("expected at most 256 segments of each trainer, got the 512 segments"));
+  EXPECT_THAT(
+      ErrorOf("streams: {sample: {capacity: 7}}\nworkers: {trainer: {max_policy_lag: 1}}\n"),
+      HasSubstr("streams.sample.capacity: expected at least the 8 segments of max_policy_lag "
+                "+ 1 = 2 batches, got 7"));
+}
+
 TEST(ExperimentErrors, SayWhatADeterministicRunNeeds) {
   EXPECT_EQ(ErrorOf("deterministic: true\nworkers: {trainer: {max_policy_lag: 1}}\n"),
             "a.yaml:4: workers.trainer.max_policy_lag: expected 0 in a deterministic run, got 1");
@@ -127,8 +137,6 @@ TEST(ExperimentErrors, NameTheNearestValidSize) {
   EXPECT_EQ(ErrorOf("workers:\n  trainer:\n    batch_env_steps: 2000\n"),
             "a.yaml:5: workers.trainer.batch_env_steps: expected a multiple of 512 (unroll 32 x 16 "
             "environments of a group x 1 trainers), got 2000; did you mean \"2048\"?");
-  EXPECT_THAT(ErrorOf("streams: {sample: {capacity: 3}}\n"),
-              HasSubstr("streams.sample.capacity: expected at least the 4 segments of one batch"));
 }
 
 TEST(ExperimentErrors, NameValuesThatDoNotGoTogether) {

@@ -91,13 +91,15 @@ TEST(TorchInferenceModel, LoadsTheBlobIntoTheModule) {
   EXPECT_TRUE(absl::IsInvalidArgument((*model)->Load({})));
 }
 
-TEST(TorchInferenceModel, AModuleThatForgetsItsStateIsAnError) {
-  const auto model = MakeTorchInferenceModel(std::make_shared<Accumulator>(/*forgetful=*/true),
-                                             Observation(), ActionSpec::Discrete(2));
-  std::vector<float> state(6);
-  const absl::Status status = Step().Run(**model, state);
-  EXPECT_TRUE(absl::IsInternal(status)) << status;
-  EXPECT_NE(status.message().find("no state"), absl::string_view::npos);
+TEST(TorchInferenceModel, AModuleThatDoesNotFitIsRefused) {
+  const auto forgetful = MakeTorchInferenceModel(std::make_shared<Accumulator>(/*forgetful=*/true),
+                                                 Observation(), ActionSpec::Discrete(2));
+  EXPECT_EQ(forgetful.status().message(),
+            "output state: expected float32 [3, 2], got an undefined tensor");
+  const auto wrong_action = MakeTorchInferenceModel(std::make_shared<Accumulator>(), Observation(),
+                                                    ActionSpec::Discrete(4));
+  EXPECT_EQ(wrong_action.status().message(),
+            "output logits: expected float32 [1, 3, 4], got Float [1, 3, 2]");
 }
 
 }  // namespace

@@ -62,7 +62,7 @@ TEST(SampleOutbox, SlotsAreFreedOnlyByDisposal) {
   for (uint64_t i = 1; i <= 3; ++i) outbox.Add(i, static_cast<int>(10 + i));
   EXPECT_THAT(outbox.OnAck({.session = 9, .received = 3}, kStart), testing::IsEmpty());
   // Sequence 2 has been disposed of: bit 1 above contiguous = 0.
-  EXPECT_THAT(outbox.OnAck({.session = 9, .received = 3, .beyond = 2}, kStart),
+  EXPECT_THAT(outbox.OnAck({.session = 9, .received = 3, .beyond = {2}}, kStart),
               testing::ElementsAre(12));
   EXPECT_EQ(outbox.oldest(), 1u);
   EXPECT_THAT(outbox.OnAck({.session = 9, .received = 3, .contiguous = 3}, kStart),

@@ -89,7 +89,7 @@ TEST(CreditGranter, ForgetsCreditsOfAnEarlierGroup) {
   granter.Begin(1, 0, 0);
   const auto old = granter.Next({Producer(0, 2)});
   granter.Begin(2, 0, 1);
-  granter.Return(old[0].credit);
+  granter.Return(old[0].producer, old[0].credit);
   EXPECT_EQ(granter.Next({Producer(0, 9, 2)}).size(), 2u);
 }
 
@@ -112,6 +112,41 @@ TEST(CreditGranter, SharesEveryBatchEquallyInDeterministicRuns) {
     to_first += grant.producer.first == 0 ? 1 : 0;
   }
   EXPECT_EQ(to_first, 2);
+}
+
+TEST(CreditGranter, GivesAShareBackInDeterministicRuns) {
+  CreditPlan plan = Plan(4);
+  plan.fixed_producers = 2;
+  CreditGranter granter(plan);
+  granter.Begin(1, 0, 0);
+  const auto grants = granter.Next({Producer(0, 2), Producer(1, 2)});
+  ASSERT_EQ(grants.size(), 4u);
+  granter.Return(grants[0].producer, grants[0].credit);
+  const auto again = granter.Next({Producer(0, 3, 2), Producer(1, 3, 2)});
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].producer, grants[0].producer);
+}
+
+TEST(CreditGranter, SendsEachGroupToOneRankInDeterministicRuns) {
+  CreditPlan plan = Plan(8);
+  plan.ranks = 2;
+  plan.fixed_producers = 2;
+  plan.groups_per_producer = 2;
+  // Whoever asks first: two segments of each of two groups, the first group's to rank 0.
+  for (const bool first_asks_first : {true, false}) {
+    CreditGranter granter(plan);
+    granter.Begin(1, 0, 0);
+    std::map<uint32_t, std::vector<uint32_t>> ranks;
+    const auto collect = [&](const std::vector<CreditGranter::Grant>& grants) {
+      for (const auto& grant : grants) ranks[grant.producer.first].push_back(grant.credit.rank);
+    };
+    collect(granter.Next(
+        {Producer(0, first_asks_first ? 9 : 0), Producer(1, first_asks_first ? 0 : 9)}));
+    collect(granter.Next({Producer(0, 9), Producer(1, 9)}));
+    const std::vector<uint32_t> expected = {0, 1, 0, 1};
+    EXPECT_EQ(ranks[0], expected);
+    EXPECT_EQ(ranks[1], expected);
+  }
 }
 
 }  // namespace

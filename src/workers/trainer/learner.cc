@@ -1,0 +1,85 @@
+#include "workers/trainer/learner.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "millrace/core/status.h"
+#include "models/policy_check.h"
+#include "workers/common/sample_fields.h"
+
+namespace millrace {
+namespace {
+
+absl::StatusOr<Schema> SampleSchema(const TorchRegistry& registry, const ExperimentConfig& config,
+                                    const PolicyAgents& agents, const Learner& learner) {
+  std::vector<Field> fields = StandardSampleFields(agents, learner.backend->state_size());
+  for (const std::string& name : learner.algorithm->ExtraFields()) {
+    const SampleField* extra = registry.FindSampleField(name);
+    if (extra == nullptr) {
+      return absl::InvalidArgumentError(
+          fmt::format("{}: algorithm \"{}\" asks for the sample field \"{}\", which no plug-in "
+                      "registers (Registry::AddSampleField)",
+                      config.Subject("algorithm.type"), config.algorithm.type, name));
+    }
+    fields.push_back(extra->field);
+  }
+  return Schema::Create(std::move(fields));
+}
+
+absl::Status CheckNormalizer(const ExperimentConfig& config, const PolicyAgents& agents,
+                             const Learner& learner) {
+  if (!learner.algorithm->ValueTargetKey().empty()) return absl::OkStatus();
+  if (learner.backend->layout().Find("value_mean") == nullptr) return absl::OkStatus();
+  const std::string key = "policies." + agents.policy + ".model";
+  return absl::InvalidArgumentError(
+      fmt::format("{}: normalize_value: expected false, got true: algorithm \"{}\" computes its "
+                  "value targets inside the loss",
+                  config.Subject(key), config.algorithm.type));
+}
+
+absl::StatusOr<int32_t> ChunkOf(const ExperimentConfig& config, const Learner& learner) {
+  if (learner.backend->state_size() == 0) return 0;
+  const int32_t unroll = config.trainer.unroll;
+  const int32_t chunk = std::min(learner.algorithm->Plan(0).chunk, unroll);
+  if (unroll % chunk == 0) return chunk;
+  return absl::InvalidArgumentError(
+      fmt::format("{}: expected a multiple of algorithm.chunk = {}, got {}",
+                  config.Subject("workers.trainer.unroll"), chunk, unroll));
+}
+
+}  // namespace
+
+absl::StatusOr<Learner> MakeLearner(const TorchRegistry& registry, const ExperimentConfig& config,
+                                    size_t policy, const PolicyAgents& agents) {
+  Learner learner;
+  const TypedOptions& model = config.policies[policy].model;
+  MILLRACE_ASSIGN_OR_RETURN(
+      auto module, registry.MakeModel(model.type, model.options, agents.observation, agents.action,
+                                      config.seed + policy, model.where));
+  if (!ModelSpec::IsBuiltinType(model.type)) {
+    if (const auto fits = CheckPolicyOutputs(*module, agents.observation, agents.action);
+        !fits.ok()) {
+      return WithContext(fits, fmt::format("{}: model \"{}\"", model.where, model.type));
+    }
+  }
+  MILLRACE_ASSIGN_OR_RETURN(learner.algorithm,
+                            registry.MakeAlgorithm(config.algorithm.type, config.algorithm.options,
+                                                   agents.action, config.algorithm.where));
+  MILLRACE_ASSIGN_OR_RETURN(learner.backend,
+                            registry.MakeBackend(config.backend.type, config.backend.options,
+                                                 std::move(module), config.backend.where));
+  MILLRACE_RETURN_IF_ERROR(CheckNormalizer(config, agents, learner));
+  PolicyContract& contract = learner.contract;
+  contract.unroll = config.trainer.unroll;
+  MILLRACE_ASSIGN_OR_RETURN(contract.chunk, ChunkOf(config, learner));
+  contract.state_size = learner.backend->state_size();
+  contract.weight_bytes = learner.backend->layout().bytes();
+  contract.layout_hash = learner.backend->layout().hash();
+  MILLRACE_ASSIGN_OR_RETURN(contract.sample, SampleSchema(registry, config, agents, learner));
+  return learner;
+}
+
+}  // namespace millrace
