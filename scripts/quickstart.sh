@@ -39,7 +39,7 @@ else
   run="$root/runs/$name"
   say "training CartPole with PPO into runs/$name ..."
   "$millrace" run "$root/configs/cartpole_ppo.yaml" --name "$name" --runs-dir "$root/runs" "$@" ||
-    die "the training run (exit code $?); 'millrace doctor $run' says what happened"
+    die "the training run (exit code $?); 'millrace logs $run' says what happened"
 fi
 [[ "$PWD" == "$root" ]] && millrace="build/release/bin/millrace" run="${run#"$root"/}"
 say "watch the trained agent:  $millrace play $run"

@@ -17,16 +17,19 @@ esac
 
 install_arguments=(--for-tests)
 ctest_arguments=(--output-on-failure --no-tests=error)
+targets=()
 case "$preset" in
   release | dev) ;;
   clang) install_arguments+=(--with-clang) ;;
   asan)
+    targets=(unit_and_conformance_tests)
     ctest_arguments+=(-L 'unit|conformance')
     export ASAN_OPTIONS="detect_stack_use_after_return=1:strict_string_checks=1:${ASAN_OPTIONS:-}"
     export UBSAN_OPTIONS="print_stacktrace=1:${UBSAN_OPTIONS:-}"
     ;;
   tsan)
     install_arguments+=(--with-clang)
+    targets=(unit_and_conformance_tests)
     ctest_arguments+=(-L 'unit|conformance')
     export TSAN_OPTIONS="suppressions=$root/tests/tsan.supp:second_deadlock_stack=1:${TSAN_OPTIONS:-}"
     ;;
@@ -35,6 +38,6 @@ esac
 
 phase "installing what is missing" "$root/scripts/install_dependencies.sh" "${install_arguments[@]}"
 phase "configuring build/$preset" configure "$preset"
-phase "building build/$preset with $(build_jobs) jobs" build "$preset"
+phase "building build/$preset with $(build_jobs) jobs" build "$preset" "${targets[@]}"
 say "running the tests ..."
 exec ctest --test-dir "$root/build/$preset" -j "$(nproc)" "${ctest_arguments[@]}" "$@"

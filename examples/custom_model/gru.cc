@@ -59,6 +59,11 @@ extern "C" void MillraceRegisterTorch(millrace::TorchRegistry& registry) {
                          uint64_t seed) -> absl::StatusOr<std::shared_ptr<millrace::Policy>> {
     const int64_t size = options.GetInt("size", 32, 1, 4096);
     MILLRACE_RETURN_IF_ERROR(options.Finish("gru"));
+    for (const millrace::Field& field : observation.fields) {
+      if (field.name == millrace::kActionMask) {
+        return absl::InvalidArgumentError("gru: expected no action mask");
+      }
+    }
     if (action.num_discrete() != 1 || action.continuous_size() != 0) {
       return absl::InvalidArgumentError("gru: expected one discrete action component");
     }

@@ -168,7 +168,7 @@ class AgentImpl final : public NodeAgent {
 
   mutable Mutex mutex_;
   CondVar ended_;
-  UsageMeter usage_ ABSL_GUARDED_BY(mutex_);
+  mutable UsageMeter usage_ ABSL_GUARDED_BY(mutex_);
   std::optional<RunOutcome> outcome_ ABSL_GUARDED_BY(mutex_);
   Mutex shutdown_mutex_;
   bool shut_down_ ABSL_GUARDED_BY(shutdown_mutex_) = false;

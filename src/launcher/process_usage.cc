@@ -1,6 +1,6 @@
 #include "launcher/process_usage.h"
 
-#include <unistd.h>
+#include <time.h>
 
 #include <algorithm>
 #include <iterator>
@@ -12,22 +12,12 @@
 namespace millrace {
 namespace {
 
+// The kernel's count to the nanosecond; /proc has it in ticks of 10 ms.
 double ReadCpuSeconds(pid_t pid) {
-  const std::string text = ReadProcFile(absl::StrCat("/proc/", pid, "/stat"));
-  // The command name is in parentheses and may itself hold spaces and parentheses.
-  const size_t end_of_name = text.rfind(')');
-  if (end_of_name == std::string::npos) return 0;
-  std::istringstream fields(text.substr(end_of_name + 1));
-  constexpr int kFieldsBeforeUtime = 11;
-  std::string skipped;
-  for (int i = 0; i < kFieldsBeforeUtime; ++i) fields >> skipped;
-  uint64_t ticks = 0;
-  for (int i = 0; i < 4; ++i) {  // utime, stime, cutime, cstime
-    uint64_t part = 0;
-    fields >> part;
-    ticks += part;
-  }
-  return static_cast<double>(ticks) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+  clockid_t clock{};
+  timespec time{};
+  if (::clock_getcpuclockid(pid, &clock) != 0 || ::clock_gettime(clock, &time) != 0) return 0;
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
 uint64_t ReadRssBytes(pid_t pid) {
@@ -68,9 +58,12 @@ void UsageMeter::Reaped(const std::string& role, pid_t pid, double cpu_seconds) 
   roles_[role].cpu_seconds += cpu_seconds;
 }
 
-std::map<std::string, RoleUsage> UsageMeter::Usage() const {
+std::map<std::string, RoleUsage> UsageMeter::Usage() {
   std::map<std::string, RoleUsage> usage = roles_;
-  for (const auto& [pid, live] : live_) usage[live.role].cpu_seconds += live.cpu_seconds;
+  for (auto& [pid, live] : live_) {
+    live.cpu_seconds = std::max(live.cpu_seconds, ReadCpuSeconds(pid));
+    usage[live.role].cpu_seconds += live.cpu_seconds;
+  }
   return usage;
 }
 

@@ -12,7 +12,7 @@
 namespace millrace {
 
 struct ProcessUsage {
-  double cpu_seconds = 0;  // user + system, with the children it has waited for
+  double cpu_seconds = 0;  // user + system of all threads, without children
   uint64_t rss_bytes = 0;  // RssAnon + RssFile: shared memory is not the process's own
 };
 
@@ -26,7 +26,8 @@ class UsageMeter {
   void Sample(const std::string& role, pid_t pid);
   // The kernel's final count replaces what was sampled of this process.
   void Reaped(const std::string& role, pid_t pid, double cpu_seconds);
-  std::map<std::string, RoleUsage> Usage() const;
+  // Reads the CPU time of the living anew.
+  std::map<std::string, RoleUsage> Usage();
 
  private:
   std::map<std::string, RoleUsage> roles_;  // cpu_seconds: of the dead

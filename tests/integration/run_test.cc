@@ -63,6 +63,13 @@ void ExpectExactAccounting(const json& summary) {
   }
 }
 
+json LastLine(const fs::path& path) {
+  std::ifstream file(path);
+  std::string line, last;
+  while (std::getline(file, line)) last = line;
+  return json::parse(last, nullptr, /*allow_exceptions=*/false);
+}
+
 void ExpectNothingLeft(const fs::path& run) {
   EXPECT_FALSE(fs::exists(RunPaths(run).shm())) << "shared-memory segments are left";
   for (const auto& [name, path] : ListLedgers(run / "ledger")) {
@@ -85,6 +92,15 @@ TEST(Run, LearnsInSeparateProcesses) {
   EXPECT_GE(pids.size(), 6u) << "2 actors, policy worker, trainer, parameter server, launcher";
   ExpectExactAccounting(summary);
   ExpectNothingLeft(runs.path() / "goal");
+  // Each process is counted once: the launcher, which waits for the others, has done little itself.
+  double workers = 0;
+  for (const auto& [role, seconds] : summary["cpu_seconds_by_role"].items()) {
+    if (role != "launcher") workers += seconds.get<double>();
+  }
+  EXPECT_LT(summary["cpu_seconds_by_role"]["launcher"].get<double>(), 0.5 * workers);
+  const json last = LastLine(runs.path() / "goal" / "metrics.jsonl");
+  EXPECT_TRUE(last.contains("loss/policy")) << last.dump();
+  EXPECT_EQ(last["train_steps"], summary["train_steps"]);
   const CommandOutput eval =
       RunMillrace({"eval", (runs.path() / "goal").string(), "--episodes", "20"});
   EXPECT_EQ(eval.exit_code, 0) << eval.err;
@@ -201,6 +217,62 @@ TEST(Run, InterruptDrainsAndResumeContinues) {
   EXPECT_GT(summary["env_steps"].get<uint64_t>(), steps);
   EXPECT_GT(summary["train_steps"].get<uint64_t>(), version);
   ExpectExactAccounting(summary);
+}
+
+TEST(Run, OneLauncherAtATimeAndStopWaitsForTheSummary) {
+  const TemporaryDirectory runs;
+  const fs::path directory = runs.path() / "live";
+  LiveRun run("run", Arguments(runs.path(), "live", {"stop={env_steps: 100000000}"}), directory);
+  ASSERT_TRUE(run.Until([&] { return run.Metrics().value("train_steps", 0) > 0; }));
+  const CommandOutput second = RunMillrace({"resume", directory.string()});
+  EXPECT_EQ(second.exit_code, 2);
+  EXPECT_THAT(second.err, testing::HasSubstr("is running"));
+  const CommandOutput stop = RunMillrace({"stop", directory.string()});
+  EXPECT_EQ(stop.exit_code, 0) << stop.err;
+  EXPECT_EQ(ReadJson(directory / "summary.json")["status"], "stopped");
+  EXPECT_EQ(run.Wait(), 5);
+  EXPECT_EQ(RunMillrace({"stop", directory.string()}).exit_code, 2);
+}
+
+TEST(Run, ARunThatHasReachedItsGoalGoesOnOnlyWithAnother) {
+  const TemporaryDirectory runs;
+  RunToEnd(runs.path(), "goal", {"stop={env_steps: 300000, episode_return: 30}"});
+  const std::string directory = (runs.path() / "goal").string();
+  const CommandOutput again = RunMillrace({"resume", directory, "--progress", "none"});
+  EXPECT_EQ(again.exit_code, 2);
+  EXPECT_THAT(again.err, testing::HasSubstr("has reached its goal"));
+  EXPECT_EQ(ReadJson(runs.path() / "goal" / "summary.json")["status"], "reached_goal");
+  const CommandOutput higher =
+      RunMillrace({"resume", directory, "--progress", "none", "--set", "stop.episode_return=60"});
+  EXPECT_EQ(higher.exit_code, 0) << higher.err;
+  EXPECT_GE(ReadJson(runs.path() / "goal" / "summary.json")["seconds_to_goal"].get<double>(), 0);
+}
+
+// The launcher and the controller die, the workers live on for a while: resume starts anew.
+TEST(Run, ResumesAfterItsLauncherWasKilled) {
+  const TemporaryDirectory runs;
+  const fs::path directory = runs.path() / "orphans";
+  uint64_t steps = 0;
+  {
+    LiveRun run("run",
+                Arguments(runs.path(), "orphans",
+                          {"stop={env_steps: 100000000}", "checkpoint={every_seconds: 0.2}"}),
+                directory);
+    ASSERT_TRUE(run.Until([&] { return run.Metrics().value("train_steps", 0) > 10; }));
+    steps = run.Metrics()["env_steps"].get<uint64_t>();
+    const CommandOutput status = RunMillrace({"status", directory.string()});
+    EXPECT_EQ(status.exit_code, 0) << status.err;
+    run.Signal(SIGKILL);
+    run.Wait();
+  }
+  const CommandOutput resumed =
+      RunMillrace({"resume", directory.string(), "--progress", "none", "--set",
+                   "stop={env_steps: " + std::to_string(steps + 20480) + "}"});
+  EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
+  const json summary = ReadJson(directory / "summary.json");
+  EXPECT_EQ(summary["status"], "reached_limit");
+  ExpectExactAccounting(summary);
+  ExpectNothingLeft(directory);
 }
 
 std::string Contents(const fs::path& path) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """kill -9 of every role, several times at random moments, in one run that must still reach its goal.
 
-    tests/learning/kill_soak.py [--kills 3] [--seed 1] [--goal 475] [--binary build/release/bin/millrace]
+    tests/learning/kill_soak.py [--kills 3] [--seed 1] [--goal 475] [--set KEY=VALUE ...] [--binary FILE]
 
 Prints the kills, the restarts and the accounts. Exit code 1 if the goal is missed, a worker is restarted that was not
 killed, or an account does not balance.
@@ -32,6 +32,7 @@ def main():
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--goal", type=float, default=475)
+    parser.add_argument("--set", action="append", default=[], help="for example workers.trainer.count=2")
     parser.add_argument("--binary", default=str(ROOT / "build/release/bin/millrace"))
     arguments = parser.parse_args()
     moments = random.Random(arguments.seed)
@@ -42,6 +43,8 @@ def main():
                    "--progress", "none", "--set", f"seed={arguments.seed}", "--set", "checkpoint={every_seconds: 0.5}",
                    "--set", "algorithm.learning_rate=2.0e-4",
                    "--set", f"stop={{env_steps: 20000000, episode_return: {arguments.goal}}}"]
+        for setting in arguments.set:
+            command += ["--set", setting]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         killed = {role: 0 for role in ROLES}
         order = [role for role in ROLES for _ in range(arguments.kills)]

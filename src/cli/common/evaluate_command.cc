@@ -52,24 +52,48 @@ EvaluationOptions OptionsFrom(const EvalArguments& arguments) {
   return options;
 }
 
-// One line of numbers for the first agent of each policy.
-std::string Frame(const EnvironmentBuffers::Part& part) {
-  std::string line = "observation";
-  for (const TensorView& view : part.observation) {
-    if (view.dtype != DType::kFloat32) continue;
-    for (float value :
-         view[0].As<float>().first(std::min<size_t>(8, static_cast<size_t>(view[0].size())))) {
-      line += fmt::format(" {:+.3f}", value);
-    }
+template <typename T>
+void AppendNumbers(std::string& line, std::span<const T> values) {
+  constexpr size_t kMost = 12;
+  for (size_t i = 0; i < std::min(kMost, values.size()); ++i) {
+    line += fmt::format(" {:+.4g}", static_cast<double>(values[i]));
   }
-  if (!part.discrete.empty()) line += fmt::format("  action {}", part.discrete[0]);
-  if (!part.continuous.empty()) line += fmt::format("  action {:+.3f}", part.continuous[0]);
-  return line + fmt::format("  reward {:+.2f}", part.reward[0]);
+  if (values.size() > kMost) line += " ...";
+}
+
+void AppendField(std::string& line, const TensorView& row) {
+  switch (row.dtype) {
+    case DType::kFloat32:
+      return AppendNumbers<float>(line, row.As<float>());
+    case DType::kFloat64:
+      return AppendNumbers<double>(line, row.As<double>());
+    case DType::kInt32:
+      return AppendNumbers<int32_t>(line, row.As<int32_t>());
+    case DType::kInt64:
+      return AppendNumbers<int64_t>(line, row.As<int64_t>());
+    case DType::kUInt8:
+      return AppendNumbers<uint8_t>(line, row.As<uint8_t>());
+  }
+}
+
+// One agent's action, what it was paid, and what it saw then.
+std::string Frame(const EnvironmentBuffers::Part& part, size_t row, bool ended) {
+  const size_t parts = part.discrete.size() / static_cast<size_t>(part.rows);
+  const size_t reals = part.continuous.size() / static_cast<size_t>(part.rows);
+  std::string line = "action";
+  AppendNumbers<int32_t>(line, std::span(part.discrete).subspan(row * parts, parts));
+  AppendNumbers<float>(line, std::span(part.continuous).subspan(row * reals, reals));
+  line += fmt::format("  reward {:+.3g}  observation", part.reward[row]);
+  for (const TensorView& view : ended ? part.final_observation : part.observation) {
+    AppendField(line, view[static_cast<int64_t>(row)]);
+  }
+  return line;
 }
 
 // A cart on its track, for people to watch.
-std::string CartPoleFrame(const EnvironmentBuffers::Part& part) {
-  const auto observation = part.observation.front()[0].As<float>();
+std::string CartPoleFrame(const EnvironmentBuffers::Part& part, size_t row, bool ended) {
+  const auto& views = ended ? part.final_observation : part.observation;
+  const auto observation = views.front()[static_cast<int64_t>(row)].As<float>();
   constexpr int kWidth = 61;
   std::string track(kWidth, '.');
   const int cart =
@@ -77,6 +101,30 @@ std::string CartPoleFrame(const EnvironmentBuffers::Part& part) {
   const float angle = observation[observation.size() > 2 ? 2 : 1];
   track[static_cast<size_t>(cart)] = angle < -0.03f ? '\\' : angle > 0.03f ? '/' : '|';
   return track + fmt::format("  x {:+.2f}  angle {:+.3f}", observation[0], angle);
+}
+
+// Prints every agent of the one environment, and whether its episode ended.
+void ShowStep(const EnvironmentBuffers& buffers, const ExperimentConfig& config, int64_t step) {
+  const bool cartpole = config.environment.type.ends_with("cartpole");
+  size_t rows = 0;
+  for (const auto& part : buffers.parts()) rows += static_cast<size_t>(part->rows);
+  const bool in_place = rows == 1 && ::isatty(STDOUT_FILENO) != 0;
+  for (size_t p = 0; p < buffers.parts().size(); ++p) {
+    const EnvironmentBuffers::Part& part = *buffers.parts()[p];
+    for (size_t row = 0; row < static_cast<size_t>(part.rows); ++row) {
+      const bool ended = part.terminated[row] != 0 || part.truncated[row] != 0;
+      if (!ended && part.present[row] == 0) continue;
+      std::printf("%s%5ld  ", in_place ? "\r" : "", static_cast<long>(step));
+      if (rows > 1) std::printf("%s %zu  ", config.policies[p].name.c_str(), row);
+      std::printf("%s%s%s", (cartpole ? CartPoleFrame : Frame)(part, row, ended).c_str(),
+                  part.terminated[row] != 0  ? "  terminated"
+                  : part.truncated[row] != 0 ? "  truncated"
+                                             : "",
+                  in_place ? "" : "\n");
+    }
+  }
+  std::fflush(stdout);
+  if (in_place) std::this_thread::sleep_for(std::chrono::milliseconds(20));
 }
 
 }  // namespace
@@ -117,17 +165,8 @@ absl::Status RunPlay(const EvalArguments& arguments, const ExperimentConfig& con
   EvaluationOptions options = OptionsFrom(arguments);
   options.episodes = 1;
   options.environments = 1;
-  const bool cartpole = config.environment.type == "cartpole";
-  const bool terminal = ::isatty(STDOUT_FILENO) != 0;
   int64_t step = 0;
-  options.on_step = [&](const EnvironmentBuffers& buffers, bool ended) {
-    const auto& part = buffers.parts().front();
-    if (ended) return;  // the observation is already the next episode's
-    std::printf("%s%5ld  %s%s", terminal ? "\r" : "", static_cast<long>(++step),
-                (cartpole ? CartPoleFrame(*part) : Frame(*part)).c_str(), terminal ? "" : "\n");
-    std::fflush(stdout);
-    if (terminal) std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  };
+  options.on_step = [&](const EnvironmentBuffers& buffers) { ShowStep(buffers, config, ++step); };
   MILLRACE_ASSIGN_OR_RETURN(const EvaluationResult result,
                             Evaluate(config, checkpoint, registry, make_model, options));
   std::printf("\nreturn %.1f in %.0f steps (train step %lu)\n", result.all.return_mean,

@@ -10,7 +10,7 @@ namespace millrace {
 
 inline absl::Status LoadPlugins(const ExperimentConfig& config, Registry& registry) {
   for (const std::string& path : config.plugins) {
-    MILLRACE_RETURN_IF_ERROR(LoadPlugin(path, registry));
+    MILLRACE_RETURN_IF_ERROR(LoadPlugin(path, registry, config.Subject("plugins")));
   }
   return registry.status();
 }

@@ -16,10 +16,12 @@
 namespace millrace {
 namespace {
 
-absl::Status CheckDevice(const std::string& key, const std::string& device) {
+absl::Status CheckDevice(const ExperimentConfig& config, const std::string& key,
+                         const std::string& device) {
   if (!device.starts_with("cuda")) return absl::OkStatus();
-  return absl::ResourceExhaustedError(fmt::format(
-      "{}: expected auto or cpu, got \"{}\": this build computes on the CPU only", key, device));
+  return absl::ResourceExhaustedError(
+      fmt::format("{}: expected auto or cpu, got \"{}\": this build computes on the CPU only",
+                  config.Subject(key), device));
 }
 
 absl::Status ResolveInitialWeightsOf(PolicyConfig& policy, const std::filesystem::path& runs) {
@@ -47,23 +49,20 @@ absl::Status ResolveInitialWeights(const std::filesystem::path& runs, Experiment
     if (policy.init_from.empty()) continue;
     const absl::Status status = ResolveInitialWeightsOf(policy, runs);
     if (!status.ok()) {
-      return absl::InvalidArgumentError(fmt::format("{}: policies.{}.init_from: {}",
-                                                    policy.init_from_where, policy.name,
-                                                    std::string(status.message())));
+      return absl::InvalidArgumentError(
+          fmt::format("{}: {}", config.Subject("policies." + policy.name + ".init_from"),
+                      std::string(status.message())));
     }
   }
   return absl::OkStatus();
 }
 
 absl::Status CheckWithoutTorch(const ExperimentConfig& config, Registry& registry) {
-  MILLRACE_RETURN_IF_ERROR(CheckDevice("workers.policy.device", config.policy_worker.device));
-  MILLRACE_RETURN_IF_ERROR(CheckDevice("workers.trainer.device", config.trainer.device));
+  MILLRACE_RETURN_IF_ERROR(
+      CheckDevice(config, "workers.policy.device", config.policy_worker.device));
+  MILLRACE_RETURN_IF_ERROR(CheckDevice(config, "workers.trainer.device", config.trainer.device));
   MILLRACE_RETURN_IF_ERROR(LoadPlugins(config, registry));
-  MILLRACE_ASSIGN_OR_RETURN(
-      const auto environment,
-      registry.MakeEnvironment(config.environment.type, config.environment.options,
-                               config.environment.where));
-  return AssignAgents(environment->spec(), config).status();
+  return AssignAgents(registry, config).status();
 }
 
 absl::StatusOr<int> CheckWithTorch(const std::string& file,
@@ -71,19 +70,6 @@ absl::StatusOr<int> CheckWithTorch(const std::string& file,
   std::vector<std::string> arguments = {"validate", file};
   for (const std::string& set : overrides) arguments.insert(arguments.end(), {"--set", set});
   return RunTorch(arguments);
-}
-
-absl::StatusOr<std::vector<Override>> ParseOverrides(const std::vector<std::string>& set) {
-  std::vector<Override> overrides;
-  for (const std::string& text : set) {
-    const size_t equals = text.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      return absl::InvalidArgumentError(fmt::format(
-          "--set: expected KEY=VALUE, for example algorithm.clip=0.1, got \"{}\"", text));
-    }
-    overrides.push_back({text.substr(0, equals), text.substr(equals + 1)});
-  }
-  return overrides;
 }
 
 }  // namespace millrace

@@ -24,7 +24,4 @@ absl::Status ResolveInitialWeights(const std::filesystem::path& runs, Experiment
 absl::StatusOr<int> CheckWithTorch(const std::string& file,
                                    const std::vector<std::string>& overrides);
 
-// "a.b=c" -> Override. kInvalidArgument without '='.
-absl::StatusOr<std::vector<Override>> ParseOverrides(const std::vector<std::string>& set);
-
 }  // namespace millrace

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -30,7 +31,6 @@ namespace {
 
 constexpr auto kRound = std::chrono::milliseconds(20);
 constexpr auto kMetricsEvery = std::chrono::milliseconds(1000);
-constexpr auto kDrainDeadline = std::chrono::milliseconds(4000);
 constexpr auto kCloseDeadline = std::chrono::milliseconds(1000);
 constexpr auto kDeliveryDeadline = std::chrono::seconds(5);
 
@@ -51,8 +51,8 @@ class RunController {
   bool LimitReached() const;
   void ReadMetrics();
   void WriteMetrics();
-  absl::Status End(const RunResult& result);
-  void AwaitExit(const std::vector<std::string>& roles, Clock::duration patience);
+  absl::Status End(RunResult result);
+  bool AwaitExit(const std::vector<std::string>& roles, Clock::duration patience);
   double Elapsed() const {
     return std::chrono::duration<double>(Clock::now().time_since_epoch()).count() - launched_;
   }
@@ -64,6 +64,7 @@ class RunController {
   std::unique_ptr<RunMetricsReader> reader_;
   std::unique_ptr<MetricsWriter> writer_;
   RunMetrics metrics_;
+  std::map<std::string, std::string> reports_;  // by policy: the newest of its trainers
   Deadline next_write_{};
 };
 
@@ -124,13 +125,22 @@ std::optional<RunResult> RunController::ReasonToEnd() const {
 
 void RunController::ReadMetrics() {
   metrics_ = reader_->Read(UnixTime(), Elapsed());
+  // Trainers' reports stay after the trainers have gone.
   for (const NameEntry& entry : controller_->ListNames("metrics/")) {
-    const auto losses = nlohmann::json::parse(entry.value, nullptr, false);
-    const std::string policy = entry.key.substr(std::string("metrics/").size());
-    const std::string prefix =
-        config_.policies.size() > 1 ? "policy/" + policy + "/loss/" : "loss/";
+    std::string& last = reports_[entry.key.substr(std::string("metrics/").size())];
+    if (last == entry.value) continue;
+    last = entry.value;
+    next_write_ = {};  // every report is written
+  }
+  for (const auto& [policy, report] : reports_) {
+    const auto losses = nlohmann::json::parse(report, nullptr, false);
+    const double share = 1.0 / static_cast<double>(reports_.size());
     for (const auto& [name, value] : losses.items()) {
-      if (value.is_number()) metrics_.losses[prefix + name] = value.get<double>();
+      if (!value.is_number()) continue;
+      metrics_.losses["loss/" + name] += share * value.get<double>();  // the mean over policies
+      if (config_.policies.size() > 1) {
+        metrics_.losses["policy/" + policy + "/loss/" + name] = value.get<double>();
+      }
     }
   }
 }
@@ -161,12 +171,20 @@ absl::Status RunController::Run() {
   }
 }
 
-absl::Status RunController::End(const RunResult& result) {
+absl::Status RunController::End(RunResult result) {
   spdlog::info("ending: {}", result.reason);
   MILLRACE_RETURN_IF_ERROR(WriteRunResult(paths_, result));
   controller_->SetRunState("draining");
   controller_->RequestDrain({"actor", "trainer"});
-  AwaitExit({"actor", "trainer"}, kDrainDeadline);
+  const auto patience = std::chrono::duration_cast<Clock::duration>(
+      std::chrono::duration<double>(config_.supervision.drain_seconds));
+  if (!AwaitExit({"actor", "trainer"}, patience)) {
+    result.reason += fmt::format(
+        "; workers that had not drained within supervision.drain_seconds = {} were killed",
+        config_.supervision.drain_seconds);
+    if (result.status == RunStatus::kStopped) result.exit_code = kExitInternal;
+    MILLRACE_RETURN_IF_ERROR(WriteRunResult(paths_, result));
+  }
   controller_->SetRunState("closing");
   controller_->SetCommand("policy", WorkerCommand::kExit);
   controller_->SetCommand("parameter_server", WorkerCommand::kExit);
@@ -181,22 +199,21 @@ absl::Status RunController::End(const RunResult& result) {
   return absl::OkStatus();
 }
 
-// Whoever has not left in time is killed.
-void RunController::AwaitExit(const std::vector<std::string>& roles, Clock::duration patience) {
-  const Deadline deadline = After(patience);
-  bool killed = false;
-  while (!controller_->AllExited(roles)) {
-    if (Expired(deadline)) {
-      if (killed) return;
-      spdlog::warn("some workers did not exit in time and are killed");
-      controller_->Kill(roles, SIGKILL);
-      killed = true;
-      const Deadline last = After(std::chrono::seconds(1));
-      while (!controller_->AllExited(roles) && !Expired(last)) std::this_thread::sleep_for(kRound);
-      return;
+// False if some had to be killed because they had not left in time.
+bool RunController::AwaitExit(const std::vector<std::string>& roles, Clock::duration patience) {
+  const auto await = [&](Deadline deadline) {
+    while (!controller_->AllExited(roles) && !Expired(deadline)) {
+      ReadMetrics();
+      WriteMetrics();
+      std::this_thread::sleep_for(kRound);
     }
-    std::this_thread::sleep_for(kRound);
-  }
+    return controller_->AllExited(roles);
+  };
+  if (await(After(patience))) return true;
+  spdlog::warn("some workers did not exit in time and are killed");
+  controller_->Kill(roles, SIGKILL);
+  await(After(std::chrono::seconds(1)));
+  return false;
 }
 
 absl::Status RunTheController(const std::string& directory, double launched) {

@@ -10,6 +10,7 @@
 #include "cli/common/exit_code.h"
 #include "cli/millrace/commands.h"
 #include "cli/millrace/run_directory.h"
+#include "cli/millrace/run_lock.h"
 #include "control/run_commands.h"
 #include "core/deadline.h"
 #include "millrace/core/nearest_name.h"
@@ -46,6 +47,8 @@ absl::Status ShowStatus(const std::string& run) {
     std::printf("%s: %s%s\n", paths.root().string().c_str(), status->state().c_str(),
                 status->paused() ? " (paused)" : "");
     PrintWorkers(*status);
+  } else if (RunLock::IsHeld(paths)) {
+    std::printf("%s: starting or ending\n", paths.root().string().c_str());
   } else if (fs::exists(paths.summary())) {
     std::ifstream file(paths.summary());
     const auto summary = nlohmann::json::parse(file, nullptr, false);
@@ -63,18 +66,21 @@ absl::Status ShowStatus(const std::string& run) {
 
 absl::Status StopRun(const std::string& run, double patience_seconds) {
   MILLRACE_ASSIGN_OR_RETURN(const RunPaths paths, FindRunDirectory(run));
-  const absl::Status sent = SendRunCommand(paths.root(), control::CommandRequest::STOP);
-  if (!sent.ok()) {
+  if (!RunLock::IsHeld(paths)) {
     return absl::FailedPreconditionError(fmt::format("{} is not running", paths.root().string()));
   }
   const Deadline deadline = After(
       std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(patience_seconds)));
-  while (GetRunStatus(paths.root()).ok()) {
+  // The launcher lets go of the lock when the summary is written. The controller may be starting.
+  bool sent = false;
+  while (RunLock::IsHeld(paths)) {
+    sent = sent || SendRunCommand(paths.root(), control::CommandRequest::STOP).ok();
     if (Expired(deadline)) {
-      return absl::DeadlineExceededError(
-          fmt::format("{} has not ended within {} s", paths.root().string(), patience_seconds));
+      return absl::UnavailableError(fmt::format(
+          "{0} has not ended within {1} s; `millrace status {0}` says what it waits for",
+          paths.root().string(), patience_seconds));
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
   std::printf("%s: stopped\n", paths.root().string().c_str());
   return absl::OkStatus();
@@ -84,7 +90,8 @@ absl::Status ShowLogs(const std::string& run, const std::string& role) {
   MILLRACE_ASSIGN_OR_RETURN(const RunPaths paths, FindRunDirectory(run));
   std::vector<fs::path> files;
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(paths.logs())) {
+  std::error_code missing;
+  for (const auto& entry : fs::directory_iterator(paths.logs(), missing)) {
     names.push_back(entry.path().stem().string());
     if (role.empty() || names.back() == role || names.back().starts_with(role + "-")) {
       files.push_back(entry.path());

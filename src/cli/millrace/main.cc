@@ -1,7 +1,29 @@
 // millrace: the command line, the launcher and node agent of a run (`run`), and its controller.
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
 #include "cli/common/exit_code.h"
 #include "cli/millrace/commands.h"
+#include "millrace/core/nearest_name.h"
 #include "millrace/registry/plugin.h"
+
+namespace {
+
+// What to say if the first word is no command; empty if it is one.
+std::string UnknownCommand(const CLI::App& app, int argc, char** argv) {
+  const std::string word = argc > 1 ? argv[1] : "";
+  if (word.empty() || word.starts_with("-")) return "";
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (command->get_name() == word) return "";
+    if (!command->get_group().empty()) names.push_back(command->get_name());
+  }
+  return absl::StrCat("expected a command, got \"", word, "\"", millrace::DidYouMean(word, names),
+                      "; see millrace --help");
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app(
@@ -26,6 +48,9 @@ int main(int argc, char** argv) {
   millrace::AddStopCommand(app, exit_code);
   millrace::AddLogsCommand(app, exit_code);
   millrace::AddControllerCommand(app, exit_code);
+  if (const std::string unknown = UnknownCommand(app, argc, argv); !unknown.empty()) {
+    return millrace::Fail(absl::InvalidArgumentError(unknown));
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -15,10 +15,11 @@
 namespace millrace {
 namespace {
 
-absl::StatusOr<int> Validate(const std::string& file, const std::vector<std::string>& set) {
+absl::StatusOr<int> Validate(const std::string& file, const std::vector<std::string>& set,
+                             const std::string& runs) {
   MILLRACE_ASSIGN_OR_RETURN(const auto overrides, ParseOverrides(set));
   MILLRACE_ASSIGN_OR_RETURN(ExperimentConfig config, LoadExperiment(file, overrides));
-  MILLRACE_RETURN_IF_ERROR(ResolveInitialWeights("runs", config));
+  MILLRACE_RETURN_IF_ERROR(ResolveInitialWeights(runs, config));
   Registry registry = BuiltinRegistry();
   MILLRACE_RETURN_IF_ERROR(CheckWithoutTorch(config, registry));
   MILLRACE_ASSIGN_OR_RETURN(const int code, CheckWithTorch(file, set));
@@ -37,18 +38,35 @@ struct EnvironmentArguments {
 
 absl::StatusOr<Options> ToOptions(const std::vector<std::string>& set) {
   MILLRACE_ASSIGN_OR_RETURN(const auto overrides, ParseOverrides(set));
-  Options options;
-  for (const Override& override : overrides) {
-    options.Set(override.key,
-                {.items = {override.value}, .is_list = false, .where = "--set " + override.key});
-  }
-  return options;
+  return ParseOptions(overrides);
 }
 
 absl::StatusOr<Registry> RegistryWith(const std::vector<std::string>& plugins) {
   Registry registry = BuiltinRegistry();
   for (const std::string& plugin : plugins) MILLRACE_RETURN_IF_ERROR(LoadPlugin(plugin, registry));
   return registry;
+}
+
+absl::Status ListRegistered(const std::string& what, const std::vector<std::string>& plugins) {
+  if (what == "transports") {
+    std::printf(
+        "%-22s %s\n%-22s %s\n%-22s %s\n%-22s %s\n", "auto", "the fastest that links two workers",
+        "shm", "shared memory inside a host: inference, sample and weight streams", "zmq",
+        "ZeroMQ over TCP: inference and sample streams", "grpc", "gRPC over TCP: weight streams");
+    return absl::OkStatus();
+  }
+  if (what != "environments") {
+    std::vector<std::string> arguments = {"list", what};
+    for (const std::string& plugin : plugins) {
+      arguments.insert(arguments.end(), {"--plugin", plugin});
+    }
+    return ExecTorch(arguments);
+  }
+  MILLRACE_ASSIGN_OR_RETURN(const Registry registry, RegistryWith(plugins));
+  for (const auto& entry : registry.environments()) {
+    std::printf("%-22s %s\n", entry.name.c_str(), entry.line.c_str());
+  }
+  return absl::OkStatus();
 }
 
 absl::Status StepEnvironment(const EnvironmentArguments& arguments) {
@@ -118,8 +136,12 @@ void AddValidateCommand(CLI::App& app, int& exit_code) {
   auto set = std::make_shared<std::vector<std::string>>();
   command->add_option("file", *file, "experiment (YAML)")->required();
   command->add_option("--set", *set, "override a value: a.b=c")->allow_extra_args(false);
+  auto runs = std::make_shared<std::string>("runs");
+  command->add_option("--runs-dir", *runs, "where the runs of init_from lie")
+      ->capture_default_str();
   command->footer("Example: millrace validate configs/cartpole_ppo.yaml");
-  command->callback([file, set, &exit_code] { exit_code = Finish(Validate(*file, *set)); });
+  command->callback(
+      [file, set, runs, &exit_code] { exit_code = Finish(Validate(*file, *set, *runs)); });
 }
 
 void AddListCommand(CLI::App& app, int& exit_code) {
@@ -128,21 +150,11 @@ void AddListCommand(CLI::App& app, int& exit_code) {
   command->add_option("what", *what, "environments, algorithms, models, backends or transports")
       ->required()
       ->check(CLI::IsMember({"environments", "algorithms", "models", "backends", "transports"}));
+  auto plugins = std::make_shared<std::vector<std::string>>();
+  command->add_option("--plugin", *plugins, "also what this shared library registers");
   command->footer("Example: millrace list environments");
-  command->callback([what, &exit_code] {
-    if (*what == "environments") {
-      for (const auto& entry : BuiltinRegistry().environments()) {
-        std::printf("%-22s %s\n", entry.name.c_str(), entry.line.c_str());
-      }
-    } else if (*what == "transports") {
-      std::printf(
-          "%-22s %s\n%-22s %s\n%-22s %s\n%-22s %s\n", "auto", "the fastest that links two workers",
-          "shm", "shared memory inside a host: inference, sample and weight streams", "zmq",
-          "ZeroMQ over TCP: inference and sample streams", "grpc", "gRPC over TCP: weight streams");
-    } else {
-      exit_code = Finish(ExecTorch({"list", *what}));
-    }
-  });
+  command->callback(
+      [what, plugins, &exit_code] { exit_code = Finish(ListRegistered(*what, *plugins)); });
 }
 
 void AddEnvCommand(CLI::App& app, int& exit_code) {
@@ -157,9 +169,15 @@ void AddEnvCommand(CLI::App& app, int& exit_code) {
   auto* bench = env->add_subcommand(
       "bench", "Pure stepping rate with random actions: the roof for that environment here.");
   AddEnvironmentOptions(bench, *arguments);
-  bench->add_option("--seconds", arguments->seconds, "how long to measure")->capture_default_str();
-  bench->add_option("--environments", arguments->environments, "per group")->capture_default_str();
-  bench->add_option("--groups", arguments->groups, "stepped in turn")->capture_default_str();
+  bench->add_option("--seconds", arguments->seconds, "how long to measure")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  bench->add_option("--environments", arguments->environments, "per group")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  bench->add_option("--groups", arguments->groups, "stepped in turn")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   bench->add_option("--json", arguments->json,
                     "write the result to this file; - for JSON alone on standard output");
   bench->footer("Example: millrace env bench cartpole --seconds 3");

@@ -15,9 +15,11 @@
 #include "cli/millrace/check_experiment.h"
 #include "cli/millrace/commands.h"
 #include "cli/millrace/run_directory.h"
+#include "cli/millrace/run_lock.h"
 #include "cli/millrace/run_plan.h"
 #include "cli/millrace/run_result.h"
 #include "core/log.h"
+#include "core/process_identity.h"
 #include "launcher/node_agent.h"
 #include "millrace/core/status.h"
 #include "millrace/registry/plugin.h"
@@ -31,6 +33,7 @@ namespace {
 constexpr auto kRound = std::chrono::milliseconds(20);
 constexpr auto kShowEvery = std::chrono::milliseconds(500);
 constexpr auto kShutdownGrace = std::chrono::milliseconds(500);
+constexpr auto kOrphanPatience = std::chrono::seconds(2);
 
 std::atomic<int> interrupts{0};
 
@@ -91,6 +94,21 @@ bool UsesSharedMemory(const ExperimentConfig& config) {
          shm(config.sample_stream.transport) || shm(config.weight_stream.transport);
 }
 
+// Workers of an earlier launch that was killed itself: they would find the new controller, but not
+// their shared memory.
+void KillOrphans(const RunPaths& paths) {
+  const Deadline deadline = After(kOrphanPatience);
+  for (const auto& [name, path] : ListLedgers(paths.ledger())) {
+    const auto ledger = Ledger::Read(path);
+    if (!ledger.ok() || !IsAlive(ledger->identity.process)) continue;
+    spdlog::warn("killing {}-{}, which an earlier launch has left", name.role, name.index);
+    ::kill(ledger->identity.process.pid, SIGKILL);
+    while (IsAlive(ledger->identity.process) && !Expired(deadline)) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  }
+}
+
 class Launcher {
  public:
   Launcher(RunPaths paths, ExperimentConfig config, ProgressMode progress)
@@ -122,17 +140,27 @@ class Launcher {
 };
 
 absl::Status Launcher::Start() {
-  RemoveRunResult(paths_);
-  std::error_code ignored;
-  std::filesystem::remove(paths_.controller(), ignored);
-  std::filesystem::remove(paths_.store(), ignored);
   RunMetricsReader::Settings settings;
   settings.ledger_directory = paths_.ledger();
   for (const PolicyConfig& policy : config_.policies) settings.policies.push_back(policy.name);
   settings.goal = config_.stop.episode_return;
   reader_ = std::make_unique<RunMetricsReader>(settings);
-  env_steps_before_ = reader_->Read(UnixTime(), 0).env_steps;
+  const RunMetrics& before = reader_->Read(UnixTime(), 0);
+  env_steps_before_ = before.env_steps;
+  if (before.goal_reached.has_value()) {
+    return absl::FailedPreconditionError(fmt::format(
+        "{} has reached its goal: the mean of the last 100 training episodes was {} before; go on "
+        "with --set stop.episode_return=HIGHER or --set stop.episode_return=null",
+        paths_.root().string(), *config_.stop.episode_return));
+  }
 
+  KillOrphans(paths_);
+  // What an earlier launch has left.
+  RemoveRunResult(paths_);
+  std::error_code ignored;
+  for (const auto& file : {paths_.controller(), paths_.store(), paths_.summary()}) {
+    std::filesystem::remove(file, ignored);
+  }
   MILLRACE_ASSIGN_OR_RETURN(const auto binaries, BinariesDirectory());
   NodeAgentOptions options;
   options.run_directory = paths_.root();
@@ -166,16 +194,20 @@ absl::StatusOr<RunResult> Launcher::Run() {
   agent_->Shutdown(kShutdownGrace);
   progress_.Finish();
   auto result = ReadRunResult(paths_);
-  if (!result.ok()) {
-    result =
-        RunResult{RunStatus::kFailed, outcome.has_value() ? outcome->reason : "killed by the user",
-                  outcome.has_value() ? std::max(1, outcome->exit_code) : kExitStopped,
-                  SteadySeconds() - launched_};
+  if (!outcome.has_value()) {
+    result = RunResult{RunStatus::kFailed,
+                       "killed by a second interrupt before it had drained; the newest checkpoint "
+                       "is what `millrace resume` continues from",
+                       kExitInternal, SteadySeconds() - launched_};
+  } else if (!result.ok()) {
+    result = RunResult{RunStatus::kFailed, outcome->reason, std::max(1, outcome->exit_code),
+                       SteadySeconds() - launched_};
   }
   RemoveRunResult(paths_);
   const SummaryInput summary = MakeSummary(*result);
   MILLRACE_RETURN_IF_ERROR(WriteSummary(paths_.summary(), summary));
-  if (!quiet_) {
+  const bool began = summary.metrics.env_steps > env_steps_before_;
+  if (!quiet_ && (began || result->status != RunStatus::kFailed)) {
     std::printf("%s\n", DescribeSummary(summary).c_str());
     std::printf("summary: %s\nwatch the agent: millrace play %s\n",
                 paths_.summary().string().c_str(), paths_.root().string().c_str());
@@ -197,6 +229,7 @@ void Launcher::Watch() {
     if (count > seen_interrupts) {
       seen_interrupts = count;
       if (count >= 2) return;  // the user insists
+      if (!quiet_) std::printf("\ndraining; another interrupt kills\n");
       agent_->RequestStop();
     }
   }
@@ -260,6 +293,17 @@ void PrintPlan(const ExperimentConfig& config) {
     std::printf("#   %s\n", ToString(worker).c_str());
 }
 
+// A worker may find what nothing before it could know; it has read the resolved file, but the user
+// wants to know the place in their own. A run that has not begun leaves nothing behind.
+absl::StatusOr<int> ExplainFailure(const RunArguments& arguments, const RunPaths& paths,
+                                   const RunResult& result) {
+  MILLRACE_ASSIGN_OR_RETURN(const int code, CheckWithTorch(arguments.file, arguments.set));
+  if (code == kExitOk) return SayWhy(result);
+  std::error_code ignored;
+  std::filesystem::remove_all(paths.root(), ignored);
+  return code;
+}
+
 absl::StatusOr<int> Run(const RunArguments& arguments) {
   MILLRACE_RETURN_IF_ERROR(
       InitLogging({.name = "millrace", .level = arguments.log_level, .file = {}}));
@@ -271,21 +315,19 @@ absl::StatusOr<int> Run(const RunArguments& arguments) {
   MILLRACE_RETURN_IF_ERROR(CheckWithoutTorch(config, registry));
   if (arguments.dry_run) {
     PrintPlan(config);
-    return kExitOk;
+    return CheckWithTorch(arguments.file, arguments.set);
   }
   MILLRACE_ASSIGN_OR_RETURN(const RunPaths paths,
                             MakeRunDirectory(arguments.runs, arguments.name, config));
+  MILLRACE_ASSIGN_OR_RETURN(const auto lock, RunLock::Acquire(paths));
   if (progress != ProgressMode::kNone) {
     std::printf("%s: %zu worker processes and the controller\n", paths.root().string().c_str(),
                 PlanWorkers(config).size());
   }
   MILLRACE_ASSIGN_OR_RETURN(const RunResult result, Launcher(paths, config, progress).Run());
-  if (result.status == RunStatus::kFailed && result.exit_code == kExitUserMustEdit) {
-    // A worker read the resolved file; the user wants to know the place in their own.
-    MILLRACE_ASSIGN_OR_RETURN(const int code, CheckWithTorch(arguments.file, arguments.set));
-    if (code != kExitOk) return code;
-  }
-  return SayWhy(result);
+  const bool user_must_edit =
+      result.status == RunStatus::kFailed && result.exit_code == kExitUserMustEdit;
+  return user_must_edit ? ExplainFailure(arguments, paths, result) : SayWhy(result);
 }
 
 absl::StatusOr<int> Resume(const RunArguments& arguments) {
@@ -293,6 +335,7 @@ absl::StatusOr<int> Resume(const RunArguments& arguments) {
       InitLogging({.name = "millrace", .level = arguments.log_level, .file = {}}));
   MILLRACE_ASSIGN_OR_RETURN(const ProgressMode progress, ParseProgressMode(arguments.progress));
   MILLRACE_ASSIGN_OR_RETURN(const RunPaths paths, FindRunDirectory(arguments.file, arguments.runs));
+  MILLRACE_ASSIGN_OR_RETURN(const auto lock, RunLock::Acquire(paths));
   MILLRACE_ASSIGN_OR_RETURN(const auto overrides, ParseOverrides(arguments.set));
   MILLRACE_ASSIGN_OR_RETURN(const ExperimentConfig config,
                             LoadExperiment(paths.config(), overrides));
@@ -342,7 +385,7 @@ void AddResumeCommand(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<RunArguments>();
   command->add_option("run", arguments->file, "run directory, or its name below runs/")->required();
   AddCommonOptions(command, *arguments);
-  command->footer("Example: millrace resume runs/cartpole-ppo --set stop.env_steps=1000000");
+  command->footer("Example: millrace resume runs/cartpole-ppo --set stop.episode_return=490");
   command->callback([arguments, &exit_code] { exit_code = Finish(Resume(*arguments)); });
 }
 

@@ -1,7 +1,5 @@
 #include "cli/torch/torch_main.h"
 
-#include <spdlog/fmt/fmt.h>
-
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
@@ -14,16 +12,22 @@
 #include "workers/actor/actor_worker.h"
 #include "workers/common/agent_assignment.h"
 #include "workers/policy/policy_worker.h"
+#include "workers/trainer/learner.h"
 #include "workers/trainer/trainer_worker.h"
 
 namespace millrace {
 namespace {
 
-absl::Status LoadPlugins(const ExperimentConfig& config, TorchRegistry& registry) {
-  for (const std::string& path : config.plugins) {
-    MILLRACE_RETURN_IF_ERROR(LoadTorchPlugin(path, registry));
+absl::Status LoadPlugins(const std::vector<std::string>& paths, const std::string& where,
+                         TorchRegistry& registry) {
+  for (const std::string& path : paths) {
+    MILLRACE_RETURN_IF_ERROR(LoadTorchPlugin(path, registry, where));
   }
   return registry.status();
+}
+
+absl::Status LoadPlugins(const ExperimentConfig& config, TorchRegistry& registry) {
+  return LoadPlugins(config.plugins, config.Subject("plugins"), registry);
 }
 
 // Built-in models act natively; a user's own module acts through LibTorch.
@@ -50,54 +54,28 @@ absl::Status RunWorker(WorkerProcess& process, TorchRegistry& registry) {
   return RunActorWorker(process, registry, ModelFactoryFor(registry));
 }
 
-// Model, algorithm and backend of every policy can be made.
+// Model, algorithm and backend of every policy can be made and go together.
 absl::Status Validate(const std::string& file, const std::vector<std::string>& set,
                       TorchRegistry& registry) {
-  std::vector<Override> overrides;
-  for (const std::string& text : set) {
-    const size_t equals = text.find('=');
-    if (equals == std::string::npos) return absl::InvalidArgumentError("--set: expected KEY=VALUE");
-    overrides.push_back({text.substr(0, equals), text.substr(equals + 1)});
-  }
+  MILLRACE_ASSIGN_OR_RETURN(const auto overrides, ParseOverrides(set));
   MILLRACE_ASSIGN_OR_RETURN(const ExperimentConfig config, LoadExperiment(file, overrides));
   MILLRACE_RETURN_IF_ERROR(LoadPlugins(config, registry));
-  MILLRACE_ASSIGN_OR_RETURN(
-      const auto environment,
-      registry.MakeEnvironment(config.environment.type, config.environment.options,
-                               config.environment.where));
-  MILLRACE_ASSIGN_OR_RETURN(const AgentAssignment assignment,
-                            AssignAgents(environment->spec(), config));
+  MILLRACE_ASSIGN_OR_RETURN(const AgentAssignment assignment, AssignAgents(registry, config));
   for (size_t p = 0; p < config.policies.size(); ++p) {
-    const TypedOptions& model = config.policies[p].model;
-    const PolicyAgents& agents = assignment.policies[p];
-    MILLRACE_ASSIGN_OR_RETURN(auto policy,
-                              registry.MakeModel(model.type, model.options, agents.observation,
-                                                 agents.action, config.seed, model.where));
-    MILLRACE_ASSIGN_OR_RETURN(
-        const auto algorithm,
-        registry.MakeAlgorithm(config.algorithm.type, config.algorithm.options, agents.action,
-                               config.algorithm.where));
-    for (const std::string& field : algorithm->ExtraFields()) {
-      if (registry.FindSampleField(field) == nullptr) {
-        return absl::InvalidArgumentError(fmt::format(
-            "{}: algorithm \"{}\" asks for the sample field \"{}\", which no plug-in registers",
-            config.algorithm.where, config.algorithm.type, field));
-      }
-    }
-    MILLRACE_RETURN_IF_ERROR(registry
-                                 .MakeBackend(config.backend.type, config.backend.options,
-                                              std::move(policy), config.backend.where)
-                                 .status());
+    MILLRACE_RETURN_IF_ERROR(MakeLearner(registry, config, p, assignment.policies[p]).status());
   }
   return absl::OkStatus();
 }
 
-void List(const std::string& what, const TorchRegistry& registry) {
+absl::Status List(const std::string& what, const std::vector<std::string>& plugins,
+                  TorchRegistry& registry) {
+  MILLRACE_RETURN_IF_ERROR(LoadPlugins(plugins, "--plugin", registry));
   const auto entries = what == "algorithms" ? registry.algorithms()
                        : what == "models"   ? registry.models()
                                             : registry.backends();
   for (const auto& entry : entries)
     std::printf("%-22s %s\n", entry.name.c_str(), entry.line.c_str());
+  return absl::OkStatus();
 }
 
 using EvaluateBody = absl::Status (*)(const EvalArguments&, const ExperimentConfig&,
@@ -121,7 +99,7 @@ int RunCommandLine(int argc, char** argv, TorchRegistry& registry) {
     exit_code = status.ok() ? kExitOk : Fail(status);
   };
   std::string file, what;
-  std::vector<std::string> set;
+  std::vector<std::string> set, plugins;
   EvalArguments arguments;
   auto* validate =
       app.add_subcommand("validate", "Checks models, algorithm and backend of an experiment.");
@@ -132,7 +110,8 @@ int RunCommandLine(int argc, char** argv, TorchRegistry& registry) {
   list->add_option("what", what)
       ->required()
       ->check(CLI::IsMember({"algorithms", "models", "backends"}));
-  list->callback([&] { List(what, registry); });
+  list->add_option("--plugin", plugins);
+  list->callback([&] { finish(List(what, plugins, registry)); });
   for (const auto& [name, body] : {std::pair{"eval", &RunEval}, std::pair{"play", &RunPlay}}) {
     auto* command = app.add_subcommand(name, "as `millrace`");
     command->add_option("run", arguments.run)->required();

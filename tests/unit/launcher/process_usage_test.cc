@@ -1,6 +1,7 @@
 #include "launcher/process_usage.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <vector>
@@ -22,9 +23,24 @@ TEST(ProcessUsage, OfThisProcessGrowsWithWork) {
 }
 
 TEST(ProcessUsage, OfNobodyIsZero) {
-  const ProcessUsage usage = ReadProcessUsage(1 << 30);
+  constexpr pid_t kNobody = (1 << 22) + 1;  // above the largest process id there is
+  const ProcessUsage usage = ReadProcessUsage(kNobody);
   EXPECT_EQ(usage.cpu_seconds, 0);
   EXPECT_EQ(usage.rss_bytes, 0u);
+}
+
+// The launcher waits for its workers, which are counted by themselves.
+TEST(ProcessUsage, LeavesOutTheChildrenThatWereWaitedFor) {
+  const double before = ReadProcessUsage(::getpid()).cpu_seconds;
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    while (ReadProcessUsage(::getpid()).cpu_seconds < 0.1) {
+    }
+    ::_exit(0);
+  }
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  EXPECT_LT(ReadProcessUsage(::getpid()).cpu_seconds - before, 0.05);
 }
 
 TEST(UsageMeter, FinalCountReplacesTheSamplesOfADeadProcess) {
