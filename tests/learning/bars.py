@@ -4,8 +4,9 @@
     tests/learning/bars.py [--seeds 5] [--only NAME ...] [--binary build/release/bin/millrace] [--out docs/results]
 
 Writes OUT/learning_bars.json (every seed), OUT/learning_bars.md (the table) and OUT/curves/NAME-SEED.csv. A failed seed
-counts with the run's step limit. A bar with a ceiling is met if no seed gets above it. The examples are built against an
-installation of the build that BINARY is part of. Exit code 1 if a bar is missed.
+counts with the run's step limit. A bar with `each` wants that of every policy at the end; one with a ceiling is met if no
+seed gets above it. The examples are built against an installation of the build that BINARY is part of. Exit code 1 if a
+bar is missed.
 """
 import argparse
 import csv
@@ -27,9 +28,10 @@ SOCKETS = ["streams.inference.transport=zmq", "streams.sample.transport=zmq", "s
 COUNT_BONUS = "custom_algorithm/cartpole_count_bonus.yaml"   # of examples/
 
 
-def bar(name, config, goal, limit, mean_steps=None, settings=(), eval_at_least=None, kill=None, ceiling=None):
+def bar(name, config, goal, limit, mean_steps=None, settings=(), eval_at_least=None, kill=None, ceiling=None,
+        each=None):
     return dict(name=name, config=config, goal=goal, limit=limit, mean_steps=mean_steps, settings=list(settings),
-                eval_at_least=eval_at_least, kill=kill, ceiling=ceiling)
+                eval_at_least=eval_at_least, kill=kill, ceiling=ceiling, each=each)
 
 
 BARS = [
@@ -42,7 +44,7 @@ BARS = [
     bar("cartpole-lstm-no-velocities", CONFIGS / "cartpole_lstm_ppo.yaml", 350, 2_000_000),
     bar("pendulum", CONFIGS / "pendulum_ppo.yaml", -300, 400_000),
     bar("cartpole-impala", CONFIGS / "cartpole_impala.yaml", 450, 1_000_000),
-    bar("two-agent-cartpole", CONFIGS / "two_agent_cartpole.yaml", 400, 250_000),
+    bar("two-agent-cartpole", CONFIGS / "two_agent_cartpole.yaml", 450, 250_000, each=400),
     bar("memory-lstm", CONFIGS / "memory_lstm.yaml", 0.9, 500_000),
     bar("memory-mlp", CONFIGS / "memory_mlp.yaml", 0.9, 300_000, ceiling=0.6),
     bar("assortment-lstm", CONFIGS / "assortment_lstm.yaml", 9, 1_000_000),
@@ -95,6 +97,8 @@ def run_once(binary, entry, seed, runs):
     lags = [json.loads(line) for line in (runs / name / "metrics.jsonl").read_text().splitlines()]
     result["policy_lag_max"] = max((line["policy_lag_max"] for line in lags), default=None)
     result["policy_lag_mean"] = lags[-1]["policy_lag_mean"] if lags else None
+    result["return_by_policy"] = {key.split("/")[1]: value for key, value in (lags[-1] if lags else {}).items()
+                                  if key.startswith("policy/") and key.endswith("/episode_return_mean")}
     if entry["eval_at_least"] is not None:
         out = subprocess.run([binary, "eval", str(runs / name), "--episodes", "100"], capture_output=True, text=True)
         result["greedy_return_mean"] = json.loads(out.stdout)["return_mean"]
@@ -114,6 +118,9 @@ def judge(entry, results):
     counted = [r["env_steps_to_goal"] if r["status"] == "reached_goal" else entry["limit"] for r in results]
     mean = statistics.fmean(counted)
     ok = all(r["status"] == "reached_goal" and r["accounting_holds"] for r in results)
+    if entry["each"] is not None:
+        ok = ok and all(len(r["return_by_policy"]) > 1 and min(r["return_by_policy"].values()) >= entry["each"]
+                        for r in results)
     if entry["ceiling"] is not None:
         ok = all(r["episode_return_mean"] <= entry["ceiling"] and r["accounting_holds"] for r in results)
     if entry["mean_steps"] is not None:
