@@ -89,7 +89,8 @@ TEST(Run, LearnsInSeparateProcesses) {
   for (const auto& [role, list] : summary["pids_by_role"].items()) {
     for (const json& pid : list) pids.insert(pid.get<int>());
   }
-  EXPECT_GE(pids.size(), 6u) << "2 actors, policy worker, trainer, parameter server, launcher";
+  EXPECT_EQ(pids.size(), 7u)
+      << "2 actors, policy worker, trainer, parameter server, controller, launcher";
   ExpectExactAccounting(summary);
   ExpectNothingLeft(runs.path() / "goal");
   // Each process is counted once: the launcher, which waits for the others, has done little itself.

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "cli/common/evaluate_command.h"
 #include "cli/common/exit_code.h"
@@ -133,7 +134,7 @@ class Launcher {
   const double launched_ = SteadySeconds();
   std::unique_ptr<NodeAgent> agent_;
   std::unique_ptr<RunMetricsReader> reader_;
-  std::map<std::string, int32_t> own_pids_;
+  std::set<int32_t> controller_pids_;  // they keep no ledger
   uint64_t env_steps_before_ = 0;
   std::optional<double> training_began_, training_ended_;  // seconds since launch
   double cpu_at_begin_ = 0, cpu_at_end_ = 0;
@@ -189,7 +190,6 @@ absl::StatusOr<RunResult> Launcher::Run() {
   std::signal(SIGPIPE, SIG_IGN);
   MILLRACE_RETURN_IF_ERROR(Start());
   Watch();
-  own_pids_["launcher"] = ::getpid();
   const auto outcome = agent_->Outcome();
   agent_->Shutdown(kShutdownGrace);
   progress_.Finish();
@@ -221,6 +221,7 @@ void Launcher::Watch() {
   while (!agent_->WaitForOutcome(After(kRound))) {
     reader_->Read(UnixTime(), SteadySeconds() - launched_);
     NoticeTrainingSpan();
+    if (const int pid = agent_->controller_pid(); pid != 0) controller_pids_.insert(pid);
     if (Expired(next_show)) {
       progress_.Show(reader_->metrics());
       next_show = After(kShowEvery);
@@ -260,7 +261,8 @@ SummaryInput Launcher::MakeSummary(const RunResult& result) {
   const auto usage = agent_->Usage();
   input.usage = ToAgentUsage(usage);
   input.usage.pids_by_role = PidsByRole(paths_);
-  for (const auto& [role, pid] : own_pids_) input.usage.pids_by_role[role].push_back(pid);
+  input.usage.pids_by_role["launcher"] = {::getpid()};
+  input.usage.pids_by_role["controller"].assign(controller_pids_.begin(), controller_pids_.end());
   input.wall_seconds = SteadySeconds() - launched_;
   if (training_began_.has_value()) {
     input.train_seconds = training_ended_.value_or(input.wall_seconds) - *training_began_;
