@@ -95,8 +95,8 @@ TEST(Run, LearnsInSeparateProcesses) {
   ExpectNothingLeft(runs.path() / "goal");
   // Each process is counted once: the launcher, which waits for the others, has done little itself.
   double workers = 0;
-  for (const auto& [role, seconds] : summary["cpu_seconds_by_role"].items()) {
-    if (role != "launcher") workers += seconds.get<double>();
+  for (const auto& [role, cpu_seconds] : summary["cpu_seconds_by_role"].items()) {
+    if (role != "launcher") workers += cpu_seconds.get<double>();
   }
   EXPECT_LT(summary["cpu_seconds_by_role"]["launcher"].get<double>(), 0.5 * workers);
   const json last = LastLine(runs.path() / "goal" / "metrics.jsonl");
