@@ -25,11 +25,11 @@ namespace millrace {
 class Options {
  public:
   struct Value {
-    std::vector<std::string> items;  // one for a scalar
+    std::vector<std::string> items = {};  // one for a scalar
     bool is_list = false;
-    bool quoted = false;  // in quotes: a string, also if it looks like a number
-    std::string where;    // "file.yaml:7", for messages
-    std::string path;     // "algorithm.clip", for messages; the key alone if empty
+    bool quoted = false;     // in quotes: a string, also if it looks like a number
+    std::string where = {};  // "file.yaml:7", for messages
+    std::string path = {};   // "algorithm.clip", for messages; the key alone if empty
   };
 
   Options() = default;
