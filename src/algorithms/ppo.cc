@@ -1,5 +1,8 @@
 #include "algorithms/ppo.h"
 
+#include <algorithm>
+#include <array>
+
 #include "algorithms/gae.h"
 #include "algorithms/learning_rate.h"
 #include "algorithms/ppo_loss.h"
@@ -52,10 +55,51 @@ void Normalize(torch::Tensor& advantage, const torch::Tensor& present) {
   advantage.sub_(mean).div_(variance.sqrt() + 1e-8);
 }
 
+// The same kernel as FusedPpoLoss, without tensors.
+class PpoRowLoss : public RowLoss {
+ public:
+  PpoRowLoss(const PpoSettings& settings, const ActionSpec& action)
+      : coefficients_(settings.coefficients), target_kl_(settings.target_kl), action_(action) {}
+
+  const std::vector<std::string>& fields() const override { return fields_; }
+  const std::vector<std::string>& metrics() const override { return metrics_; }
+
+  bool Evaluate(const HeadRows& heads, std::span<const TensorView> batch,
+                const HeadRowGradients& gradients, std::span<double> metrics) const override {
+    const auto floats = [&](size_t field) {
+      return reinterpret_cast<const float*>(batch[field].data);
+    };
+    const PpoRows rows{.heads = heads,
+                       .discrete = reinterpret_cast<const int32_t*>(batch[0].data),
+                       .continuous = floats(1),
+                       .old_log_prob = floats(2),
+                       .old_value = floats(3),
+                       .advantage = floats(4),
+                       .value_target = floats(5),
+                       .present = reinterpret_cast<const uint8_t*>(batch[6].data)};
+    const PpoMeans means = PpoLossAndGradients(action_, rows, coefficients_, gradients);
+    const std::array<double, 5> values = {means.policy_loss, means.value_loss, means.entropy,
+                                          means.approx_kl, means.clip_fraction};
+    std::ranges::copy(values, metrics.begin());
+    return target_kl_ > 0 && means.approx_kl > target_kl_;
+  }
+
+ private:
+  const PpoCoefficients coefficients_;
+  const double target_kl_;
+  const ActionSpec action_;
+  const std::vector<std::string> fields_ = {kDiscreteAction, kContinuousAction, "log_prob", "value",
+                                            "advantage",     "value_target",    "present"};
+  const std::vector<std::string> metrics_ = {"policy", "value", "entropy", "approx_kl",
+                                             "clip_fraction"};
+};
+
 class Ppo : public Algorithm {
  public:
   Ppo(const PpoSettings& settings, const ActionSpec& action)
-      : settings_(settings), action_(action) {}
+      : settings_(settings), action_(action), row_loss_(settings, action) {}
+
+  const RowLoss* row_loss() const override { return &row_loss_; }
 
   TrainingPlan Plan(double progress) const override {
     TrainingPlan plan = settings_.plan;
@@ -91,6 +135,7 @@ class Ppo : public Algorithm {
  private:
   const PpoSettings settings_;
   const ActionSpec action_;
+  const PpoRowLoss row_loss_;
 };
 
 }  // namespace

@@ -47,7 +47,7 @@ Softmax Evaluate(const float* logits, int32_t count) {
 class PpoPass {
  public:
   PpoPass(const ActionSpec& action, const PpoRows& rows, const PpoCoefficients& coefficients,
-          const PpoGradients& gradients)
+          const HeadRowGradients& gradients)
       : sizes_(action),
         rows_(rows),
         coefficients_(coefficients),
@@ -55,16 +55,17 @@ class PpoPass {
         softmax_(sizes_.components.size()),
         inverse_std_(static_cast<size_t>(sizes_.reals)) {
     for (size_t i = 0; i < inverse_std_.size(); ++i) {
-      inverse_std_[i] = std::exp(-rows.log_std[i]);
-      gaussian_entropy_ += 0.5F + kHalfLogTwoPi + rows.log_std[i];
+      inverse_std_[i] = std::exp(-rows.heads.log_std[i]);
+      gaussian_entropy_ += 0.5F + kHalfLogTwoPi + rows.heads.log_std[i];
     }
   }
 
   PpoMeans Run() {
     int64_t present = 0;
-    for (int64_t row = 0; row < rows_.count; ++row) present += rows_.present[row] != 0 ? 1 : 0;
+    for (int64_t row = 0; row < rows_.heads.count; ++row)
+      present += rows_.present[row] != 0 ? 1 : 0;
     const float scale = 1.0F / static_cast<float>(std::max<int64_t>(present, 1));
-    for (int64_t row = 0; row < rows_.count; ++row) {
+    for (int64_t row = 0; row < rows_.heads.count; ++row) {
       const float weight = rows_.present[row] != 0 ? scale : 0.0F;
       AddRow(row, weight);
     }
@@ -82,17 +83,18 @@ class PpoPass {
     means_.entropy += weight * entropy;
     WritePolicyGradient(row, SurrogateGradient(row, log_prob, weight),
                         -coefficients_.entropy_coefficient * weight);
-    gradients_.value[row] = coefficients_.value_coefficient * ValueGradient(row, weight);
+    gradients_.value[row * rows_.heads.value_stride] =
+        coefficients_.value_coefficient * ValueGradient(row, weight);
   }
 
   void ClearRow(int64_t row) {
-    std::fill_n(gradients_.logits + row * sizes_.choices, sizes_.choices, 0.0F);
-    std::fill_n(gradients_.mean + row * sizes_.reals, sizes_.reals, 0.0F);
-    gradients_.value[row] = 0.0F;
+    std::fill_n(gradients_.logits + row * rows_.heads.logits_stride, sizes_.choices, 0.0F);
+    std::fill_n(gradients_.mean + row * rows_.heads.mean_stride, sizes_.reals, 0.0F);
+    gradients_.value[row * rows_.heads.value_stride] = 0.0F;
   }
 
   float LogProbability(int64_t row, float& entropy) {
-    const float* logits = rows_.logits + row * sizes_.choices;
+    const float* logits = rows_.heads.logits + row * rows_.heads.logits_stride;
     const int32_t* taken = rows_.discrete + row * static_cast<int64_t>(sizes_.components.size());
     float log_prob = 0;
     for (size_t c = 0; c < softmax_.size(); ++c) {
@@ -101,16 +103,16 @@ class PpoPass {
       entropy += softmax_[c].entropy;
       logits += sizes_.components[c];
     }
-    const int64_t begin = row * sizes_.reals;
     for (int64_t i = 0; i < sizes_.reals; ++i) {
-      const float z = Deviation(begin, i);
-      log_prob += -0.5F * z * z - rows_.log_std[i] - kHalfLogTwoPi;
+      const float z = Deviation(row, i);
+      log_prob += -0.5F * z * z - rows_.heads.log_std[i] - kHalfLogTwoPi;
     }
     return log_prob;
   }
 
-  float Deviation(int64_t begin, int64_t i) const {
-    return (rows_.continuous[begin + i] - rows_.mean[begin + i]) *
+  float Deviation(int64_t row, int64_t i) const {
+    return (rows_.continuous[row * sizes_.reals + i] -
+            rows_.heads.mean[row * rows_.heads.mean_stride + i]) *
            inverse_std_[static_cast<size_t>(i)];
   }
 
@@ -128,12 +130,13 @@ class PpoPass {
   }
 
   float ValueGradient(int64_t row, float weight) {
+    const float value = rows_.heads.value[row * rows_.heads.value_stride];
     const float target = rows_.value_target[row];
-    float error = rows_.value[row] - target;
+    float error = value - target;
     float slope = 1.0F;
     if (coefficients_.value_clip > 0) {
       const float old = rows_.old_value[row];
-      const float change = rows_.value[row] - old;
+      const float change = value - old;
       const float limited = std::clamp(change, -coefficients_.value_clip, coefficients_.value_clip);
       const float clipped_error = old + limited - target;
       if (clipped_error * clipped_error > error * error) {
@@ -147,8 +150,8 @@ class PpoPass {
 
   // From the gradients with respect to the log-probability and to the entropy.
   void WritePolicyGradient(int64_t row, float by_log_prob, float by_entropy) {
-    const float* logits = rows_.logits + row * sizes_.choices;
-    float* out = gradients_.logits + row * sizes_.choices;
+    const float* logits = rows_.heads.logits + row * rows_.heads.logits_stride;
+    float* out = gradients_.logits + row * rows_.heads.logits_stride;
     const int32_t* taken = rows_.discrete + row * static_cast<int64_t>(sizes_.components.size());
     for (size_t c = 0; c < softmax_.size(); ++c) {
       const int32_t count = sizes_.components[c];
@@ -161,10 +164,10 @@ class PpoPass {
       logits += count;
       out += count;
     }
-    const int64_t begin = row * sizes_.reals;
     for (int64_t i = 0; i < sizes_.reals; ++i) {
-      const float z = Deviation(begin, i);
-      gradients_.mean[begin + i] = by_log_prob * z * inverse_std_[static_cast<size_t>(i)];
+      const float z = Deviation(row, i);
+      gradients_.mean[row * rows_.heads.mean_stride + i] =
+          by_log_prob * z * inverse_std_[static_cast<size_t>(i)];
       gradients_.log_std[i] += by_log_prob * (z * z - 1.0F) + by_entropy;
     }
   }
@@ -172,7 +175,7 @@ class PpoPass {
   const ActionSizes sizes_;
   const PpoRows& rows_;
   const PpoCoefficients& coefficients_;
-  const PpoGradients& gradients_;
+  const HeadRowGradients& gradients_;
   std::vector<Softmax> softmax_;
   std::vector<float> inverse_std_;
   float gaussian_entropy_ = 0;
@@ -182,7 +185,8 @@ class PpoPass {
 }  // namespace
 
 PpoMeans PpoLossAndGradients(const ActionSpec& action, const PpoRows& rows,
-                             const PpoCoefficients& coefficients, const PpoGradients& gradients) {
+                             const PpoCoefficients& coefficients,
+                             const HeadRowGradients& gradients) {
   return PpoPass(action, rows, coefficients, gradients).Run();
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "millrace/data/spaces.h"
+#include "millrace/models/row_loss.h"
 
 namespace millrace {
 
@@ -15,13 +16,9 @@ struct PpoCoefficients {
   float entropy_coefficient = 0.0F;
 };
 
-// N rows; row-major, contiguous. A pointer of a part that the action does not have is null.
+// N rows of a minibatch. A pointer of a part that the action does not have is null.
 struct PpoRows {
-  int64_t count = 0;                    // N
-  const float* logits = nullptr;        // [N, num_choices]
-  const float* mean = nullptr;          // [N, continuous_size]
-  const float* log_std = nullptr;       // [continuous_size]
-  const float* value = nullptr;         // [N]
+  HeadRows heads;
   const int32_t* discrete = nullptr;    // [N, num_discrete]
   const float* continuous = nullptr;    // [N, continuous_size]
   const float* old_log_prob = nullptr;  // [N]
@@ -29,14 +26,6 @@ struct PpoRows {
   const float* advantage = nullptr;     // [N]
   const float* value_target = nullptr;  // [N]
   const uint8_t* present = nullptr;     // [N]: 0 = the row carries no loss
-};
-
-// Gradients of the loss, shaped as in PpoRows; log_std must be zero beforehand.
-struct PpoGradients {
-  float* logits = nullptr;
-  float* mean = nullptr;
-  float* log_std = nullptr;
-  float* value = nullptr;
 };
 
 // Means over the rows that are present.
@@ -53,6 +42,7 @@ struct PpoMeans {
 // the larger one of it and of the same with v clipped to old_value +- value_clip. Thread-safe: no
 // state.
 PpoMeans PpoLossAndGradients(const ActionSpec& action, const PpoRows& rows,
-                             const PpoCoefficients& coefficients, const PpoGradients& gradients);
+                             const PpoCoefficients& coefficients,
+                             const HeadRowGradients& gradients);
 
 }  // namespace millrace

@@ -48,11 +48,14 @@ PpoMeans RunKernel(const ActionSpec& action, const HeadOutputs& heads, const Ten
       advantage(batch.at("advantage")), value_target(batch.at("value_target"));
   const Contiguous<int32_t> discrete(Optional(batch, kDiscreteAction));
   const Contiguous<uint8_t> present(batch.at("present"));
-  const PpoRows rows{.count = heads.value.numel(),
-                     .logits = logits.data(),
-                     .mean = mean.data(),
-                     .log_std = log_std.data(),
-                     .value = value.data(),
+  const PpoRows rows{.heads = {.count = heads.value.numel(),
+                               .logits = logits.data(),
+                               .mean = mean.data(),
+                               .log_std = log_std.data(),
+                               .value = value.data(),
+                               .logits_stride = action.num_choices(),
+                               .mean_stride = action.continuous_size(),
+                               .value_stride = 1},
                      .discrete = discrete.data(),
                      .continuous = continuous.data(),
                      .old_log_prob = old_log_prob.data(),

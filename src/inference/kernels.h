@@ -1,5 +1,5 @@
-// The loops of the native forward, one set per instruction set, chosen once at run time. In each
-// set a row's result is the same whatever the number of rows.
+// The loops of native forward and training, one set per instruction set, chosen once at run time.
+// In each set a row's result of the forward is the same whatever the number of rows.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,23 @@ namespace millrace::kernels {
 
 // Outputs are stored in panels of this many floats; the last panel is filled up with zeros.
 inline constexpr int64_t kPanel = 16;
+
+// a[r][k] lies at data[r * row + k * depth].
+struct Matrix {
+  const float* data;
+  int64_t row, depth;
+};
+
+// Kingma & Ba 2015 (arXiv:1412.6980), algorithm 1; the gradient is first multiplied by `scale`,
+// then weight_decay times the parameter is added.
+struct AdamStep {
+  float scale = 1;
+  float weight_decay = 0;
+  float beta1 = 0.9F, beta2 = 0.999F;
+  float step_size = 0;                 // learning rate / (1 - beta1^t)
+  float inverse_sqrt_correction2 = 1;  // 1 / sqrt(1 - beta2^t)
+  float epsilon = 1e-5F;
+};
 
 struct KernelSet {
   const char* name;
@@ -22,6 +39,24 @@ struct KernelSet {
   // One row of an LSTM (gates in the order input, forget, cell, output, before activation).
   //   gates [4, size]; cell [size] is updated; hidden [size] is written; size a multiple of kPanel
   void (*lstm_cell)(const float* gates, int64_t size, float* cell, float* hidden);
+
+  // c[r][n] = start[r * start_stride + n] + sum over k < depth of a[r * a_row + k * a_depth] *
+  // b[k * b_stride + n], for r < rows and n < panels * kPanel. No `start` (null): 0. With the
+  // strides of `a` exchanged it is transposed. `start` may be `c`.
+  void (*product)(const Matrix& a, int64_t rows, int64_t depth, const float* b, int64_t b_stride,
+                  const float* start, int64_t start_stride, int64_t panels, float* c,
+                  int64_t c_stride);
+  // gradient *= derivative of the activation at its output y, over `size` floats, a multiple of
+  // kPanel.
+  void (*tanh_backward)(const float* y, float* gradient, int64_t size);
+  void (*relu_backward)(const float* y, float* gradient, int64_t size);
+  // out[n] = sum over r < rows of x[r * stride + n], for n < panels * kPanel.
+  void (*column_sums)(const float* x, int64_t stride, int64_t rows, int64_t panels, float* out);
+  // The sum of squares of `size` floats, a multiple of kPanel.
+  double (*squared_norm)(const float* x, int64_t size);
+  // One step of Adam over `size` floats, a multiple of kPanel.
+  void (*adam)(const AdamStep& step, const float* gradient, float* parameter, float* mean,
+               float* variance, int64_t size);
 };
 
 extern const KernelSet kGenericKernels;

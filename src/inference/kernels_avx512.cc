@@ -4,7 +4,9 @@
 
 namespace millrace::kernels {
 
-extern const KernelSet kAvx512Kernels = {"avx512", Dense, TanhInPlace, ReluInPlace, LstmCell};
+extern const KernelSet kAvx512Kernels = {"avx512",   Dense,       TanhInPlace,  ReluInPlace,
+                                         LstmCell,   Product,     TanhBackward, ReluBackward,
+                                         ColumnSums, SquaredNorm, Adam};
 
 }  // namespace millrace::kernels
 #endif

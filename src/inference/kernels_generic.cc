@@ -3,6 +3,8 @@
 
 namespace millrace::kernels {
 
-extern const KernelSet kGenericKernels = {"generic", Dense, TanhInPlace, ReluInPlace, LstmCell};
+extern const KernelSet kGenericKernels = {"generic",  Dense,       TanhInPlace,  ReluInPlace,
+                                          LstmCell,   Product,     TanhBackward, ReluBackward,
+                                          ColumnSums, SquaredNorm, Adam};
 
 }  // namespace millrace::kernels

@@ -143,5 +143,126 @@ void LstmCell(const float* gates, int64_t size, float* cell, float* hidden) {
   }
 }
 
+// ---- training ----
+
+template <int64_t kRows, int64_t kPanels>
+inline void ProductTile(const float* a, int64_t a_row, int64_t a_depth, int64_t depth,
+                        const float* b, int64_t b_stride, const float* start, int64_t start_stride,
+                        float* c, int64_t c_stride) {
+  constexpr int64_t kColumns = kPanels * kVectors;
+  Vector sums[kRows][kColumns];
+#pragma GCC unroll 8
+  for (int64_t r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (int64_t n = 0; n < kColumns; ++n) {
+      sums[r][n] = start == nullptr ? Vector{} : Load(start + r * start_stride + n * kWidth);
+    }
+  }
+  for (int64_t k = 0; k < depth; ++k) {
+    Vector row[kColumns];
+#pragma GCC unroll 8
+    for (int64_t n = 0; n < kColumns; ++n) row[n] = Load(b + k * b_stride + n * kWidth);
+#pragma GCC unroll 8
+    for (int64_t r = 0; r < kRows; ++r) {
+      const float scalar = a[r * a_row + k * a_depth];
+#pragma GCC unroll 8
+      for (int64_t n = 0; n < kColumns; ++n) sums[r][n] += scalar * row[n];
+    }
+  }
+#pragma GCC unroll 8
+  for (int64_t r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (int64_t n = 0; n < kColumns; ++n) Store(c + r * c_stride + n * kWidth, sums[r][n]);
+  }
+}
+
+template <int64_t kPanels, int64_t kRows>
+inline void ProductRows(const Matrix& a, int64_t rows, int64_t depth, const float* b,
+                        int64_t b_stride, const float* start, int64_t start_stride, float* c,
+                        int64_t c_stride) {
+  int64_t row = 0;
+  for (; row + kRows <= rows; row += kRows) {
+    ProductTile<kRows, kPanels>(a.data + row * a.row, a.row, a.depth, depth, b, b_stride,
+                                start == nullptr ? nullptr : start + row * start_stride,
+                                start_stride, c + row * c_stride, c_stride);
+  }
+  if constexpr (kRows > 1) {
+    ProductRows<kPanels, kRows / 2>({a.data + row * a.row, a.row, a.depth}, rows - row, depth, b,
+                                    b_stride,
+                                    start == nullptr ? nullptr : start + row * start_stride,
+                                    start_stride, c + row * c_stride, c_stride);
+  }
+}
+
+template <int64_t kPanels>
+inline void ProductPanels(const Matrix& a, int64_t rows, int64_t depth, const float* b,
+                          int64_t b_stride, const float* start, int64_t start_stride,
+                          int64_t panels, float* c, int64_t c_stride) {
+  for (; panels >= kPanels; panels -= kPanels) {
+    ProductRows<kPanels, kRowsAtOnce>(a, rows, depth, b, b_stride, start, start_stride, c,
+                                      c_stride);
+    b += kPanels * kPanel;
+    c += kPanels * kPanel;
+    if (start != nullptr) start += kPanels * kPanel;
+  }
+  if constexpr (kPanels > 1) {
+    ProductPanels<kPanels / 2>(a, rows, depth, b, b_stride, start, start_stride, panels, c,
+                               c_stride);
+  }
+}
+
+void Product(const Matrix& a, int64_t rows, int64_t depth, const float* b, int64_t b_stride,
+             const float* start, int64_t start_stride, int64_t panels, float* c, int64_t c_stride) {
+  ProductPanels<kPanelsAtOnce>(a, rows, depth, b, b_stride, start, start_stride, panels, c,
+                               c_stride);
+}
+
+void TanhBackward(const float* y, float* gradient, int64_t size) {
+  for (int64_t i = 0; i < size; i += kWidth) {
+    const Vector output = Load(y + i);
+    Store(gradient + i, Load(gradient + i) * (1.0F - output * output));
+  }
+}
+
+void ReluBackward(const float* y, float* gradient, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) gradient[i] = y[i] > 0.0F ? gradient[i] : 0.0F;
+}
+
+void ColumnSums(const float* x, int64_t stride, int64_t rows, int64_t panels, float* out) {
+  for (int64_t column = 0; column < panels * kPanel; column += kWidth) {
+    Vector sum{};
+    for (int64_t row = 0; row < rows; ++row) sum += Load(x + row * stride + column);
+    Store(out + column, sum);
+  }
+}
+
+double SquaredNorm(const float* x, int64_t size) {
+  constexpr int64_t kBlock = 1024;  // float sums of so many, added up in double
+  double total = 0;
+  for (int64_t begin = 0; begin < size; begin += kBlock) {
+    const int64_t end = begin + kBlock < size ? begin + kBlock : size;
+    Vector sum{};
+    for (int64_t i = begin; i < end; i += kWidth) {
+      const Vector value = Load(x + i);
+      sum += value * value;
+    }
+    float parts[kWidth];
+    Store(parts, sum);
+    for (float part : parts) total += static_cast<double>(part);
+  }
+  return total;
+}
+
+void Adam(const AdamStep& step, const float* gradient, float* parameter, float* mean,
+          float* variance, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) {
+    const float g = gradient[i] * step.scale + step.weight_decay * parameter[i];
+    mean[i] += (1.0F - step.beta1) * (g - mean[i]);
+    variance[i] = step.beta2 * variance[i] + (1.0F - step.beta2) * g * g;
+    const float root = __builtin_sqrtf(variance[i]) * step.inverse_sqrt_correction2;
+    parameter[i] -= step.step_size * mean[i] / (root + step.epsilon);
+  }
+}
+
 }  // namespace
 }  // namespace millrace::kernels

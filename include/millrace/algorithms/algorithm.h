@@ -14,6 +14,7 @@
 #include "millrace/data/schema.h"
 #include "millrace/data/spaces.h"
 #include "millrace/models/policy.h"
+#include "millrace/models/row_loss.h"
 
 namespace millrace {
 
@@ -86,6 +87,10 @@ class Algorithm {
   // normalises values.
   virtual absl::StatusOr<LossResult> Loss(const HeadOutputs& heads,
                                           const TensorDict& minibatch) = 0;
+
+  // The same loss over plain rows (kSteps only), if it has one: backends that can, use it instead
+  // of Loss(). Lives as long as the algorithm. See millrace/models/row_loss.h.
+  virtual const RowLoss* row_loss() const { return nullptr; }
 
   // The key under which ComputeTargets() puts the value targets, from which models that normalise
   // values keep their statistics. Empty: the loss computes its own, and such models are refused.

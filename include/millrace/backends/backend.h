@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "millrace/config/options.h"
 #include "millrace/models/policy.h"
+#include "millrace/models/row_loss.h"
 
 namespace millrace {
 
@@ -35,7 +36,23 @@ struct OptimizerStep {
 
 struct StepReport {
   double gradient_norm = 0;
-  bool skipped = false;  // a gradient was not finite: nothing was applied, on any rank
+  bool skipped = false;      // a gradient was not finite: nothing was applied, on any rank
+  bool stop_epochs = false;  // RowTrainer: the loss wants no further minibatches of this batch
+};
+
+// Trains minibatches of single steps without LibTorch: a backend's fast path, for algorithms with a
+// RowLoss. Between Begin() and End() it holds parameters and optimiser state; without End() the
+// backend has them as they were. Bound to the trainer's thread.
+class RowTrainer {
+ public:
+  virtual ~RowTrainer() = default;
+  // `items`: a batch of single steps, every tensor [N, ...]; it and `loss` outlive End().
+  virtual absl::Status Begin(const TensorDict& items, const RowLoss& loss) = 0;
+  // Forward, loss, backward and one optimiser step (Backend::Step) on the given rows of the batch.
+  // `metrics`: as many as the loss has.
+  virtual absl::StatusOr<StepReport> Train(std::span<const int64_t> rows, const OptimizerStep& step,
+                                           Collectives& group, std::span<double> metrics) = 0;
+  virtual void End() = 0;
 };
 
 // Bound to the trainer's thread; Snapshot() may be called from another thread between steps only.
@@ -51,6 +68,9 @@ class Backend {
   virtual absl::Status Backward(const HeadOutputs& heads) = 0;
   // Mean over the group, clip by global norm, one Adam update.
   virtual absl::StatusOr<StepReport> Step(const OptimizerStep& step, Collectives& group) = 0;
+
+  // Null if it has no fast path for this policy.
+  virtual RowTrainer* row_trainer() { return nullptr; }
 
   // Running statistics of observations [N, F...] and value targets [N], summed over the group;
   // models without normalisers ignore them.

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "backends/native/native_trainer.h"
 #include "millrace/core/status.h"
 
 namespace millrace {
@@ -51,7 +52,14 @@ DenseBackend::DenseBackend(std::shared_ptr<Policy> policy,
       normalizers_(dynamic_cast<const BuiltinPolicy*>(policy_.get()), *parameters_),
       weights_(parameters_->weights()),
       state_(normalizers_.State()) {
-  if (evaluation == Evaluation::kAuto) evaluator_ = MakeMlpEvaluator(policy_, *parameters_);
+  if (evaluation == Evaluation::kNative) {
+    auto builtin = std::dynamic_pointer_cast<const BuiltinPolicy>(policy_);
+    if (builtin != nullptr && builtin->spec().type == "mlp") {
+      row_trainer_ = std::make_unique<NativeTrainer>(std::move(builtin), *parameters_, adam_,
+                                                     kernels::BestKernels());
+    }
+  }
+  if (evaluation != Evaluation::kAutograd) evaluator_ = MakeMlpEvaluator(policy_, *parameters_);
   if (evaluator_ == nullptr) evaluator_ = MakeAutogradEvaluator(policy_, *parameters_);
   state_["adam.mean"] = adam_.mean();
   state_["adam.variance"] = adam_.variance();
@@ -156,15 +164,32 @@ absl::Status DenseBackend::Synchronize(Collectives& group, int root) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<Backend>> MakeDenseBackend(const Options& options,
-                                                          std::shared_ptr<Policy> policy) {
+namespace {
+
+absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const Options& options,
+                                                     std::shared_ptr<Policy> policy,
+                                                     const std::string& name,
+                                                     DenseBackend::Evaluation evaluation) {
   AdamOptions adam;
   adam.beta1 = options.GetDouble("beta1", adam.beta1, 0, 1);
   adam.beta2 = options.GetDouble("beta2", adam.beta2, 0, 1);
   adam.weight_decay = options.GetDouble("weight_decay", adam.weight_decay, 0, 1e6);
-  MILLRACE_RETURN_IF_ERROR(options.Finish("backend dense"));
-  MILLRACE_ASSIGN_OR_RETURN(auto backend, DenseBackend::Create(std::move(policy), adam));
+  MILLRACE_RETURN_IF_ERROR(options.Finish("backend " + name));
+  MILLRACE_ASSIGN_OR_RETURN(auto backend,
+                            DenseBackend::Create(std::move(policy), adam, evaluation));
   return std::unique_ptr<Backend>(std::move(backend));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Backend>> MakeDenseBackend(const Options& options,
+                                                          std::shared_ptr<Policy> policy) {
+  return MakeBackend(options, std::move(policy), "dense", DenseBackend::Evaluation::kAuto);
+}
+
+absl::StatusOr<std::unique_ptr<Backend>> MakeNativeBackend(const Options& options,
+                                                           std::shared_ptr<Policy> policy) {
+  return MakeBackend(options, std::move(policy), "native", DenseBackend::Evaluation::kNative);
 }
 
 }  // namespace millrace

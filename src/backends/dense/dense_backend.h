@@ -16,8 +16,10 @@ namespace millrace {
 // not finite on one rank makes all of them skip.
 class DenseBackend : public Backend {
  public:
-  // What evaluates the policy: kAuto takes the hand-written mlp where it can.
-  enum class Evaluation { kAuto, kAutograd };
+  // What computes minibatches: kNative our own kernels where the policy is a built-in mlp and the
+  // algorithm has a RowLoss; kAuto LibTorch, with the hand-written mlp where it can; kAutograd
+  // LibTorch alone.
+  enum class Evaluation { kNative, kAuto, kAutograd };
 
   static absl::StatusOr<std::unique_ptr<DenseBackend>> Create(
       std::shared_ptr<Policy> policy, const AdamOptions& adam,
@@ -28,6 +30,7 @@ class DenseBackend : public Backend {
   absl::StatusOr<HeadOutputs> Forward(const TensorDict& minibatch) override;
   absl::Status Backward(const HeadOutputs& heads) override;
   absl::StatusOr<StepReport> Step(const OptimizerStep& step, Collectives& group) override;
+  RowTrainer* row_trainer() override { return row_trainer_.get(); }
   absl::Status UpdateNormalizers(const TensorDict& batch, const torch::Tensor& value_targets,
                                  Collectives& group) override;
   torch::Tensor DenormalizeValue(const torch::Tensor& value) const override;
@@ -54,6 +57,7 @@ class DenseBackend : public Backend {
   FlatAdam adam_;
   Normalizers normalizers_;
   std::unique_ptr<HeadEvaluator> evaluator_;
+  std::unique_ptr<RowTrainer> row_trainer_;
   // Views of all that a step changes, by name: the flat weights and the optimiser state.
   torch::Tensor weights_;
   std::map<std::string, torch::Tensor> state_;
@@ -61,8 +65,11 @@ class DenseBackend : public Backend {
   std::vector<torch::Tensor> saved_;
 };
 
-// A BackendFactory. Options (defaults): beta1 (0.9), beta2 (0.999), weight_decay (0).
+// BackendFactories. Options (defaults): beta1 (0.9), beta2 (0.999), weight_decay (0). The native
+// one computes on LibTorch what it has no kernels for.
 absl::StatusOr<std::unique_ptr<Backend>> MakeDenseBackend(const Options& options,
                                                           std::shared_ptr<Policy> policy);
+absl::StatusOr<std::unique_ptr<Backend>> MakeNativeBackend(const Options& options,
+                                                           std::shared_ptr<Policy> policy);
 
 }  // namespace millrace

@@ -20,6 +20,7 @@ class FlatAdam {
   void Step(const torch::Tensor& parameters, const torch::Tensor& gradients, double learning_rate,
             double epsilon);
 
+  const AdamOptions& options() const { return options_; }
   torch::Tensor& mean() { return mean_; }          // first moment [size]
   torch::Tensor& variance() { return variance_; }  // second moment [size]
   torch::Tensor& step() { return step_; }          // [1]: how many steps were taken

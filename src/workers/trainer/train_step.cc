@@ -3,10 +3,11 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <span>
+#include <vector>
 
 #include "millrace/core/status.h"
 #include "models/torch_dtype.h"
-#include "workers/trainer/minibatches.h"
 
 namespace millrace {
 namespace {
@@ -32,6 +33,20 @@ int64_t NumMinibatches(const ItemView& items, const TrainingPlan& plan, int rank
   if (plan.minibatch_steps <= 0) return 1;
   if (wanted <= 1) return items.items();
   return std::max<int64_t>(1, (items.items() + wanted / 2) / wanted);
+}
+
+OptimizerStep StepOf(const TrainingPlan& plan) {
+  return {.learning_rate = plan.learning_rate,
+          .max_gradient_norm = plan.max_gradient_norm,
+          .epsilon = plan.adam_epsilon};
+}
+
+// The end of a batch is a decision of the whole group.
+absl::StatusOr<bool> Agree(bool stop, const TrainingPlan& plan, Collectives& group) {
+  if (group.size() == 1 || plan.epochs == 1) return stop;
+  torch::Tensor votes = torch::full({1}, stop ? 1.0F : 0.0F);
+  MILLRACE_RETURN_IF_ERROR(group.AllReduceSum(votes));
+  return votes.item<float>() > 0;
 }
 
 }  // namespace
@@ -69,14 +84,31 @@ absl::StatusOr<TrainReport> TrainStep::RunOrThrow(const SampleBatch& batch, doub
   const TrainingPlan plan = algorithm_->Plan(progress);
   const int64_t chunk = backend_->state_size() > 0 ? plan.chunk : 0;
   const ItemView items(tensors, plan.unit, steps, rows, chunk);
-  const int64_t minibatches = NumMinibatches(items, plan, group.size());
   TrainReport report;
+  RowTrainer* const row_trainer = backend_->row_trainer();
+  const bool by_rows = row_trainer != nullptr && algorithm_->row_loss() != nullptr &&
+                       plan.unit == TrainingPlan::Unit::kSteps && chunk == 0;
+  MILLRACE_RETURN_IF_ERROR(by_rows
+                               ? TrainRows(*row_trainer, items, batch.number, plan, group, report)
+                               : TrainTensors(items, batch.number, plan, group, report));
+  {
+    torch::NoGradGuard no_grad;
+    const ItemView all(tensors, TrainingPlan::Unit::kSteps, steps, rows, 0);
+    MILLRACE_RETURN_IF_ERROR(backend_->UpdateNormalizers(
+        all.tensors(), value_targets.defined() ? value_targets.flatten() : torch::Tensor(), group));
+  }
+  return report;
+}
+
+absl::Status TrainStep::TrainTensors(const ItemView& items, uint64_t batch,
+                                     const TrainingPlan& plan, Collectives& group,
+                                     TrainReport& report) {
+  const int64_t minibatches = NumMinibatches(items, plan, group.size());
   metric_sums_.clear();
   bool stop = false;
   for (int epoch = 0; epoch < plan.epochs && !stop; ++epoch) {
     // One gather per epoch; minibatches are then plain slices.
-    const TensorDict shuffled =
-        items.Shuffled(Permutation(seed_, batch.number, epoch, items.items()));
+    const TensorDict shuffled = items.Shuffled(Permutation(seed_, batch, epoch, items.items()));
     for (int64_t m = 0; m < minibatches && !stop; ++m) {
       const int64_t begin = items.items() * m / minibatches;
       const int64_t end = items.items() * (m + 1) / minibatches;
@@ -84,17 +116,43 @@ absl::StatusOr<TrainReport> TrainStep::RunOrThrow(const SampleBatch& batch, doub
           TrainMinibatch(items.Slice(shuffled, begin, end - begin), plan, group, report, stop));
     }
   }
-  {
-    torch::NoGradGuard no_grad;
-    const ItemView all(tensors, TrainingPlan::Unit::kSteps, steps, rows, 0);
-    MILLRACE_RETURN_IF_ERROR(backend_->UpdateNormalizers(
-        all.tensors(), value_targets.defined() ? value_targets.flatten() : torch::Tensor(), group));
-  }
   for (const auto& [name, sum] : metric_sums_) {
     report.metrics[name] =
         sum.item<double>() / static_cast<double>(std::max<int64_t>(1, report.optimizer_steps));
   }
-  return report;
+  return absl::OkStatus();
+}
+
+absl::Status TrainStep::TrainRows(RowTrainer& trainer, const ItemView& items, uint64_t batch,
+                                  const TrainingPlan& plan, Collectives& group,
+                                  TrainReport& report) {
+  const RowLoss& loss = *algorithm_->row_loss();
+  const int64_t minibatches = NumMinibatches(items, plan, group.size());
+  std::vector<double> sums(loss.metrics().size()), metrics(sums.size());
+  MILLRACE_RETURN_IF_ERROR(trainer.Begin(items.tensors(), loss));
+  bool stop = false;
+  for (int epoch = 0; epoch < plan.epochs && !stop; ++epoch) {
+    const torch::Tensor order = Permutation(seed_, batch, epoch, items.items());
+    const std::span<const int64_t> rows(order.const_data_ptr<int64_t>(),
+                                        static_cast<size_t>(items.items()));
+    for (int64_t m = 0; m < minibatches && !stop; ++m) {
+      const auto begin = static_cast<size_t>(items.items() * m / minibatches);
+      const auto end = static_cast<size_t>(items.items() * (m + 1) / minibatches);
+      MILLRACE_ASSIGN_OR_RETURN(
+          const StepReport done,
+          trainer.Train(rows.subspan(begin, end - begin), StepOf(plan), group, metrics));
+      ++report.optimizer_steps;
+      report.skipped_steps += done.skipped ? 1 : 0;
+      for (size_t i = 0; i < sums.size(); ++i) sums[i] += metrics[i];
+      MILLRACE_ASSIGN_OR_RETURN(stop, Agree(done.stop_epochs, plan, group));
+    }
+  }
+  trainer.End();
+  for (size_t i = 0; i < sums.size(); ++i) {
+    report.metrics[loss.metrics()[i]] =
+        sums[i] / static_cast<double>(std::max<int64_t>(1, report.optimizer_steps));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status TrainStep::TrainMinibatch(const TensorDict& minibatch, const TrainingPlan& plan,
@@ -103,10 +161,7 @@ absl::Status TrainStep::TrainMinibatch(const TensorDict& minibatch, const Traini
   MILLRACE_ASSIGN_OR_RETURN(const LossResult result, algorithm_->Loss(heads, minibatch));
   result.loss.backward();
   MILLRACE_RETURN_IF_ERROR(backend_->Backward(heads));
-  const OptimizerStep step{.learning_rate = plan.learning_rate,
-                           .max_gradient_norm = plan.max_gradient_norm,
-                           .epsilon = plan.adam_epsilon};
-  MILLRACE_ASSIGN_OR_RETURN(const StepReport done, backend_->Step(step, group));
+  MILLRACE_ASSIGN_OR_RETURN(const StepReport done, backend_->Step(StepOf(plan), group));
   ++report.optimizer_steps;
   report.skipped_steps += done.skipped ? 1 : 0;
   {
@@ -116,13 +171,7 @@ absl::Status TrainStep::TrainMinibatch(const TensorDict& minibatch, const Traini
       sum = sum.defined() ? sum + value.detach() : value.detach();
     }
   }
-  stop = result.stop_epochs;
-  if (group.size() > 1 && plan.epochs > 1) {
-    // The end of a batch is a decision of the whole group.
-    torch::Tensor votes = torch::full({1}, stop ? 1.0f : 0.0f);
-    MILLRACE_RETURN_IF_ERROR(group.AllReduceSum(votes));
-    stop = votes.item<float>() > 0;
-  }
+  MILLRACE_ASSIGN_OR_RETURN(stop, Agree(result.stop_epochs, plan, group));
   return absl::OkStatus();
 }
 

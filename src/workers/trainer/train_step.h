@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "millrace/algorithms/algorithm.h"
 #include "millrace/backends/backend.h"
+#include "workers/trainer/minibatches.h"
 #include "workers/trainer/sample_batch.h"
 
 namespace millrace {
@@ -32,6 +33,11 @@ class TrainStep {
  private:
   absl::StatusOr<TrainReport> RunOrThrow(const SampleBatch& batch, double progress,
                                          Collectives& group);
+  // By the backend's tensors and autograd, and by its fast path.
+  absl::Status TrainTensors(const ItemView& items, uint64_t batch, const TrainingPlan& plan,
+                            Collectives& group, TrainReport& report);
+  absl::Status TrainRows(RowTrainer& trainer, const ItemView& items, uint64_t batch,
+                         const TrainingPlan& plan, Collectives& group, TrainReport& report);
   absl::Status TrainMinibatch(const TensorDict& minibatch, const TrainingPlan& plan,
                               Collectives& group, TrainReport& report, bool& stop);
 

@@ -83,6 +83,76 @@ TEST_P(Kernels, LstmCellFollowsTheEquations) {
   }
 }
 
+TEST_P(Kernels, ProductEqualsTheSumInDoublePrecisionBothWaysRound) {
+  constexpr int64_t kRows = 13, kDepth = 29, kColumns = 5 * kPanel;
+  const auto a = Random(kRows * kDepth, 6), b = Random(kDepth * kColumns, 7);
+  const auto start = Random(kRows * kColumns, 8);
+  for (const bool transposed : {false, true}) {
+    const Matrix view = transposed ? Matrix{a.data(), 1, kRows} : Matrix{a.data(), kDepth, 1};
+    for (const float* begin : {static_cast<const float*>(nullptr), start.data()}) {
+      std::vector<float> c(kRows * kColumns);
+      GetParam()->product(view, kRows, kDepth, b.data(), kColumns, begin, kColumns, 5, c.data(),
+                          kColumns);
+      for (int64_t r = 0; r < kRows; ++r) {
+        for (int64_t n = 0; n < kColumns; ++n) {
+          const auto at = static_cast<size_t>(r * kColumns + n);
+          double expected = begin == nullptr ? 0.0 : begin[at];
+          for (int64_t k = 0; k < kDepth; ++k) {
+            expected += static_cast<double>(view.data[r * view.row + k * view.depth]) *
+                        b[static_cast<size_t>(k * kColumns + n)];
+          }
+          EXPECT_NEAR(c[at], expected, 2e-5);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(Kernels, SumsAreThoseOfTheColumnsAndOfTheSquares) {
+  constexpr int64_t kRows = 7, kSize = kRows * 2 * kPanel;
+  const auto x = Random(kSize, 9);
+  std::vector<float> sums(2 * kPanel);
+  GetParam()->column_sums(x.data(), 2 * kPanel, kRows, 2, sums.data());
+  double squares = 0;
+  for (float value : x) squares += static_cast<double>(value) * value;
+  for (size_t n = 0; n < sums.size(); ++n) {
+    double expected = 0;
+    for (size_t r = 0; r < kRows; ++r) expected += x[r * sums.size() + n];
+    EXPECT_NEAR(sums[n], expected, 1e-5);
+  }
+  EXPECT_NEAR(GetParam()->squared_norm(x.data(), kSize), squares, 1e-4);
+}
+
+TEST_P(Kernels, ActivationGradientsFollowTheirDerivatives) {
+  const auto y = Random(2 * kPanel, 10), g = Random(2 * kPanel, 11);
+  auto by_tanh = g, by_relu = g;
+  GetParam()->tanh_backward(y.data(), by_tanh.data(), 2 * kPanel);
+  GetParam()->relu_backward(y.data(), by_relu.data(), 2 * kPanel);
+  for (size_t i = 0; i < g.size(); ++i) {
+    EXPECT_NEAR(by_tanh[i], g[i] * (1 - y[i] * y[i]), 1e-6);
+    EXPECT_EQ(by_relu[i], y[i] > 0 ? g[i] : 0.0F);
+  }
+}
+
+TEST_P(Kernels, AdamFollowsTheAlgorithm) {
+  const auto g = Random(kPanel, 12), start = Random(kPanel, 13);
+  auto parameter = start;
+  std::vector<float> mean(kPanel, 0.1F), variance(kPanel, 0.2F);
+  const AdamStep step{.scale = 0.5F,
+                      .weight_decay = 0.01F,
+                      .step_size = 0.03F,
+                      .inverse_sqrt_correction2 = 1.5F,
+                      .epsilon = 1e-5F};
+  GetParam()->adam(step, g.data(), parameter.data(), mean.data(), variance.data(), kPanel);
+  for (size_t i = 0; i < g.size(); ++i) {
+    const double gradient = 0.5 * g[i] + 0.01 * start[i];
+    const double m = 0.9 * 0.1 + 0.1 * gradient, v = 0.999 * 0.2 + 0.001 * gradient * gradient;
+    EXPECT_NEAR(mean[i], m, 1e-6);
+    EXPECT_NEAR(variance[i], v, 1e-6);
+    EXPECT_NEAR(parameter[i], start[i] - 0.03 * m / (std::sqrt(v) * 1.5 + 1e-5), 1e-6);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(EveryInstructionSet, Kernels, testing::ValuesIn(SetsOfThisProcessor()),
                          [](const auto& test) { return std::string(test.param->name); });
 

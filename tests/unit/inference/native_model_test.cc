@@ -1,8 +1,10 @@
 #include "inference/native_model.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <span>
 
 #include "gtest/gtest.h"
 #include "millrace/core/rng.h"
@@ -75,9 +77,8 @@ TEST_P(NativeModelOf, ARowIsBitEqualInEveryBatch) {
     EXPECT_EQ(std::memcmp(single.logits.data(), &all.logits[row * 3], 3 * sizeof(float)), 0);
     EXPECT_EQ(std::memcmp(single.mean.data(), &all.mean[row * 2], 2 * sizeof(float)), 0);
     EXPECT_EQ(single.value[0], all.value[row]);
-    EXPECT_EQ(
-        std::memcmp(row_state.data(), state.data() + row * state_size, state_size * sizeof(float)),
-        0);
+    const auto expected = std::span(state).subspan(row * state_size, state_size);
+    EXPECT_TRUE(std::ranges::equal(std::as_bytes(std::span(row_state)), std::as_bytes(expected)));
   }
 }
 

@@ -1,0 +1,183 @@
+#include "backends/native/native_mlp.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "millrace/core/check.h"
+#include "millrace/data/schema.h"
+
+namespace millrace {
+namespace {
+
+int64_t PadToPanel(int64_t size) {
+  return (size + kernels::kPanel - 1) / kernels::kPanel * kernels::kPanel;
+}
+
+}  // namespace
+
+NativeMlp::NativeMlp(const ModelSpec& spec, const kernels::KernelSet& kernels)
+    : kernels_(kernels),
+      activation_(spec.activation),
+      num_features_(spec.num_features()),
+      shared_(spec.shared_trunk) {
+  const ParameterLayout layout(spec);
+  actor_ = MakeTrunk(layout, shared_ ? "trunk" : "actor", spec.hidden.size());
+  if (!shared_) critic_ = MakeTrunk(layout, "critic", spec.hidden.size());
+  const int64_t hidden = actor_.empty() ? num_features_ : actor_.back().out_stride;
+  policy_head_ = MakeLayer(layout, "policy_head", hidden);
+  value_head_ = MakeLayer(layout, "value_head", hidden);
+  log_std_offset_ = size_;
+  log_std_size_ = spec.action.continuous_size();
+  if (const ParameterEntry* entry = layout.Find("log_std")) flat_log_std_ = entry->offset;
+  size_ += PadToPanel(log_std_size_);
+}
+
+NativeMlp::Layer NativeMlp::MakeLayer(const ParameterLayout& layout, const std::string& name,
+                                      int64_t in_stride) {
+  const ParameterEntry* weight = layout.Find(name + ".weight");
+  const ParameterEntry* bias = layout.Find(name + ".bias");
+  MILLRACE_CHECK(weight != nullptr && bias != nullptr, "no such layer");
+  Layer layer;
+  layer.out = weight->shape[0];
+  layer.in = weight->shape[1];
+  layer.in_stride = in_stride;
+  layer.out_stride = PadToPanel(layer.out);
+  layer.flat_weight = weight->offset;
+  layer.flat_bias = bias->offset;
+  layer.weight = size_;
+  layer.bias = layer.weight + layer.in * layer.out_stride;
+  size_ = layer.bias + layer.out_stride;
+  return layer;
+}
+
+NativeMlp::Trunk NativeMlp::MakeTrunk(const ParameterLayout& layout, const std::string& name,
+                                      size_t layers) {
+  Trunk trunk;
+  int64_t stride = num_features_;
+  for (size_t i = 0; i < layers; ++i) {
+    trunk.push_back(MakeLayer(layout, absl::StrCat(name, ".", i), stride));
+    stride = trunk.back().out_stride;
+  }
+  return trunk;
+}
+
+void NativeMlp::Import(std::span<const float> flat, float* native) const {
+  std::fill_n(native, size_, 0.0F);
+  const auto import = [&](const Layer& layer) {
+    for (int64_t out = 0; out < layer.out; ++out) {
+      for (int64_t in = 0; in < layer.in; ++in) {
+        native[layer.weight + in * layer.out_stride + out] =
+            flat[layer.flat_weight + static_cast<size_t>(out * layer.in + in)];
+      }
+    }
+    std::copy_n(flat.data() + layer.flat_bias, layer.out, native + layer.bias);
+  };
+  std::ranges::for_each(actor_, import);
+  std::ranges::for_each(critic_, import);
+  import(policy_head_);
+  import(value_head_);
+  std::copy_n(flat.data() + flat_log_std_, log_std_size_, native + log_std_offset_);
+}
+
+void NativeMlp::Export(const float* native, std::span<float> flat) const {
+  const auto write = [&](const Layer& layer) {
+    for (int64_t out = 0; out < layer.out; ++out) {
+      for (int64_t in = 0; in < layer.in; ++in) {
+        flat[layer.flat_weight + static_cast<size_t>(out * layer.in + in)] =
+            native[layer.weight + in * layer.out_stride + out];
+      }
+    }
+    std::copy_n(native + layer.bias, layer.out, flat.data() + layer.flat_bias);
+  };
+  std::ranges::for_each(actor_, write);
+  std::ranges::for_each(critic_, write);
+  write(policy_head_);
+  write(value_head_);
+  std::copy_n(native + log_std_offset_, log_std_size_, flat.data() + flat_log_std_);
+}
+
+void NativeMlp::Apply(Layer& layer, const float* parameters, const float* x, int64_t rows) const {
+  layer.output.Reserve(static_cast<size_t>(rows * layer.out_stride));
+  kernels_.product({x, layer.in_stride, 1}, rows, layer.in, parameters + layer.weight,
+                   layer.out_stride, parameters + layer.bias, /*start_stride=*/0, layer.panels(),
+                   layer.output.data(), layer.out_stride);
+}
+
+const float* NativeMlp::ApplyTrunk(Trunk& trunk, const float* parameters, const float* x,
+                                   int64_t rows) const {
+  for (Layer& layer : trunk) {
+    Apply(layer, parameters, x, rows);
+    (activation_ == Activation::kTanh ? kernels_.tanh : kernels_.relu)(layer.output.data(),
+                                                                       rows * layer.out_stride);
+    x = layer.output.data();
+  }
+  return x;
+}
+
+NativeMlp::Heads NativeMlp::Forward(const float* parameters, const float* features, int64_t rows) {
+  const float* hidden = ApplyTrunk(actor_, parameters, features, rows);
+  Apply(policy_head_, parameters, hidden, rows);
+  if (!shared_) hidden = ApplyTrunk(critic_, parameters, features, rows);
+  Apply(value_head_, parameters, hidden, rows);
+  return {.policy = policy_head_.output.data(),
+          .value = value_head_.output.data(),
+          .policy_stride = policy_head_.out_stride,
+          .value_stride = value_head_.out_stride};
+}
+
+void NativeMlp::WriteGradients(const Layer& layer, const float* x, const float* gradient,
+                               int64_t rows, float* gradients) const {
+  kernels_.product({x, 1, layer.in_stride}, layer.in, rows, gradient, layer.out_stride,
+                   /*start=*/nullptr, 0, layer.panels(), gradients + layer.weight,
+                   layer.out_stride);
+  kernels_.column_sums(gradient, layer.out_stride, rows, layer.panels(), gradients + layer.bias);
+}
+
+float* NativeMlp::InputGradient(Layer& layer, const float* parameters, const float* gradient,
+                                int64_t rows, const float* start) const {
+  layer.untransposed.Reserve(static_cast<size_t>(layer.out * layer.in_stride));
+  const float* weights = parameters + layer.weight;
+  for (int64_t out = 0; out < layer.out; ++out) {
+    float* row = layer.untransposed.data() + out * layer.in_stride;
+    for (int64_t in = 0; in < layer.in; ++in) row[in] = weights[in * layer.out_stride + out];
+  }
+  layer.input_gradient.Reserve(static_cast<size_t>(rows * layer.in_stride));
+  kernels_.product({gradient, layer.out_stride, 1}, rows, layer.out, layer.untransposed.data(),
+                   layer.in_stride, start, layer.in_stride, layer.in_stride / kernels::kPanel,
+                   layer.input_gradient.data(), layer.in_stride);
+  return layer.input_gradient.data();
+}
+
+void NativeMlp::BackwardTrunk(Trunk& trunk, const float* parameters, const float* features,
+                              int64_t rows, float* gradient, float* gradients) const {
+  for (size_t i = trunk.size(); i-- > 0;) {
+    Layer& layer = trunk[i];
+    (activation_ == Activation::kTanh ? kernels_.tanh_backward : kernels_.relu_backward)(
+        layer.output.data(), gradient, rows * layer.out_stride);
+    WriteGradients(layer, i == 0 ? features : trunk[i - 1].output.data(), gradient, rows,
+                   gradients);
+    if (i > 0) gradient = InputGradient(layer, parameters, gradient, rows, nullptr);
+  }
+}
+
+void NativeMlp::Backward(const float* parameters, const float* features, int64_t rows,
+                         const float* policy_gradient, const float* value_gradient,
+                         float* gradients) {
+  const Trunk& value_trunk = shared_ ? actor_ : critic_;
+  const auto last = [&](const Trunk& trunk) {
+    return trunk.empty() ? features : trunk.back().output.data();
+  };
+  WriteGradients(policy_head_, last(actor_), policy_gradient, rows, gradients);
+  WriteGradients(value_head_, last(value_trunk), value_gradient, rows, gradients);
+  if (actor_.empty()) return;
+  float* gradient = InputGradient(policy_head_, parameters, policy_gradient, rows, nullptr);
+  if (shared_) {
+    gradient = InputGradient(value_head_, parameters, value_gradient, rows, gradient);
+  } else {
+    BackwardTrunk(critic_, parameters, features, rows,
+                  InputGradient(value_head_, parameters, value_gradient, rows, nullptr), gradients);
+  }
+  BackwardTrunk(actor_, parameters, features, rows, gradient, gradients);
+}
+
+}  // namespace millrace
