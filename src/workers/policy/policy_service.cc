@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "millrace/core/status.h"
 
@@ -62,13 +63,12 @@ absl::StatusOr<int> PolicyService::Poll() {
   int answered = 0;
   for (auto& served : served_) {
     MILLRACE_RETURN_IF_ERROR(LoadWeights(*served));
-    for (const auto& [client, incarnation] : served->server->TakeGoneClients()) {
-      served->states.ForgetClient(client, incarnation);
+    for (const auto& key : served->server->TakeGoneClients()) {
+      served->states.ForgetClient(key.first, key.second);
       // The answer goes nowhere, but the transport keeps the request's memory until it is given
       // one.
       std::erase_if(served->waiting, [&](const PendingRequest& request) {
-        const bool gone =
-            request.header.client == client && request.header.incarnation == incarnation;
+        const bool gone = std::pair(request.header.client, request.header.incarnation) == key;
         if (gone) served->server->Respond(request, {.id = request.header.id});
         return gone;
       });
