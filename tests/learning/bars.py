@@ -4,7 +4,8 @@
     tests/learning/bars.py [--seeds 5] [--only NAME ...] [--binary build/release/bin/millrace] [--out docs/results]
 
 Writes OUT/learning_bars.json (every seed), OUT/learning_bars.md (the table) and OUT/curves/NAME-SEED.csv. A failed seed
-counts with the run's step limit. A bar with `each` wants that of every policy at the end; one with a ceiling is met if no
+counts with the run's step limit. A bar with `each` is met when the last 100 episodes of every policy have that mean (as of the lines of metrics.jsonl,
+half a second apart); one with a ceiling is met if no
 seed gets above it. The examples are built against an installation of the build that BINARY is part of. Exit code 1 if a
 bar is missed.
 """
@@ -44,7 +45,7 @@ BARS = [
     bar("cartpole-lstm-no-velocities", CONFIGS / "cartpole_lstm_ppo.yaml", 350, 2_000_000),
     bar("pendulum", CONFIGS / "pendulum_ppo.yaml", -300, 400_000),
     bar("cartpole-impala", CONFIGS / "cartpole_impala.yaml", 450, 1_000_000),
-    bar("two-agent-cartpole", CONFIGS / "two_agent_cartpole.yaml", 450, 250_000, each=400),
+    bar("two-agent-cartpole", CONFIGS / "two_agent_cartpole.yaml", 501, 250_000, each=400),
     bar("memory-lstm", CONFIGS / "memory_lstm.yaml", 0.9, 500_000),
     bar("memory-mlp", CONFIGS / "memory_mlp.yaml", 0.9, 300_000, ceiling=0.6),
     bar("assortment-lstm", CONFIGS / "assortment_lstm.yaml", 9, 1_000_000),
@@ -78,6 +79,12 @@ def kill_one(run, role):
         time.sleep(0.02)
 
 
+def lowest_policy(line):
+    """The mean return of the policy that does worst; minus infinity before every policy has one."""
+    means = [value for key, value in line.items() if key.startswith("policy/") and key.endswith("/episode_return_mean")]
+    return min((-float("inf") if mean is None else mean for mean in means), default=-float("inf"))
+
+
 def run_once(binary, entry, seed, runs):
     name = f"{entry['name']}-{seed}"
     command = [binary, "run", str(entry["config"]), "--name", name, "--runs-dir", str(runs), "--progress", "none",
@@ -97,8 +104,11 @@ def run_once(binary, entry, seed, runs):
     lags = [json.loads(line) for line in (runs / name / "metrics.jsonl").read_text().splitlines()]
     result["policy_lag_max"] = max((line["policy_lag_max"] for line in lags), default=None)
     result["policy_lag_mean"] = lags[-1]["policy_lag_mean"] if lags else None
-    result["return_by_policy"] = {key.split("/")[1]: value for key, value in (lags[-1] if lags else {}).items()
-                                  if key.startswith("policy/") and key.endswith("/episode_return_mean")}
+    if entry["each"] is not None:
+        first = next((line for line in lags if lowest_policy(line) >= entry["each"]), None)
+        result["status"] = "reached_goal" if first else "reached_limit"
+        result["env_steps_to_goal"] = first["env_steps"] if first else None
+        result["lowest_policy_return"] = lowest_policy(lags[-1])
     if entry["eval_at_least"] is not None:
         out = subprocess.run([binary, "eval", str(runs / name), "--episodes", "100"], capture_output=True, text=True)
         result["greedy_return_mean"] = json.loads(out.stdout)["return_mean"]
@@ -118,9 +128,6 @@ def judge(entry, results):
     counted = [r["env_steps_to_goal"] if r["status"] == "reached_goal" else entry["limit"] for r in results]
     mean = statistics.fmean(counted)
     ok = all(r["status"] == "reached_goal" and r["accounting_holds"] for r in results)
-    if entry["each"] is not None:
-        ok = ok and all(len(r["return_by_policy"]) > 1 and min(r["return_by_policy"].values()) >= entry["each"]
-                        for r in results)
     if entry["ceiling"] is not None:
         ok = all(r["episode_return_mean"] <= entry["ceiling"] and r["accounting_holds"] for r in results)
     if entry["mean_steps"] is not None:
@@ -153,11 +160,11 @@ def main():
             results.append(result)
         mean, spread, ok = judge(entry, results)
         missed = missed or not ok
-        report[entry["name"]] = dict(goal=entry["goal"], limit=entry["limit"], ceiling=entry["ceiling"], mean=mean,
+        report[entry["name"]] = dict(goal=entry["each"] or entry["goal"], limit=entry["limit"], ceiling=entry["ceiling"], mean=mean,
                                      spread=spread, ok=ok, seeds=results)
         steps = ", ".join(str(r["env_steps_to_goal"]) if r["status"] == "reached_goal" else "failed" for r in results)
         greedy = [r["greedy_return_mean"] for r in results if "greedy_return_mean" in r]
-        print(f"{'ok  ' if ok else 'MISS'} {entry['name']}: goal {entry['goal']} after {mean:.0f} +- {spread:.0f} steps "
+        print(f"{'ok  ' if ok else 'MISS'} {entry['name']}: goal {entry['each'] or entry['goal']} after {mean:.0f} +- {spread:.0f} steps "
               f"({steps}), lag max {max(r['policy_lag_max'] or 0 for r in results)}"
               + (f", greedy {min(greedy):.0f}..{max(greedy):.0f}" if greedy else ""), flush=True)
         save(arguments.out, report)
