@@ -26,8 +26,11 @@ build_jobs() {
   echo "${MILLRACE_JOBS:-$((cores < by_memory ? cores : by_memory))}"
 }
 
+# Once: ninja runs cmake again by itself when a CMakeLists.txt changes. A second run of cmake finds
+# gRPC's own dependencies in another order and so rebuilds whatever includes them.
 configure() {
   local preset="$1" arguments=(--preset "$1")
+  [[ -z "${MILLRACE_TORCH_DIR:-}" && "$root/build/$preset/build.ninja" -nt "$root/CMakePresets.json" ]] && return 0
   [[ -n "${MILLRACE_TORCH_DIR:-}" ]] && arguments+=("-DMILLRACE_TORCH_DIR=$MILLRACE_TORCH_DIR")
   mkdir -p "$root/build/$preset"
   local log="$root/build/$preset/configure.log"
