@@ -40,7 +40,7 @@ struct KernelSet {
   //   gates [4, size]; cell [size] is updated; hidden [size] is written; size a multiple of kPanel
   void (*lstm_cell)(const float* gates, int64_t size, float* cell, float* hidden);
 
-  // c[r][n] = start[r * start_stride + n] + sum over k < depth of a[r * a_row + k * a_depth] *
+  // c[r * c_stride + n] = start[r * start_stride + n] + sum over k < depth of a[r][k] *
   // b[k * b_stride + n], for r < rows and n < panels * kPanel. No `start` (null): 0. With the
   // strides of `a` exchanged it is transposed. `start` may be `c`.
   void (*product)(const Matrix& a, int64_t rows, int64_t depth, const float* b, int64_t b_stride,

@@ -3,10 +3,9 @@
 // backends).
 //
 //   #include <millrace/registry/plugin.h>
-//   #include <millrace/registry/registry.h>        // millrace/registry/torch_registry.h with
-//   LibTorch
+//   #include <millrace/registry/registry.h>  // or, with LibTorch, torch_registry.h
 //
-//   MILLRACE_PLUGIN_ABI                             // once, at namespace scope, after the includes
+//   MILLRACE_PLUGIN_ABI  // once, at namespace scope, after the includes
 //   extern "C" void MillraceRegister(millrace::Registry& registry) { ... }
 //   extern "C" void MillraceRegisterTorch(millrace::TorchRegistry& registry) { ... }
 //

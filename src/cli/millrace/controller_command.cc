@@ -3,9 +3,10 @@
 //   Controller (gRPC threads)   registration, leases, names, supervision
 //   main thread                 metrics, stop conditions, the order of the end
 //
-//   running --goal, limit, stop, failure--> draining: actors and trainers finish and account for
-//   every segment
-//           --all of them gone--> closing: policy workers and parameter servers exit --> finished
+//   running   until goal, limit, stop or failure
+//   draining  actors and trainers finish and account for every segment, until all of them are gone
+//   closing   policy workers and parameter servers exit
+//   finished
 #include <spdlog/spdlog.h>
 
 #include <algorithm>

@@ -1,9 +1,8 @@
 // The actor worker: simulates a ring of environment groups.
 //
 //   main thread   waits on the worker's doorbell (replies, credits and freed slots ring it) and
-//   advances every group
-//                 that has something: the simulation of one hides the inference of the others, and
-//                 no group waits for the head of the ring
+//                 advances every group that has something: the simulation of one hides the
+//                 inference of the others, and no group waits for the head of the ring
 //   control       ControlClient's own thread
 //
 // With `inference: inline` the actor owns a PolicyService and its in-process stream, and answers

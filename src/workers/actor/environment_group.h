@@ -3,14 +3,15 @@
 //
 // A group advances by events, never blocks, and belongs to the ring in actor_worker.cc:
 //
-//   state          waits for                    then
-//   kParked        a credit for every policy    open segments, request actions        -> kActing
-//   kActing        replies of every policy      record, step; segment not full: request actions  ->
-//   kActing
-//                                               full, next credits are here: request actions     ->
-//                                               kActing full, no credits: request values only ->
-//                                               kBootstrapping
-//   kBootstrapping replies of every policy      commit the segments                   -> kParked
+//   state           waits for                  then
+//   kParked         a credit for every policy  open segments, request actions  -> kActing
+//   kActing         replies of every policy    record, step; if the segment is
+//                                                not full: request actions     -> kActing
+//                                                full, next credits are here:
+//                                                  request actions             -> kActing
+//                                                full, no credits: request
+//                                                  values only                 -> kBootstrapping
+//   kBootstrapping  replies of every policy    commit the segments             -> kParked
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,8 @@
 // The policy worker: batched inference for the actors (a policy-inference server).
 //
-//   main thread   waits on the worker's doorbell (requests and new weights ring it) ->
-//   PolicyService::Poll control       ControlClient's own thread: lease, commands, name mirror
+//   main thread   waits on the worker's doorbell (requests and new weights ring it), then calls
+//                 PolicyService::Poll
+//   control       ControlClient's own thread: lease, commands, name mirror
 #pragma once
 
 #include "absl/status/status.h"

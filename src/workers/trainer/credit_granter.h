@@ -82,8 +82,8 @@ class CreditGranter {
   uint64_t released_ = 0;     // batches below this have their credits in ready_ or beyond
   std::deque<Credit> ready_;  // ordered by batch
   std::map<ProducerKey, std::vector<Credit>> granted_;
-  std::map<std::pair<uint64_t, ProducerKey>, int64_t>
-      share_;  // fixed_producers: granted so far, per batch
+  // fixed_producers: granted so far, per batch.
+  std::map<std::pair<uint64_t, ProducerKey>, int64_t> share_;
 };
 
 }  // namespace millrace

@@ -34,8 +34,8 @@ class ItemView {
   TensorDict tensors_;
   int64_t items_ = 0;
   int64_t steps_per_item_ = 1;
-  int64_t item_dimension_ =
-      0;  // of every tensor but the recurrent state, whose items lie in dimension 0
+  // Of every tensor but the recurrent state, whose items lie in dimension 0.
+  int64_t item_dimension_ = 0;
 };
 
 // A permutation of 0..items-1 that depends on (seed, batch, epoch) alone.

@@ -1,7 +1,7 @@
 // When the leader of a trainer group writes what of the run's checkpoints.
 //
-//   first policy    checkpoints/TRAIN_STEPS/: its own part joined with one part of every other
-//   policy other policies  checkpoints/.parts/POLICY/TRAIN_STEPS/
+//   first policy    checkpoints/TRAIN_STEPS/                its part and one of every other policy
+//   other policies  checkpoints/.parts/POLICY/TRAIN_STEPS/  their own parts
 //
 // The parts joined are each policy's newest. In a deterministic run they must all be of one batch,
 // or the run could not go on from there as if it had never stopped: the first policy's leader names

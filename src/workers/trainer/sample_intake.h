@@ -1,10 +1,9 @@
 // The trainer's side thread: takes segments, keeps their accounts, grants credits and prepares the
 // next batch while the main thread trains.
 //
-//   sample stream --> [intake thread: check, hold, assemble] --> BoundedQueue<SampleBatch> -->
-//   [main thread: train]
-//          ^ credits, dispose                                                   | Commit / Discard
-//          +--------------------------------------------------------------------+
+//   sample stream --> [intake thread: check, hold, assemble] --> batches --> [main thread: train]
+//          ^ credits, dispose                                                       | Commit,
+//          +------------------------------------------------------------------------+ Discard
 //
 // A segment stays in its producer's slab until the ledger says that its batch counts.
 #pragma once
@@ -120,12 +119,12 @@ class SampleIntake {
   std::vector<ReceivedSegment> early_;  // of an epoch that is still to come
   std::map<LaneKey, int> in_training_;
   std::vector<ReceivedSegment> to_dispose_;
-  std::map<LaneKey, std::map<std::pair<uint64_t, uint32_t>, int>>
-      received_;  // by lane: (batch, rank) -> count
+  // By lane: (batch, rank) -> count.
+  std::map<LaneKey, std::map<std::pair<uint64_t, uint32_t>, int>> received_;
   struct Lost {
     uint64_t committed = 0;
-    bool credits_released =
-        false;  // rank 0 has granted them again; another rank has told it what it received
+    // Rank 0 has granted them again; another rank has told it what it received.
+    bool credits_released = false;
   };
   std::map<LaneKey, Lost> lost_;
   std::set<LaneKey> closed_;
