@@ -57,10 +57,14 @@ std::vector<Field> ActionFields(const ActionSpec& action, Extent extent) {
   return fields;
 }
 
+std::string ObservationField(std::string_view name) {
+  return std::string("observation/").append(name);
+}
+
 std::vector<Field> ObservationFields(const ObservationSpec& observation, Extent extent) {
   std::vector<Field> fields;
   for (const Field& field : observation.fields) {
-    fields.push_back({absl::StrCat("observation/", field.name), field.dtype, field.shape, extent});
+    fields.push_back({ObservationField(field.name), field.dtype, field.shape, extent});
   }
   return fields;
 }

@@ -59,7 +59,7 @@ absl::Status FeatureReader::Check(int rows, std::span<const TensorView> observat
     const int64_t expected = rows * NumElements(fields_[i].shape);
     if (observation[i].dtype == fields_[i].dtype && observation[i].size() >= expected) continue;
     return absl::InvalidArgumentError(
-        absl::StrCat("observation/", fields_[i].name, ": expected ", expected, " elements of ",
+        absl::StrCat(ObservationField(fields_[i].name), ": expected ", expected, " elements of ",
                      std::string(Name(fields_[i].dtype)), ", got ", observation[i].size(), " of ",
                      std::string(Name(observation[i].dtype))));
   }

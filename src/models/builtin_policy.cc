@@ -21,8 +21,6 @@ torch::Tensor OrthogonalMatrix(int64_t rows, int64_t columns, double gain, Rng& 
   return matrix;
 }
 
-std::string FieldName(const std::string& field) { return "observation/" + field; }
-
 // The leading dimensions of an observation tensor whose field has `rank` dimensions of its own.
 std::vector<int64_t> LeadingSizes(const torch::Tensor& tensor, size_t rank) {
   const auto sizes = tensor.sizes();
@@ -127,7 +125,7 @@ torch::Tensor BuiltinPolicy::RawFeatures(const TensorDict& observation) const {
   std::vector<torch::Tensor> columns;
   for (const Field& field : spec_.observation.fields) {
     if (field.name == kActionMask) continue;
-    const torch::Tensor& tensor = observation.at(FieldName(field.name));
+    const torch::Tensor& tensor = observation.at(ObservationField(field.name));
     auto sizes = LeadingSizes(tensor, field.shape.size());
     sizes.push_back(NumElements(field.shape));
     columns.push_back(tensor.reshape(sizes).to(torch::kFloat32));
@@ -149,7 +147,7 @@ HeadOutputs BuiltinPolicy::SplitPolicyHead(const torch::Tensor& out,
   const int64_t choices = spec_.action.num_choices(), reals = spec_.action.continuous_size();
   if (choices > 0) {
     heads.logits = reals == 0 ? out : out.narrow(-1, 0, choices);
-    const auto mask = observation.find(FieldName(kActionMask));
+    const auto mask = observation.find(ObservationField(kActionMask));
     if (mask != observation.end()) {
       heads.logits = heads.logits.masked_fill(mask->second == 0, kMaskedLogit);
     }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "millrace/data/schema.h"
@@ -48,7 +49,9 @@ struct ActionSpec {
 inline constexpr char kDiscreteAction[] = "action/discrete";
 inline constexpr char kContinuousAction[] = "action/continuous";
 std::vector<Field> ActionFields(const ActionSpec& action, Extent extent);
-// The observation's fields as "observation/NAME".
+// "observation/NAME": what an observation's field is called in streams and batches.
+std::string ObservationField(std::string_view name);
+// The observation's fields by these names.
 std::vector<Field> ObservationFields(const ObservationSpec& observation, Extent extent);
 
 }  // namespace millrace

@@ -116,9 +116,8 @@ class MlpEvaluator : public HeadEvaluator {
     HeadOutputs heads = policy_->SplitPolicyHead(out.view(sizes), minibatch);
     const Tensor& value = value_head_.Forward(shared_ ? hidden : critic_.Forward(x));
     heads.value = value.view(leading);
-    masked_ = heads.logits.defined() && minibatch.contains("observation/action_mask")
-                  ? minibatch.at("observation/action_mask") == 0
-                  : Tensor();
+    const auto mask = minibatch.find(ObservationField(kActionMask));
+    masked_ = heads.logits.defined() && mask != minibatch.end() ? mask->second == 0 : Tensor();
     return AsLeaves(heads);
   }
 

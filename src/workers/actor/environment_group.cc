@@ -120,8 +120,8 @@ EnvironmentGroup::EnvironmentGroup(GroupOptions options,
     const Layout& request = streams.inference->request_layout();
     std::byte* payload = streams.inference->RequestPayload(options_.index);
     for (const Field& field : streams.agents.observation.fields) {
-      part->observation_names.push_back("observation/" + field.name);
-      part->observation.push_back(request.View("observation/" + field.name, payload));
+      part->observation_names.push_back(ObservationField(field.name));
+      part->observation.push_back(request.View(part->observation_names.back(), payload));
       part->final_observation.push_back(request.View("final/" + field.name, payload));
     }
     part->request_flags = request.View(kRowFlags, payload).As<uint8_t>();

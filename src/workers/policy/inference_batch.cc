@@ -28,7 +28,7 @@ InferenceBatch::InferenceBatch(InferenceModel* model, const InferenceSpec& spec,
   const Schema& request = request_layout_.schema();
   mask_field_ = -1;
   for (const Field& field : spec.observation.fields) {
-    observation_fields_.push_back(request.Find("observation/" + field.name));
+    observation_fields_.push_back(request.Find(ObservationField(field.name)));
     final_fields_.push_back(request.Find("final/" + field.name));
     if (field.name == kActionMask) mask_field_ = observation_fields_.back();
   }
