@@ -9,13 +9,6 @@
 #include "millrace/core/status.h"
 
 namespace millrace {
-namespace {
-
-int64_t PadToPanel(int64_t size) {
-  return (size + kernels::kPanel - 1) / kernels::kPanel * kernels::kPanel;
-}
-
-}  // namespace
 
 PackedTrunk::PackedTrunk(int64_t in, const std::vector<int64_t>& hidden, Activation activation)
     : in_(in), activation_(activation) {

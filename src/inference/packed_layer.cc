@@ -16,7 +16,7 @@ void AlignedFloats::Reserve(size_t size) {
 }
 
 PackedLayer::PackedLayer(int64_t in, int64_t out)
-    : in_(in), panels_((out + kernels::kPanel - 1) / kernels::kPanel) {
+    : in_(in), panels_(PadToPanel(out) / kernels::kPanel) {
   weights_.Reserve(static_cast<size_t>(panels_ * kernels::kPanel * in));
   bias_.Reserve(static_cast<size_t>(padded_out()));
 }

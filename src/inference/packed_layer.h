@@ -9,6 +9,11 @@
 
 namespace millrace {
 
+// The next multiple of kernels::kPanel.
+inline int64_t PadToPanel(int64_t size) {
+  return (size + kernels::kPanel - 1) / kernels::kPanel * kernels::kPanel;
+}
+
 // 64-byte aligned floats. Thread-compatible.
 class AlignedFloats {
  public:

@@ -32,6 +32,12 @@ struct OptimizerStep {
   double learning_rate = 3e-4;
   double max_gradient_norm = 0.5;
   double epsilon = 1e-5;
+
+  // What gradients of this norm are multiplied by: at most 1, as torch::nn::utils::clip_grad_norm_.
+  double GradientScale(double gradient_norm) const {
+    const bool clip = max_gradient_norm > 0 && gradient_norm > max_gradient_norm;
+    return clip ? max_gradient_norm / (gradient_norm + 1e-6) : 1.0;
+  }
 };
 
 struct StepReport {

@@ -11,8 +11,6 @@
 namespace millrace {
 namespace {
 
-constexpr double kClipEpsilon = 1e-6;  // as in torch::nn::utils::clip_grad_norm_
-
 // LibTorch and a user's policy throw.
 template <typename Function>
 absl::Status Catch(const char* what, Function function) {
@@ -92,8 +90,8 @@ absl::StatusOr<StepReport> DenseBackend::Step(const OptimizerStep& step, Collect
   report.gradient_norm = gradients.norm().item<double>();
   report.skipped = !std::isfinite(report.gradient_norm);
   if (report.skipped) return report;
-  if (step.max_gradient_norm > 0 && report.gradient_norm > step.max_gradient_norm) {
-    gradients.mul_(step.max_gradient_norm / (report.gradient_norm + kClipEpsilon));
+  if (const double scale = step.GradientScale(report.gradient_norm); scale < 1) {
+    gradients.mul_(scale);
   }
   MILLRACE_RETURN_IF_ERROR(Catch("optimiser", [&] {
     adam_.Step(parameters_->trainable(), gradients, step.learning_rate, step.epsilon);

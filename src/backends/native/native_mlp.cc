@@ -7,13 +7,6 @@
 #include "millrace/data/schema.h"
 
 namespace millrace {
-namespace {
-
-int64_t PadToPanel(int64_t size) {
-  return (size + kernels::kPanel - 1) / kernels::kPanel * kernels::kPanel;
-}
-
-}  // namespace
 
 NativeMlp::NativeMlp(const ModelSpec& spec, const kernels::KernelSet& kernels)
     : kernels_(kernels),
@@ -61,39 +54,33 @@ NativeMlp::Trunk NativeMlp::MakeTrunk(const ParameterLayout& layout, const std::
   return trunk;
 }
 
-void NativeMlp::Import(std::span<const float> flat, float* native) const {
-  std::fill_n(native, size_, 0.0F);
-  const auto import = [&](const Layer& layer) {
+template <typename Pair>
+void NativeMlp::PairUp(Pair pair) const {
+  const auto layer = [&](const Layer& layer) {
     for (int64_t out = 0; out < layer.out; ++out) {
       for (int64_t in = 0; in < layer.in; ++in) {
-        native[layer.weight + in * layer.out_stride + out] =
-            flat[layer.flat_weight + static_cast<size_t>(out * layer.in + in)];
+        pair(layer.flat_weight + static_cast<size_t>(out * layer.in + in),
+             layer.weight + in * layer.out_stride + out);
       }
+      pair(layer.flat_bias + static_cast<size_t>(out), layer.bias + out);
     }
-    std::copy_n(flat.data() + layer.flat_bias, layer.out, native + layer.bias);
   };
-  std::ranges::for_each(actor_, import);
-  std::ranges::for_each(critic_, import);
-  import(policy_head_);
-  import(value_head_);
-  std::copy_n(flat.data() + flat_log_std_, log_std_size_, native + log_std_offset_);
+  std::ranges::for_each(actor_, layer);
+  std::ranges::for_each(critic_, layer);
+  layer(policy_head_);
+  layer(value_head_);
+  for (int64_t i = 0; i < log_std_size_; ++i) {
+    pair(flat_log_std_ + static_cast<size_t>(i), log_std_offset_ + i);
+  }
+}
+
+void NativeMlp::Import(std::span<const float> flat, float* native) const {
+  std::fill_n(native, size_, 0.0F);
+  PairUp([&](size_t from, int64_t to) { native[to] = flat[from]; });
 }
 
 void NativeMlp::Export(const float* native, std::span<float> flat) const {
-  const auto write = [&](const Layer& layer) {
-    for (int64_t out = 0; out < layer.out; ++out) {
-      for (int64_t in = 0; in < layer.in; ++in) {
-        flat[layer.flat_weight + static_cast<size_t>(out * layer.in + in)] =
-            native[layer.weight + in * layer.out_stride + out];
-      }
-    }
-    std::copy_n(native + layer.bias, layer.out, flat.data() + layer.flat_bias);
-  };
-  std::ranges::for_each(actor_, write);
-  std::ranges::for_each(critic_, write);
-  write(policy_head_);
-  write(value_head_);
-  std::copy_n(native + log_std_offset_, log_std_size_, flat.data() + flat_log_std_);
+  PairUp([&](size_t to, int64_t from) { flat[to] = native[from]; });
 }
 
 void NativeMlp::Apply(Layer& layer, const float* parameters, const float* x, int64_t rows) const {

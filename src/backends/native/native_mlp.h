@@ -55,6 +55,9 @@ class NativeMlp {
   };
   using Trunk = std::vector<Layer>;
 
+  // Calls pair(offset in the flat layout, offset in the native one) for every parameter.
+  template <typename Pair>
+  void PairUp(Pair pair) const;
   Layer MakeLayer(const ParameterLayout& layout, const std::string& name, int64_t in_stride);
   Trunk MakeTrunk(const ParameterLayout& layout, const std::string& name, size_t layers);
   void Apply(Layer& layer, const float* parameters, const float* x, int64_t rows) const;

@@ -13,9 +13,6 @@
 namespace millrace {
 namespace {
 
-constexpr double kClipEpsilon = 1e-6;  // as in torch::nn::utils::clip_grad_norm_
-constexpr char kMaskField[] = "observation/action_mask";
-
 template <size_t kBytes>
 void GatherRows(const std::byte* source, std::span<const int64_t> rows, std::byte* to) {
   for (int64_t row : rows) {
@@ -76,7 +73,7 @@ absl::Status NativeTrainer::Begin(const TensorDict& items, const RowLoss& loss) 
   for (const std::string& name : loss.fields()) {
     MILLRACE_ASSIGN_OR_RETURN(columns_.emplace_back(), MakeColumn(items, name));
   }
-  MILLRACE_ASSIGN_OR_RETURN(mask_, MakeColumn(items, kMaskField));
+  MILLRACE_ASSIGN_OR_RETURN(mask_, MakeColumn(items, ObservationField(kActionMask)));
   mlp_.Import(Floats(flat_.trainable()), parameters_.data());
   mlp_.Import(Floats(adam_.mean()), mean_.data());
   mlp_.Import(Floats(adam_.variance()), variance_.data());
@@ -105,11 +102,9 @@ void NativeTrainer::Gather(Column& column, std::span<const int64_t> rows) {
   }
 }
 
-void NativeTrainer::ApplyMask(float* policy, int64_t rows, float value) const {
+void NativeTrainer::ApplyMask(float* policy, int64_t stride, int64_t rows, float value) const {
   if (mask_.source == nullptr) return;
   const auto* mask = reinterpret_cast<const uint8_t*>(mask_.gathered.data());
-  const int64_t stride =
-      (choices_ + reals_ + kernels::kPanel - 1) / kernels::kPanel * kernels::kPanel;
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t i = 0; i < choices_; ++i) {
       if (mask[row * choices_ + i] == 0) policy[row * stride + i] = value;
@@ -137,7 +132,7 @@ absl::StatusOr<StepReport> NativeTrainer::Train(std::span<const int64_t> rows,
   }
   const auto* features = reinterpret_cast<const float*>(minibatch_features_.gathered.data());
   const NativeMlp::Heads heads = mlp_.Forward(parameters_.data(), features, count);
-  ApplyMask(heads.policy, count, kMaskedLogit);
+  ApplyMask(heads.policy, heads.policy_stride, count, kMaskedLogit);
   ClearGradients(count, heads);
   const auto part = [](auto* begin, int64_t size) { return size > 0 ? begin : nullptr; };
   const float* log_std = parameters_.data() + mlp_.log_std_offset();
@@ -157,7 +152,7 @@ absl::StatusOr<StepReport> NativeTrainer::Train(std::span<const int64_t> rows,
                        .log_std = part(gradients_.data() + mlp_.log_std_offset(), reals_),
                        .value = value_gradient_.data()},
                       metrics);
-  ApplyMask(policy_gradient_.data(), count, 0.0F);
+  ApplyMask(policy_gradient_.data(), heads.policy_stride, count, 0.0F);
   mlp_.Backward(parameters_.data(), features, count, policy_gradient_.data(),
                 value_gradient_.data(), gradients_.data());
   if (group.size() > 1) {
@@ -167,14 +162,11 @@ absl::StatusOr<StepReport> NativeTrainer::Train(std::span<const int64_t> rows,
   report.gradient_norm = std::sqrt(kernels_.squared_norm(gradients_.data(), mlp_.size()));
   report.skipped = !std::isfinite(report.gradient_norm);
   if (report.skipped) return report;
-  const bool clip = step.max_gradient_norm > 0 && report.gradient_norm > step.max_gradient_norm;
   ++steps_;
   const AdamOptions& options = adam_.options();
   const double correction1 = 1.0 - std::pow(options.beta1, static_cast<double>(steps_));
   const double correction2 = 1.0 - std::pow(options.beta2, static_cast<double>(steps_));
-  kernels_.adam({.scale = clip ? static_cast<float>(step.max_gradient_norm /
-                                                    (report.gradient_norm + kClipEpsilon))
-                               : 1.0F,
+  kernels_.adam({.scale = static_cast<float>(step.GradientScale(report.gradient_norm)),
                  .weight_decay = static_cast<float>(options.weight_decay),
                  .beta1 = static_cast<float>(options.beta1),
                  .beta2 = static_cast<float>(options.beta2),

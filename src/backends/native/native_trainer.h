@@ -38,8 +38,8 @@ class NativeTrainer final : public RowTrainer {
 
   absl::StatusOr<Column> MakeColumn(const TensorDict& items, const std::string& name);
   static void Gather(Column& column, std::span<const int64_t> rows);
-  // Sets masked logits to -1e9, or their gradients to 0.
-  void ApplyMask(float* policy, int64_t rows, float value) const;
+  // Sets masked logits to -1e9, or their gradients to 0. policy [rows, stride].
+  void ApplyMask(float* policy, int64_t stride, int64_t rows, float value) const;
   void ClearGradients(int64_t rows, const NativeMlp::Heads& heads);
 
   const std::shared_ptr<const BuiltinPolicy> policy_;
