@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "millrace/core/status.h"
+#include "models/guarded_torch.h"
 #include "models/torch_dtype.h"
 
 namespace millrace {
@@ -43,7 +44,7 @@ absl::Status Check(Policy& policy, const ObservationSpec& observation, const Act
   for (const Field& field : observation.fields) {
     const auto options = torch::TensorOptions().dtype(ToTorch(field.dtype));
     const std::vector<int64_t> shape = Shape(leading, field.shape);
-    inputs["observation/" + field.name] =
+    inputs[ObservationField(field.name)] =
         field.name == kActionMask ? torch::ones(shape, options) : torch::zeros(shape, options);
   }
   torch::Tensor first, state;
@@ -65,14 +66,7 @@ absl::Status Check(Policy& policy, const ObservationSpec& observation, const Act
 
 absl::Status CheckPolicyOutputs(Policy& policy, const ObservationSpec& observation,
                                 const ActionSpec& action) {
-  try {
-    return Check(policy, observation, action);
-  } catch (const c10::Error& error) {
-    return absl::InternalError(
-        absl::StrCat("the policy module threw: ", error.what_without_backtrace()));
-  } catch (const std::exception& error) {
-    return absl::InternalError(absl::StrCat("the policy module threw: ", error.what()));
-  }
+  return GuardedTorch("the policy module", [&] { return Check(policy, observation, action); });
 }
 
 }  // namespace millrace

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "millrace/core/status.h"
+#include "models/guarded_torch.h"
 #include "models/policy_check.h"
 #include "models/torch_dtype.h"
 
@@ -50,12 +51,9 @@ class TorchInferenceModel final : public InferenceModel {
 
   absl::Status Forward(int rows, std::span<const TensorView> observation, std::span<float> state,
                        const HeadSpans& heads) override {
-    try {
-      torch::InferenceMode inference;
-      return ForwardOrThrow(rows, observation, state, heads);
-    } catch (const std::exception& error) {
-      return absl::InternalError(std::string("the policy module threw: ") + error.what());
-    }
+    const torch::InferenceMode inference;
+    return GuardedTorch("the policy module",
+                        [&] { return ForwardOrThrow(rows, observation, state, heads); });
   }
 
  private:
@@ -67,7 +65,7 @@ class TorchInferenceModel final : public InferenceModel {
     for (size_t i = 0; i < observation.size(); ++i) {
       const torch::Tensor tensor = torch::from_blob(observation[i].data, observation[i].shape,
                                                     ToTorch(observation[i].dtype));
-      inputs["observation/" + observation_.fields[i].name] =
+      inputs[ObservationField(observation_.fields[i].name)] =
           recurrent ? tensor.unsqueeze(0) : tensor;
     }
     if (!recurrent) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "millrace/core/status.h"
+#include "models/guarded_torch.h"
 #include "models/torch_dtype.h"
 
 namespace millrace {
@@ -27,12 +28,27 @@ TensorDict ToTensors(const SampleBatch& batch) {
   return tensors;
 }
 
-// Equal parts, as close to the wanted size as a whole number of them comes: nothing is left over.
 int64_t NumMinibatches(const ItemView& items, const TrainingPlan& plan, int ranks) {
   const int64_t wanted = plan.minibatch_steps / ranks / items.steps_per_item();
   if (plan.minibatch_steps <= 0) return 1;
   if (wanted <= 1) return items.items();
   return std::max<int64_t>(1, (items.items() + wanted / 2) / wanted);
+}
+
+// Items [begin, end) of an epoch's order.
+struct Minibatch {
+  int64_t begin, end;
+};
+
+// Equal parts, as close to the wanted size as a whole number of them comes: nothing is left over.
+std::vector<Minibatch> CutIntoMinibatches(const ItemView& items, const TrainingPlan& plan,
+                                          int ranks) {
+  const int64_t count = NumMinibatches(items, plan, ranks);
+  std::vector<Minibatch> minibatches;
+  for (int64_t m = 0; m < count; ++m) {
+    minibatches.push_back({items.items() * m / count, items.items() * (m + 1) / count});
+  }
+  return minibatches;
 }
 
 OptimizerStep StepOf(const TrainingPlan& plan) {
@@ -53,15 +69,8 @@ absl::StatusOr<bool> Agree(bool stop, const TrainingPlan& plan, Collectives& gro
 
 absl::StatusOr<TrainReport> TrainStep::Run(const SampleBatch& batch, double progress,
                                            Collectives& group) {
-  try {
-    return RunOrThrow(batch, progress, group);
-  } catch (const c10::Error& error) {
-    return absl::InternalError(
-        fmt::format("training batch {} threw: {}", batch.number, error.what_without_backtrace()));
-  } catch (const std::exception& error) {
-    return absl::InternalError(
-        fmt::format("training batch {} threw: {}", batch.number, error.what()));
-  }
+  return GuardedTorch(fmt::format("training batch {}", batch.number),
+                      [&] { return RunOrThrow(batch, progress, group); });
 }
 
 absl::StatusOr<TrainReport> TrainStep::RunOrThrow(const SampleBatch& batch, double progress,
@@ -103,15 +112,14 @@ absl::StatusOr<TrainReport> TrainStep::RunOrThrow(const SampleBatch& batch, doub
 absl::Status TrainStep::TrainTensors(const ItemView& items, uint64_t batch,
                                      const TrainingPlan& plan, Collectives& group,
                                      TrainReport& report) {
-  const int64_t minibatches = NumMinibatches(items, plan, group.size());
+  const auto minibatches = CutIntoMinibatches(items, plan, group.size());
   metric_sums_.clear();
   bool stop = false;
   for (int epoch = 0; epoch < plan.epochs && !stop; ++epoch) {
     // One gather per epoch; minibatches are then plain slices.
     const TensorDict shuffled = items.Shuffled(Permutation(seed_, batch, epoch, items.items()));
-    for (int64_t m = 0; m < minibatches && !stop; ++m) {
-      const int64_t begin = items.items() * m / minibatches;
-      const int64_t end = items.items() * (m + 1) / minibatches;
+    for (const auto& [begin, end] : minibatches) {
+      if (stop) break;
       MILLRACE_RETURN_IF_ERROR(
           TrainMinibatch(items.Slice(shuffled, begin, end - begin), plan, group, report, stop));
     }
@@ -127,7 +135,7 @@ absl::Status TrainStep::TrainRows(RowTrainer& trainer, const ItemView& items, ui
                                   const TrainingPlan& plan, Collectives& group,
                                   TrainReport& report) {
   const RowLoss& loss = *algorithm_->row_loss();
-  const int64_t minibatches = NumMinibatches(items, plan, group.size());
+  const auto minibatches = CutIntoMinibatches(items, plan, group.size());
   std::vector<double> sums(loss.metrics().size()), metrics(sums.size());
   MILLRACE_RETURN_IF_ERROR(trainer.Begin(items.tensors(), loss));
   bool stop = false;
@@ -135,12 +143,11 @@ absl::Status TrainStep::TrainRows(RowTrainer& trainer, const ItemView& items, ui
     const torch::Tensor order = Permutation(seed_, batch, epoch, items.items());
     const std::span<const int64_t> rows(order.const_data_ptr<int64_t>(),
                                         static_cast<size_t>(items.items()));
-    for (int64_t m = 0; m < minibatches && !stop; ++m) {
-      const auto begin = static_cast<size_t>(items.items() * m / minibatches);
-      const auto end = static_cast<size_t>(items.items() * (m + 1) / minibatches);
-      MILLRACE_ASSIGN_OR_RETURN(
-          const StepReport done,
-          trainer.Train(rows.subspan(begin, end - begin), StepOf(plan), group, metrics));
+    for (const auto& [begin, end] : minibatches) {
+      if (stop) break;
+      const auto part = rows.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+      MILLRACE_ASSIGN_OR_RETURN(const StepReport done,
+                                trainer.Train(part, StepOf(plan), group, metrics));
       ++report.optimizer_steps;
       report.skipped_steps += done.skipped ? 1 : 0;
       for (size_t i = 0; i < sums.size(); ++i) sums[i] += metrics[i];
