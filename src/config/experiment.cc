@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "config/experiment_checks.h"
+#include "config/place.h"
 #include "config/section.h"
 #include "config/yaml_tree.h"
 #include "millrace/core/status.h"
@@ -308,9 +309,7 @@ absl::StatusOr<ExperimentConfig> ParseExperiment(const std::string& yaml,
 
 std::string ExperimentConfig::Subject(const std::string& key) const {
   const auto place = places.find(key);
-  if (place == places.end()) return key;
-  return place->second == absl::StrCat("--set ", key) ? place->second
-                                                      : absl::StrCat(place->second, ": ", key);
+  return millrace::Subject(place == places.end() ? "" : place->second, key);
 }
 
 absl::StatusOr<ExperimentConfig> LoadExperiment(const std::filesystem::path& file,

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "config/place.h"
 #include "config/scalar.h"
 #include "millrace/core/nearest_name.h"
 
@@ -19,11 +20,8 @@ std::string Describe(const Options::Value& value) {
   return absl::StrCat("\"", value.items.empty() ? "" : value.items.front(), "\"");
 }
 
-// "file.yaml:7: algorithm.clip"; of an override, whose place is its path, the place alone.
-std::string Subject(const Options::Value& value, std::string_view key) {
-  const std::string path = value.path.empty() ? std::string(key) : value.path;
-  if (value.where.empty()) return path;
-  return value.where.ends_with(path) ? value.where : absl::StrCat(value.where, ": ", path);
+std::string SubjectOf(const Options::Value& value, std::string_view key) {
+  return Subject(value.where, value.path.empty() ? key : value.path);
 }
 
 }  // namespace
@@ -36,7 +34,7 @@ const Options::Value* Options::Find(std::string_view key) const {
 
 void Options::Complain(const Value& value, std::string_view key, std::string_view expected,
                        std::string_view hint) const {
-  complaints_.push_back(absl::StrCat(Subject(value, key), ": expected ", std::string(expected),
+  complaints_.push_back(absl::StrCat(SubjectOf(value, key), ": expected ", std::string(expected),
                                      ", got ", Describe(value), std::string(hint)));
 }
 
@@ -138,9 +136,9 @@ absl::Status Options::Finish(std::string_view owner) const {
   const std::vector<std::string> known(known_.begin(), known_.end());
   for (const auto& [key, value] : values_) {
     if (known_.contains(key)) continue;
-    return absl::InvalidArgumentError(absl::StrCat(Subject(value, key), ": expected an option of ",
-                                                   std::string(owner), ", got an unknown key",
-                                                   DidYouMean(key, known)));
+    return absl::InvalidArgumentError(absl::StrCat(SubjectOf(value, key),
+                                                   ": expected an option of ", std::string(owner),
+                                                   ", got an unknown key", DidYouMean(key, known)));
   }
   return absl::OkStatus();
 }

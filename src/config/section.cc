@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "config/place.h"
 #include "config/scalar.h"
 #include "millrace/core/nearest_name.h"
 
@@ -20,11 +21,8 @@ std::string Range(const std::string& low, const std::string& high, bool bounded)
 void Problems::Add(const std::string& key, const std::string& expected, const std::string& got,
                    const std::string& hint) {
   if (!status_.ok()) return;
-  const std::string place = PlaceOf(key);
-  const std::string subject =
-      place == absl::StrCat("--set ", key) ? place : absl::StrCat(place, ": ", key);
   status_ = absl::InvalidArgumentError(
-      absl::StrCat(subject, ": expected ", expected, ", got ", got, hint));
+      absl::StrCat(Subject(PlaceOf(key), key), ": expected ", expected, ", got ", got, hint));
 }
 
 std::string Problems::PlaceOf(const std::string& key) const {
