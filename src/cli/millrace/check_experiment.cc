@@ -4,8 +4,8 @@
 #include <spdlog/fmt/ranges.h>
 
 #include <algorithm>
-#include <cstdlib>
 
+#include "checkpoint/checkpoint_reference.h"
 #include "checkpoint/checkpoint_store.h"
 #include "cli/common/load_plugins.h"
 #include "cli/millrace/run_directory.h"
@@ -25,15 +25,12 @@ absl::Status CheckDevice(const ExperimentConfig& config, const std::string& key,
 }
 
 absl::Status ResolveInitialWeightsOf(PolicyConfig& policy, const std::filesystem::path& runs) {
-  const size_t at = policy.init_from.rfind('@');
-  MILLRACE_ASSIGN_OR_RETURN(const RunPaths run,
-                            FindRunDirectory(policy.init_from.substr(0, at), runs));
+  MILLRACE_ASSIGN_OR_RETURN(const auto from, CheckpointReference::Parse(policy.init_from));
+  MILLRACE_ASSIGN_OR_RETURN(const RunPaths run, FindRunDirectory(from.run, runs));
   MILLRACE_ASSIGN_OR_RETURN(const auto store, CheckpointStore::Open(run.checkpoints()));
   const std::vector<uint64_t> steps = store.List();
   if (steps.empty()) return absl::NotFoundError("there is no checkpoint in " + run.root().string());
-  const uint64_t step = at == std::string::npos
-                            ? steps.back()
-                            : std::strtoull(policy.init_from.c_str() + at + 1, nullptr, 10);
+  const uint64_t step = from.step.value_or(steps.back());
   if (std::find(steps.begin(), steps.end(), step) == steps.end()) {
     return absl::NotFoundError(fmt::format("expected one of the checkpoints {} of {}, got {}",
                                            fmt::join(steps, ", "), run.root().string(), step));

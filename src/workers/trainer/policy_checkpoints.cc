@@ -3,11 +3,11 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
 #include <thread>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "checkpoint/merge.h"
 #include "millrace/core/status.h"
 
@@ -24,16 +24,14 @@ constexpr char kLastPart[] = "last_part/";
 
 std::optional<uint64_t> ParseBatch(const std::string& text) {
   uint64_t batch = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), batch);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return batch;
+  return absl::SimpleAtoi(text, &batch) ? std::optional(batch) : std::nullopt;
 }
 
 std::filesystem::path PartsOf(const RunPaths& paths, const std::string& policy) {
   return paths.checkpoints() / ".parts" / policy;
 }
 
-// Whether the newest part in `store` is of `batch` (any batch if there is none given).
+// True for any part if no batch is given.
 bool IsOfBatch(const Checkpoint& part, std::optional<uint64_t> batch) {
   if (!batch.has_value()) return true;
   const auto manifest =

@@ -2,10 +2,10 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/checkpoint_reference.h"
 #include "checkpoint/safetensors.h"
 #include "core/run_paths.h"
 #include "millrace/core/status.h"
@@ -72,12 +72,11 @@ absl::StatusOr<Checkpoint> EncodeCheckpoint(const std::vector<PolicyPart>& parts
 
 absl::StatusOr<PolicyPart> ReadInitialPart(const std::string& from, const std::string& policy,
                                            const ParameterLayout& layout) {
-  const size_t at = from.rfind('@');
-  if (at == std::string::npos) return absl::InvalidArgumentError("expected RUN@STEP, got " + from);
-  const RunPaths run(from.substr(0, at));
-  MILLRACE_ASSIGN_OR_RETURN(const auto store, CheckpointStore::Open(run.checkpoints()));
-  MILLRACE_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
-                            store.Read(std::strtoull(from.c_str() + at + 1, nullptr, 10)));
+  MILLRACE_ASSIGN_OR_RETURN(const auto reference, CheckpointReference::Parse(from));
+  if (!reference.step) return absl::InvalidArgumentError("expected RUN@STEP, got " + from);
+  MILLRACE_ASSIGN_OR_RETURN(const auto store,
+                            CheckpointStore::Open(RunPaths(reference.run).checkpoints()));
+  MILLRACE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, store.Read(*reference.step));
   const json manifest = json::parse(checkpoint.manifest_json, nullptr, /*allow_exceptions=*/false);
   std::string source = policy;
   if (const auto policies = manifest.find("policies");
