@@ -3,7 +3,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -39,14 +38,6 @@ uint64_t CommittedInLane(const std::string& value, const std::string& policy, in
   return 0;
 }
 
-std::string LostKey(const std::string& policy, int rank, std::pair<uint32_t, uint32_t> lane) {
-  return fmt::format("lost/{}/{}/{}.{}", policy, rank, lane.first, lane.second);
-}
-
-std::string ReturnedKey(const std::string& policy, int rank) {
-  return fmt::format("returned/{}/{}", policy, rank);
-}
-
 // A batch is ordered by group; lanes are marked in the order of their sequences, so that the window
 // of LaneMark moves.
 std::vector<const ReceivedSegment*> InOrderOfSequence(
@@ -66,9 +57,7 @@ absl::StatusOr<std::unique_ptr<SampleIntake>> SampleIntake::Create(
   MILLRACE_ASSIGN_OR_RETURN(intake->consumer_,
                             MakeSampleConsumer(options.transport, context, options.spec));
   MILLRACE_RETURN_IF_ERROR(context.names->Watch("closed/actor/", context.bell));
-  for (const char* what : {"lost/", "returned/"}) {
-    MILLRACE_RETURN_IF_ERROR(context.names->Watch(what + options.policy + "/", context.bell));
-  }
+  MILLRACE_RETURN_IF_ERROR(intake->ranks_.Watch(context.bell));
   SampleIntake* self = intake.get();
   intake->thread_ = std::jthread([self](const std::stop_token& stop) { self->Run(stop); });
   return intake;
@@ -79,6 +68,7 @@ SampleIntake::SampleIntake(SampleIntakeOptions options, const StreamContext& con
     : options_(std::move(options)),
       segments_per_rank_(options_.plan.segments_per_batch / options_.plan.ranks),
       names_(context.names),
+      ranks_(names_, options_.policy, options_.rank, options_.plan.ranks),
       bell_(context.bell),
       ledger_(context.ledger),
       state_(std::make_unique<ConsumerState>(state)),
@@ -188,30 +178,18 @@ void SampleIntake::ReturnCredit(LaneKey key, const Credit& credit) {
   }
 }
 
-// Under "returned/POLICY/RANK": how many credits of each batch of this epoch came to nothing, all
-// told.
 void SampleIntake::TellReturned() {
   if (!returned_changed_) return;
-  json batches = json::array();
-  for (const auto& [batch, count] : returned_) batches.push_back({batch, count});
-  const absl::Status put =
-      names_->Put(ReturnedKey(options_.policy, options_.rank),
-                  json{{"epoch", epoch_}, {"batches", std::move(batches)}}.dump());
-  returned_changed_ = !put.ok();
+  returned_changed_ = !ranks_.TellReturned(epoch_, returned_).ok();
 }
 
 void SampleIntake::HearReturned() {
-  const std::string prefix = "returned/" + options_.policy + "/";
-  for (const NameEntry& entry : names_->List(prefix)) {
-    const json record = json::parse(entry.value, nullptr, /*allow_exceptions=*/false);
-    if (!record.is_object() || record.value("epoch", uint64_t{0}) != epoch_) continue;
-    const auto rank =
-        static_cast<uint32_t>(std::strtoul(entry.key.c_str() + prefix.size(), nullptr, 10));
-    for (const json& place : record.value("batches", json::array())) {
-      const auto batch = place[0].get<uint64_t>();
-      int& heard = returned_heard_[{batch, rank}];
-      for (; heard < place[1].get<int>(); ++heard) granter_.Return(granter_.Make(batch, rank));
-    }
+  const uint64_t revision = names_->revision();
+  if (revision == returned_seen_) return;
+  returned_seen_ = revision;
+  for (const auto& [place, count] : ranks_.Returned(epoch_)) {
+    int& heard = returned_heard_[place];
+    for (; heard < count; ++heard) granter_.Return(granter_.Make(place.first, place.second));
   }
 }
 
@@ -288,40 +266,13 @@ void SampleIntake::HandleClosedProducers() {
 // from the other ranks what they have received.
 void SampleIntake::ReleaseCreditsOf(LaneKey key) {
   Lost& lost = lost_[key];
-  if (options_.rank != 0) {
-    if (lost.credits_released) return;
-    json received = json::array();
-    for (const auto& [place, count] : received_[key]) received.push_back({place.first, count});
-    const absl::Status put = names_->Put(LostKey(options_.policy, options_.rank, key),
-                                         json{{"received", received}}.dump());
-    lost.credits_released = put.ok();
-    return;
-  }
   if (lost.credits_released) return;
-  bool complete = true;
-  const auto received = ReceivedByOtherRanks(key, complete);
-  if (!complete) return;
-  granter_.ProducerLost(key, received);
-  lost.credits_released = true;
-}
-
-std::map<std::pair<uint64_t, uint32_t>, int> SampleIntake::ReceivedByOtherRanks(
-    LaneKey key, bool& complete) const {
-  std::map<std::pair<uint64_t, uint32_t>, int> received;
-  for (int rank = 1; rank < options_.plan.ranks; ++rank) {
-    const std::string name = LostKey(options_.policy, rank, key);
-    const auto entries = names_->List(name);
-    if (entries.empty() || entries.front().key != name) {
-      complete = false;
-      continue;
-    }
-    const json record = json::parse(entries.front().value, nullptr, false);
-    if (!record.is_object()) continue;
-    for (const json& place : record.value("received", json::array())) {
-      received[{place[0].get<uint64_t>(), static_cast<uint32_t>(rank)}] += place[1].get<int>();
-    }
+  if (options_.rank != 0) {
+    lost.credits_released = ranks_.TellReceived(key, received_[key]).ok();
+  } else if (const auto received = ranks_.Received(key)) {
+    granter_.ProducerLost(key, *received);
+    lost.credits_released = true;
   }
-  return received;
 }
 
 bool SampleIntake::Holds(LaneKey key) const {
@@ -451,6 +402,7 @@ void SampleIntake::Begin(uint64_t epoch, uint64_t batch, uint64_t version) {
     returned_.clear();
     returned_heard_.clear();
     returned_changed_ = false;
+    returned_seen_ = 0;
     epoch_ = epoch;
     first_batch_ = next_batch_ = batch;
     first_version_ = version;

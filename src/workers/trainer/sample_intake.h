@@ -27,6 +27,7 @@
 #include "data/ledger.h"
 #include "streams/factory.h"
 #include "workers/trainer/credit_granter.h"
+#include "workers/trainer/rank_reports.h"
 #include "workers/trainer/sample_batch.h"
 
 namespace millrace {
@@ -69,7 +70,7 @@ class SampleIntake {
   ConsumerState State();
 
  private:
-  using LaneKey = std::pair<uint32_t, uint32_t>;  // producer, incarnation
+  using LaneKey = RankReports::LaneKey;
 
   SampleIntake(SampleIntakeOptions options, const StreamContext& context,
                const ConsumerState& state);
@@ -89,8 +90,6 @@ class SampleIntake {
   void ReleaseCreditsOf(LaneKey key);
   void CloseLane(LaneKey key, uint64_t committed);
   bool Holds(LaneKey key) const;
-  std::map<std::pair<uint64_t, uint32_t>, int> ReceivedByOtherRanks(LaneKey key,
-                                                                    bool& complete) const;
   void GrantCredits();
   void CompleteBatches();
   void DropReadyBatches(DropReason reason);
@@ -102,6 +101,7 @@ class SampleIntake {
   const SampleIntakeOptions options_;
   const int64_t segments_per_rank_;
   NameService* const names_;
+  RankReports ranks_;
   Doorbell* const bell_;
   Ledger* const ledger_;
 
@@ -119,8 +119,7 @@ class SampleIntake {
   std::vector<ReceivedSegment> early_;  // of an epoch that is still to come
   std::map<LaneKey, int> in_training_;
   std::vector<ReceivedSegment> to_dispose_;
-  // By lane: (batch, rank) -> count.
-  std::map<LaneKey, std::map<std::pair<uint64_t, uint32_t>, int>> received_;
+  std::map<LaneKey, RankReports::Counts> received_;
   struct Lost {
     uint64_t committed = 0;
     // Rank 0 has granted them again; another rank has told it what it received.
@@ -132,7 +131,8 @@ class SampleIntake {
   // those of the other ranks that have been granted again, by (batch, rank).
   std::map<uint64_t, int> returned_;
   bool returned_changed_ = false;
-  std::map<std::pair<uint64_t, uint32_t>, int> returned_heard_;
+  RankReports::Counts returned_heard_;
+  uint64_t returned_seen_ = 0;  // the names' revision, in this epoch
   uint64_t names_seen_ = 0;
 
   Mutex mutex_;
