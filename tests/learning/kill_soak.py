@@ -53,8 +53,10 @@ def main():
             time.sleep(0.05)
         for role in order:
             time.sleep(moments.uniform(0.2, 0.8))
-            pid = pid_of(role, run)
-            if pid is not None and process.poll() is None:
+            pid, deadline = None, time.monotonic() + 30
+            while pid is None and process.poll() is None and time.monotonic() < deadline:
+                pid = pid_of(role, run)  # none while it is being restarted
+            if pid is not None:
                 os.kill(pid, signal.SIGKILL)
                 killed[role] += 1
         code = process.wait(timeout=600)
