@@ -41,7 +41,7 @@ def main():
         # The goal counts only once every kill has been dealt: learning is slowed so that the run lasts.
         command = [arguments.binary, "run", str(ROOT / "configs/cartpole_ppo.yaml"), "--name", "soak", "--runs-dir", runs,
                    "--progress", "none", "--set", f"seed={arguments.seed}", "--set", "checkpoint={every_seconds: 0.5}",
-                   "--set", "algorithm.learning_rate=2.0e-4",
+                   "--set", "algorithm.learning_rate=5.0e-5",
                    "--set", f"stop={{env_steps: 20000000, episode_return: {arguments.goal}}}"]
         for setting in arguments.set:
             command += ["--set", setting]
