@@ -56,7 +56,7 @@ NativeMlp::Trunk NativeMlp::MakeTrunk(const ParameterLayout& layout, const std::
 
 template <typename Pair>
 void NativeMlp::PairUp(Pair pair) const {
-  const auto layer = [&](const Layer& layer) {
+  const auto pair_layer = [&](const Layer& layer) {
     for (int64_t out = 0; out < layer.out; ++out) {
       for (int64_t in = 0; in < layer.in; ++in) {
         pair(layer.flat_weight + static_cast<size_t>(out * layer.in + in),
@@ -65,10 +65,10 @@ void NativeMlp::PairUp(Pair pair) const {
       pair(layer.flat_bias + static_cast<size_t>(out), layer.bias + out);
     }
   };
-  std::ranges::for_each(actor_, layer);
-  std::ranges::for_each(critic_, layer);
-  layer(policy_head_);
-  layer(value_head_);
+  std::ranges::for_each(actor_, pair_layer);
+  std::ranges::for_each(critic_, pair_layer);
+  pair_layer(policy_head_);
+  pair_layer(value_head_);
   for (int64_t i = 0; i < log_std_size_; ++i) {
     pair(flat_log_std_ + static_cast<size_t>(i), log_std_offset_ + i);
   }
