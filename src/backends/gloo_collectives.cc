@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/activity.h"
 #include "torch/csrc/distributed/c10d/ProcessGroupGloo.hpp"
 
 namespace millrace {
@@ -64,6 +65,7 @@ class GlooCollectives : public Collectives {
   template <typename Operation>
   absl::Status Run(std::string_view name, Operation operation) {
     if (group_ == nullptr) return Lost(name, rank_, size_, "the group is finished");
+    const ActivityScope exchange(Activity::kTrainCollectives);
     const torch::NoGradGuard no_gradient;
     try {
       operation();

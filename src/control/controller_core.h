@@ -25,6 +25,9 @@ struct RoleUsage {
   double cpu_seconds = 0;       // user + system of all its processes, dead ones included
   uint64_t peak_rss_bytes = 0;  // sampled maximum of RssAnon + RssFile, largest process
   uint32_t restarts = 0;
+  // Known to the node agent alone:
+  double lifetime_seconds = 0;  // of all its processes
+  double cpu_wait_seconds = 0;  // of its processes' threads: ready to run, but no core was free
 };
 
 struct ControllerCoreOptions {

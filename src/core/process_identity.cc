@@ -1,6 +1,7 @@
 #include "core/process_identity.h"
 
 #include <fcntl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <sstream>
@@ -46,6 +47,15 @@ std::string ReadProcFile(const std::string& path) {
 ProcessIdentity ThisProcess() { return IdentityOf(::getpid()); }
 
 ProcessIdentity IdentityOf(int32_t pid) { return {pid, ReadStat(pid).start_ticks}; }
+
+std::chrono::nanoseconds Age(const ProcessIdentity& process) {
+  if (process.start_ticks == 0) return {};
+  timespec now{};
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  const auto since_boot = std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+  const std::chrono::nanoseconds second = std::chrono::seconds(1);
+  return since_boot - second / ::sysconf(_SC_CLK_TCK) * static_cast<int64_t>(process.start_ticks);
+}
 
 bool IsAlive(const ProcessIdentity& process) {
   const Stat stat = ReadStat(process.pid);

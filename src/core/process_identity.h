@@ -1,6 +1,7 @@
 // Who a process is: a pid alone is reused by the kernel, pid and start time together are not.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -15,6 +16,8 @@ struct ProcessIdentity {
 ProcessIdentity ThisProcess();
 // start_ticks is 0 if there is no such process.
 ProcessIdentity IdentityOf(int32_t pid);
+// How long ago it started, to 10 ms; zero if there is no such process.
+std::chrono::nanoseconds Age(const ProcessIdentity& process);
 // True if exactly this process still exists and is not a zombie.
 bool IsAlive(const ProcessIdentity& process);
 

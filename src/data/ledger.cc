@@ -15,7 +15,7 @@ namespace millrace {
 namespace {
 
 constexpr uint64_t kMagic = 0x314C45444745524C;  // "LREGDEL1"
-constexpr uint32_t kFormat = 2;
+constexpr uint32_t kFormat = 3;
 constexpr size_t kMaxLanes = 64;
 constexpr uint8_t kNone = 0xFF;
 constexpr int kReadAttempts = 1000;
@@ -74,6 +74,7 @@ struct Ledger::File {
   uint32_t has_consumer;
   uint64_t start_ticks;
   std::atomic<uint64_t> counters[kNumCounters];
+  ActivityTotals activities;
   std::atomic<uint32_t> num_lanes;
   LaneRecord lanes[kMaxLanes];
   std::atomic<uint64_t> episode_count;
@@ -93,11 +94,9 @@ std::string_view Name(DropReason reason) {
 
 std::string_view Name(Counter counter) {
   static constexpr std::string_view kNames[kNumCounters] = {
-      "env_steps",       "agent_steps",    "episodes",          "discarded_steps", "state_resets",
-      "requests",        "request_rows",   "inference_batches", "resends",         "environment_ns",
-      "wait_actions_ns", "wait_credit_ns", "inference_ns",      "idle_ns",         "assembly_ns",
-      "train_ns",        "publish_ns",     "checkpoint_ns",     "train_steps",     "lag_sum",
-      "lag_count",       "lag_max",        "policy_version"};
+      "env_steps", "agent_steps",  "episodes",          "discarded_steps", "state_resets",
+      "requests",  "request_rows", "inference_batches", "resends",         "train_steps",
+      "lag_sum",   "lag_count",    "lag_max",           "policy_version"};
   return kNames[static_cast<size_t>(counter)];
 }
 
@@ -188,6 +187,8 @@ void Ledger::SetMax(Counter counter, uint64_t value) {
 uint64_t Ledger::Get(Counter counter) const {
   return file_->counters[static_cast<size_t>(counter)].load();
 }
+
+ActivityTotals& Ledger::activities() { return file_->activities; }
 
 void Ledger::RecordEpisode(const EpisodeRecord& episode) {
   const uint64_t count = file_->episode_count.load();
@@ -294,6 +295,7 @@ absl::StatusOr<LedgerSnapshot> Ledger::Read(const MappedFile& mapping) {
                        .rank = file->rank,
                        .process = {file->pid, file->start_ticks}};
   for (size_t i = 0; i < kNumCounters; ++i) snapshot.counters[i] = file->counters[i].load();
+  for (size_t i = 0; i < kNumActivities; ++i) snapshot.activity_ns[i] = file->activities[i].load();
   const uint32_t lanes = std::min<uint32_t>(file->num_lanes.load(), kMaxLanes);
   for (uint32_t i = 0; i < lanes; ++i) {
     const LaneRecord& lane = file->lanes[i];

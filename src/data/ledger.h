@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "core/activity.h"
 #include "core/mapped_file.h"
 #include "core/process_identity.h"
 
@@ -41,7 +42,7 @@ enum class DropReason : uint8_t {
 inline constexpr int kNumDropReasons = 12;
 std::string_view Name(DropReason reason);
 
-// Monotone counts and durations a process keeps about itself; any thread of the owner may add.
+// Monotone counts a process keeps about itself; any thread of the owner may add.
 enum class Counter : uint8_t {
   kEnvSteps,  // actor: environment steps simulated (committed or not)
   kAgentSteps,
@@ -51,16 +52,7 @@ enum class Counter : uint8_t {
   kRequests,        // policy: requests served
   kRequestRows,
   kInferenceBatches,
-  kResends,        // zmq: messages sent again
-  kEnvironmentNs,  // actor: inside environments
-  kWaitActionsNs,  // actor: waiting for actions
-  kWaitCreditNs,   // actor: all groups parked without credit
-  kInferenceNs,    // policy: computing
-  kIdleNs,         // policy, trainer: nothing to do
-  kAssemblyNs,     // trainer: copying segments into the batch
-  kTrainNs,        // trainer: targets, forward, backward, optimiser
-  kPublishNs,      // trainer: writing weights
-  kCheckpointNs,
+  kResends,     // zmq: messages sent again
   kTrainSteps,  // trainer: batches trained
   kLagSum,
   kLagCount,
@@ -154,10 +146,14 @@ struct ProducerLane {
 struct LedgerSnapshot {
   LedgerIdentity identity;
   std::array<uint64_t, kNumCounters> counters{};
+  std::array<uint64_t, kNumActivities> activity_ns{};
   std::vector<ProducerLane> lanes;
   uint64_t episode_count = 0;
   std::optional<ConsumerState> consumer;  // trainers
   uint64_t counter(Counter c) const { return counters[static_cast<size_t>(c)]; }
+  double seconds(Activity a) const {
+    return static_cast<double>(activity_ns[static_cast<size_t>(a)]) * 1e-9;
+  }
 };
 
 // The file "ROLE-INDEX.INCARNATION" in a run's ledger directory. The owner process writes, every
@@ -174,6 +170,8 @@ class Ledger {
   void Add(Counter counter, uint64_t amount);
   void SetMax(Counter counter, uint64_t value);
   uint64_t Get(Counter counter) const;
+  // Where the activity timers of this process's threads count.
+  ActivityTotals& activities();
   void RecordEpisode(const EpisodeRecord& episode);
 
   // Producer side. Registers a lane once; the handle stays valid. Commit() makes one more segment

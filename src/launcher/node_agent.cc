@@ -241,7 +241,7 @@ bool AgentImpl::StartChild(const WorkerInstance& instance, ProcessOptions proces
   groups_[*pid] = instance.id.role;
   children_.push_back(std::move(child));
   MutexLock lock(mutex_);
-  usage_.Started(instance.id.role, starts_[instance.id]++ > 0);
+  usage_.Started(instance.id.role, *pid, starts_[instance.id]++ > 0);
   return true;
 }
 

@@ -41,6 +41,18 @@ void AddMeans(ordered_json& json, const std::string& prefix,
   json[prefix + "episode_length_mean"] = means ? Number(means->length) : nullptr;
 }
 
+// "time_share/trainer/train/forward", "time_share/trainer/intake/assembly"
+void AddShares(ordered_json& json, const std::string& role, const RoleProfile& profile) {
+  for (int i = 0; i < kNumActivities; ++i) {
+    const auto activity = static_cast<Activity>(i);
+    const double share = profile.Share(activity);
+    if (share <= 0) continue;
+    const ActivityInfo& info = Describe(activity);
+    const std::string thread = info.thread == "main" ? "" : std::string(info.thread) + "/";
+    json[absl::StrCat("time_share/", role, "/", thread, std::string(info.path))] = share;
+  }
+}
+
 }  // namespace
 
 ordered_json ToJson(const RunMetrics& metrics) {
@@ -56,11 +68,7 @@ ordered_json ToJson(const RunMetrics& metrics) {
   json["policy_lag_mean"] = metrics.policy_lag_mean;
   json["policy_lag_max"] = metrics.policy_lag_max;
   for (const auto& [name, value] : metrics.losses) json[name] = Number(value);
-  for (const auto& [role, shares] : metrics.shares) {
-    for (const auto& [activity, share] : shares) {
-      json[absl::StrCat("time_share/", role, "/", activity)] = share;
-    }
-  }
+  for (const auto& [role, profile] : metrics.recent) AddShares(json, role, profile);
   if (metrics.policies.size() < 2) return json;
   for (const auto& [name, policy] : metrics.policies) {
     const std::string prefix = absl::StrCat("policy/", name, "/");

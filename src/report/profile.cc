@@ -1,104 +1,202 @@
-#include "report/activity.h"
+#include "report/profile.h"
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <string_view>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 
 namespace millrace {
 namespace {
 
-struct TimeCounter {
-  Counter counter;
-  const char* role;
-  const char* activity;
-};
+using nlohmann::ordered_json;
 
-constexpr TimeCounter kTimeCounters[] = {
-    {Counter::kEnvironmentNs, "actor", "environment"},
-    {Counter::kWaitActionsNs, "actor", "wait_actions"},
-    {Counter::kWaitCreditNs, "actor", "wait_credit"},
-    {Counter::kInferenceNs, "policy", "inference"},
-    {Counter::kIdleNs, "policy", "idle"},
-    {Counter::kIdleNs, "trainer", "idle"},
-    {Counter::kAssemblyNs, "trainer", "assembly"},
-    {Counter::kTrainNs, "trainer", "train"},
-    {Counter::kPublishNs, "trainer", "publish"},
-    {Counter::kCheckpointNs, "trainer", "checkpoint"},
-};
+constexpr double kWorthSaying = 0.01;
+// The cores are used up if they were this busy (a scheduler leaves a few per cent idle), or if
+// there was this much to do for them: cores may be shared with others.
+constexpr double kBusyCores = 0.9;
+constexpr double kWorkForCores = 1.25;
+// Actors and trainers that both wait this long for each other would gain by overlapping.
+constexpr double kTakeTurns = 0.25;
+// Policy workers that do nothing for this share of their time are not what actors wait for.
+constexpr double kIdleEnough = 0.4;
 
-double ShareOf(const Shares& shares, const std::string& role, const std::string& activity) {
-  const auto found = shares.find(role);
-  if (found == shares.end()) return 0;
-  const auto share = found->second.find(activity);
-  return share == found->second.end() ? 0 : share->second;
+template <typename Function>
+void ForEachActivity(const RoleProfile& role, Function function) {
+  for (int i = 0; i < kNumActivities; ++i) {
+    const auto activity = static_cast<Activity>(i);
+    if (role[activity] > 0) function(activity, Describe(activity), role[activity]);
+  }
 }
 
-std::string Percent(double share) { return absl::StrCat(std::lround(100 * share), " %"); }
+ProfileNode& PartOf(ProfileNode& parent, std::string_view name) {
+  for (ProfileNode& part : parent.parts) {
+    if (part.name == name) return part;
+  }
+  return parent.parts.emplace_back(
+      ProfileNode{.name = std::string(name), .seconds = 0, .parts = {}});
+}
+
+void SortByTime(ProfileNode& node) {
+  std::ranges::stable_sort(node.parts, std::ranges::greater(), &ProfileNode::seconds);
+  std::ranges::for_each(node.parts, SortByTime);
+}
+
+ordered_json ToJson(const ProfileNode& node) {
+  ordered_json json = {{"seconds", node.seconds}};
+  for (const ProfileNode& part : node.parts) json["parts"][part.name] = ToJson(part);
+  return json;
+}
+
+std::string Percent(double share) { return absl::StrFormat("%.0f %%", 100 * share); }
+
+std::string_view LargestRole(const CpuUse& cpu) {
+  const auto largest = std::ranges::max_element(cpu.seconds_by_role, {},
+                                                [](const auto& role) { return role.second; });
+  return largest == cpu.seconds_by_role.end() ? std::string_view("?") : largest->first;
+}
 
 }  // namespace
 
-Activity ActivityOf(const std::vector<const LedgerSet::Entry*>& ledgers) {
-  Activity activity;
+double RoleProfile::Share(Activity activity) const {
+  if (activity == Activity::kStartUp) return 0;
+  const std::string_view thread = Describe(activity).thread;
+  double total = 0;
+  ForEachActivity(*this, [&](Activity each, const ActivityInfo& info, double spent) {
+    if (info.thread == thread && each != Activity::kStartUp) total += spent;
+  });
+  return total > 0 ? (*this)[activity] / total : 0;
+}
+
+Profile ProfileOf(const std::vector<const LedgerSet::Entry*>& ledgers) {
+  Profile profile;
   std::map<std::string, std::set<uint32_t>> indices;
   for (const LedgerSet::Entry* entry : ledgers) {
     const LedgerSnapshot& ledger = entry->snapshot;
-    const std::string& role = ledger.identity.role;
-    indices[role].insert(ledger.identity.index);
-    for (const TimeCounter& time : kTimeCounters) {
-      if (role != time.role) continue;
-      activity[role].seconds[time.activity] +=
-          static_cast<double>(ledger.counter(time.counter)) * 1e-9;
+    RoleProfile& role = profile[ledger.identity.role];
+    indices[ledger.identity.role].insert(ledger.identity.index);
+    for (int i = 0; i < kNumActivities; ++i) {
+      role[static_cast<Activity>(i)] += ledger.seconds(static_cast<Activity>(i));
     }
   }
-  for (const auto& [role, seen] : indices) activity[role].processes = static_cast<int>(seen.size());
-  return activity;
+  for (const auto& [role, seen] : indices) profile[role].processes = static_cast<int>(seen.size());
+  return profile;
 }
 
-Shares SharesBetween(const Activity& before, const Activity& after, double seconds) {
-  Shares shares;
-  for (const auto& [role, now] : after) {
-    const auto then = before.find(role);
-    for (const auto& [name, total] : now.seconds) {
-      double spent = total;
-      if (then != before.end()) {
-        const auto earlier = then->second.seconds.find(name);
-        if (earlier != then->second.seconds.end()) spent -= earlier->second;
-      }
-      const double available = seconds * now.processes;
-      shares[role][name] = available > 0 ? std::clamp(spent / available, 0.0, 1.0) : 0;
+Profile Difference(const Profile& after, const Profile& before) {
+  Profile difference = after;
+  for (auto& [name, role] : difference) {
+    const auto earlier = before.find(name);
+    if (earlier == before.end()) continue;
+    for (size_t i = 0; i < role.seconds.size(); ++i) {
+      role.seconds[i] = std::max(0.0, role.seconds[i] - earlier->second.seconds[i]);
     }
   }
-  return shares;
+  return difference;
 }
 
-std::string Bottleneck(const Shares& shares) {
-  const double environment = ShareOf(shares, "actor", "environment");
-  const double actions = ShareOf(shares, "actor", "wait_actions");
-  const double credit = ShareOf(shares, "actor", "wait_credit");
-  const double trainer_idle = ShareOf(shares, "trainer", "idle");
-  const double training = ShareOf(shares, "trainer", "train") +
-                          ShareOf(shares, "trainer", "assembly") +
-                          ShareOf(shares, "trainer", "publish");
-  const double longest = std::max({environment, actions, credit});
-  if (longest <= 0) return "unknown: no environment steps were made";
-  if (credit == longest) {
-    return absl::StrCat("trainer: ", Percent(std::min(training, 1.0)),
-                        " of the time it trained while actors waited for credit ", Percent(credit));
+ProfileNode ProfileTree(const RoleProfile& role, std::string_view thread) {
+  ProfileNode root{.name = std::string(thread), .seconds = 0, .parts = {}};
+  ForEachActivity(role, [&](Activity, const ActivityInfo& info, double spent) {
+    if (info.thread != thread) return;
+    ProfileNode* node = &root;
+    node->seconds += spent;
+    for (std::string_view rest = info.path; !rest.empty();) {
+      const size_t slash = std::min(rest.find('/'), rest.size());
+      node = &PartOf(*node, rest.substr(0, slash));
+      node->seconds += spent;
+      rest.remove_prefix(std::min(slash + 1, rest.size()));
+    }
+  });
+  SortByTime(root);
+  return root;
+}
+
+std::vector<std::string> ProfileThreads(const RoleProfile& role) {
+  std::vector<std::string> threads;
+  ForEachActivity(role, [&](Activity, const ActivityInfo& info, double) {
+    if (std::ranges::find(threads, info.thread) == threads.end()) threads.emplace_back(info.thread);
+  });
+  return threads;
+}
+
+ordered_json ToJson(const Profile& profile) {
+  ordered_json json = ordered_json::object();
+  for (const auto& [name, role] : profile) {
+    json[name]["processes"] = role.processes;
+    for (const std::string& thread : ProfileThreads(role)) {
+      json[name]["threads"][thread] = ToJson(ProfileTree(role, thread));
+    }
   }
-  const std::string idle =
-      absl::StrCat(" while trainers waited for samples ", Percent(trainer_idle));
-  if (environment == longest) {
-    return absl::StrCat("actor: ", Percent(environment), " of the time it stepped environments",
-                        idle);
+  return json;
+}
+
+std::string DescribeShares(const RoleProfile& role) {
+  RoleProfile at_work = role;
+  at_work[Activity::kStartUp] = 0;
+  const ProfileNode root = ProfileTree(at_work, "main");
+  std::string text;
+  for (const ProfileNode& node : root.parts) {
+    if (node.seconds < kWorthSaying * root.seconds) continue;
+    absl::StrAppendFormat(&text, "%s%s %.0f%%", text.empty() ? "" : "  ", node.name,
+                          100 * node.seconds / root.seconds);
+    std::string parts;
+    for (const ProfileNode& part : node.parts) {
+      if (part.seconds < kWorthSaying * root.seconds) continue;
+      absl::StrAppendFormat(&parts, "%s%s %.0f%%", parts.empty() ? "" : ", ", part.name,
+                            100 * part.seconds / root.seconds);
+    }
+    if (!parts.empty()) absl::StrAppend(&text, " (", parts, ")");
   }
-  const double inference = ShareOf(shares, "policy", "inference");
-  return absl::StrCat("policy: ", Percent(inference),
-                      " of the time it computed while actors waited for actions ",
-                      Percent(actions));
+  return text;
+}
+
+std::string Bottleneck(const Profile& profile, const CpuUse& cpu) {
+  const auto share = [&](const char* role, Activity activity) {
+    const auto found = profile.find(role);
+    return found == profile.end() ? 0.0 : found->second.Share(activity);
+  };
+  if (share("actor", Activity::kEnvironment) <= 0) {
+    return "unknown: no environment steps were made";
+  }
+  if (cpu.available > 0 && (cpu.seconds >= kBusyCores * cpu.available ||
+                            cpu.seconds + cpu.waited >= kWorkForCores * cpu.available)) {
+    return absl::StrCat("cpu: the run used ", Percent(cpu.seconds / cpu.available),
+                        " of its cores, most of it by the role ", std::string(LargestRole(cpu)),
+                        "; threads with work waited for a core ",
+                        Percent(cpu.waited / (cpu.seconds + cpu.waited)), " of the time");
+  }
+  const double actions = share("actor", Activity::kWaitActions);
+  const double credit = share("actor", Activity::kWaitCredit);
+  const double actor_busy = 1 - actions - credit;
+  const double samples = share("trainer", Activity::kWaitSamples);
+  if (credit >= kTakeTurns && samples >= kTakeTurns) {
+    return absl::StrCat("queue: actors waited for credit ", Percent(credit),
+                        " of the time and trainers for samples ", Percent(samples),
+                        ": they take turns; a larger trainer.max_policy_lag lets them overlap");
+  }
+  if (credit >= std::max(actions, actor_busy)) {
+    return absl::StrCat("trainer: ", Percent(1 - samples),
+                        " of the time it worked while actors waited for credit ", Percent(credit));
+  }
+  if (actor_busy >= actions) {
+    return absl::StrCat("actor: ", Percent(actor_busy), " of the time it worked (environments ",
+                        Percent(share("actor", Activity::kEnvironment)),
+                        ") while trainers waited for samples ", Percent(samples));
+  }
+  const double policy_idle = share("policy", Activity::kIdle);
+  if (policy_idle >= kIdleEnough) {
+    return absl::StrCat(
+        "latency: actors waited for actions ", Percent(actions),
+        " of the time while policy workers were idle ", Percent(policy_idle),
+        ": more groups per actor (workers.actor.groups) hide the way there and back");
+  }
+  return absl::StrCat("policy: ", Percent(1 - policy_idle),
+                      " of the time it worked while actors waited for actions ", Percent(actions));
 }
 
 }  // namespace millrace

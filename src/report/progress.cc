@@ -39,12 +39,8 @@ std::string TimeLeft(const RunMetrics& metrics, const ProgressTargets& targets) 
   return absl::StrCat("at most ", HumanSeconds(left / metrics.steps_per_second), " left");
 }
 
-std::string RoleLine(const std::string& role, const RoleShares& shares, int processes) {
-  std::string text = absl::StrFormat("  %-8s x%-3d", role, processes);
-  for (const auto& [activity, share] : shares) {
-    absl::StrAppendFormat(&text, "  %s %.0f%%", activity, 100 * share);
-  }
-  return text;
+std::string RoleLine(const std::string& role, const RoleProfile& profile) {
+  return absl::StrFormat("  %-8s x%-3d  %s", role, profile.processes, DescribeShares(profile));
 }
 
 size_t Columns(std::FILE* out) {
@@ -93,9 +89,7 @@ std::vector<std::string> LiveProgress(const RunMetrics& metrics, const ProgressT
                                       mean, policy.policy_version, policy.train_steps));
     }
   }
-  for (const auto& [role, shares] : metrics.shares) {
-    lines.push_back(RoleLine(role, shares, metrics.activity.at(role).processes));
-  }
+  for (const auto& [role, profile] : metrics.recent) lines.push_back(RoleLine(role, profile));
   return lines;
 }
 

@@ -39,13 +39,13 @@ const RunMetrics& RunMetricsReader::Read(double time, double elapsed_seconds) {
   ledgers_.Refresh().IgnoreError();
   metrics_.time = time;
   metrics_.elapsed_seconds = elapsed_seconds;
-  metrics_.activity = ActivityOf(ledgers_.entries());
+  metrics_.profile = ProfileOf(ledgers_.entries());
   CountProduced();
   CountTrained();
   AddEpisodes();
   Moment now{.elapsed_seconds = elapsed_seconds,
              .env_steps = metrics_.env_steps,
-             .activity = metrics_.activity};
+             .profile = metrics_.profile};
   for (const LedgerSet::Entry* entry : ledgers_.entries()) {
     now.lag_sum += entry->snapshot.counter(Counter::kLagSum);
     now.lag_count += entry->snapshot.counter(Counter::kLagCount);
@@ -115,7 +115,7 @@ void RunMetricsReader::CloseWindow(Moment now) {
   const double seconds = newest.elapsed_seconds - oldest.elapsed_seconds;
   if (seconds <= 0) return;
   metrics_.steps_per_second = static_cast<double>(newest.env_steps - oldest.env_steps) / seconds;
-  metrics_.shares = SharesBetween(oldest.activity, newest.activity, seconds);
+  metrics_.recent = Difference(newest.profile, oldest.profile);
   if (newest.lag_count > oldest.lag_count) {
     metrics_.policy_lag_mean = static_cast<double>(newest.lag_sum - oldest.lag_sum) /
                                static_cast<double>(newest.lag_count - oldest.lag_count);

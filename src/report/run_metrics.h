@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "report/activity.h"
 #include "report/episode_statistics.h"
 #include "report/ledger_set.h"
+#include "report/profile.h"
 
 namespace millrace {
 
@@ -38,8 +38,8 @@ struct RunMetrics {
   double steps_per_second = 0;                // environment steps, over the last window
   double policy_lag_mean = 0;                 // of segments consumed in the last window
   uint64_t policy_lag_max = 0;
-  Shares shares;      // of time, over the last window
-  Activity activity;  // since the run began
+  Profile recent;   // over the last window
+  Profile profile;  // since the run began
   std::map<std::string, PolicyMetrics> policies;
   std::map<std::string, double> losses;  // "loss/policy", ...; the caller's, from trainer reports
   std::optional<GoalReached> goal_reached;
@@ -68,7 +68,7 @@ class RunMetricsReader {
     uint64_t env_steps = 0;
     uint64_t lag_sum = 0;
     uint64_t lag_count = 0;
-    Activity activity;
+    Profile profile;
   };
   void CountProduced();
   void CountTrained();

@@ -37,7 +37,10 @@ double TotalCpuSeconds(const AgentUsage& usage) {
 }
 
 std::string BottleneckOf(const SummaryInput& input) {
-  return Bottleneck(SharesBetween({}, input.metrics.activity, input.train_seconds));
+  return Bottleneck(input.metrics.profile, {.seconds = input.train_cpu_seconds,
+                                            .waited = input.train_cpu_wait_seconds,
+                                            .available = input.usage.cores * input.train_seconds,
+                                            .seconds_by_role = input.usage.cpu_seconds_by_role});
 }
 
 void AddLearning(ordered_json& json, const SummaryInput& input) {
@@ -65,6 +68,9 @@ void AddCosts(ordered_json& json, const SummaryInput& input) {
   json["steps_per_second"] = Rate(input, input.train_seconds);
   json["steps_per_cpu_second"] = Rate(input, input.train_cpu_seconds);
   json["peak_rss_bytes_by_role"] = usage.peak_rss_bytes_by_role;
+  json["cores"] = usage.cores;
+  json["cpu_wait_seconds_by_role"] = usage.cpu_wait_seconds_by_role;
+  json["lifetime_seconds_by_role"] = usage.lifetime_seconds_by_role;
   json["restarts_by_role"] = usage.restarts_by_role;
   json["pids_by_role"] = usage.pids_by_role;
 }
@@ -90,6 +96,7 @@ ordered_json BuildSummary(const SummaryInput& input) {
   AddLearning(json, input);
   AddCosts(json, input);
   json["streams"] = ToJson(input.accounting);
+  json["profile"] = ToJson(input.metrics.profile);
   json["bottleneck"] = BottleneckOf(input);
   json["versions"] = {{"millrace", input.millrace_version},
                       {"libtorch", input.libtorch_version},
@@ -136,6 +143,10 @@ std::string DescribeSummary(const SummaryInput& input) {
         &text, "  sample/%s: %d segments = %d trained + %d dropped + %d in flight%s\n", policy,
         stream.produced.segments, stream.trained.segments, stream.TotalDropped().segments,
         stream.in_flight.segments, stream.Holds() ? "" : " (DOES NOT ADD UP)");
+  }
+  for (const auto& [role, profile] : metrics.profile) {
+    absl::StrAppendFormat(&text, "  %s x%d: %s\n", role, profile.processes,
+                          DescribeShares(profile));
   }
   absl::StrAppend(&text, "  bottleneck: ", BottleneckOf(input), "\n");
   return text;

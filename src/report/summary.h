@@ -22,6 +22,9 @@ std::string Name(RunStatus status);  // "reached_goal", ...
 struct AgentUsage {
   std::map<std::string, double> cpu_seconds_by_role;       // user + system
   std::map<std::string, uint64_t> peak_rss_bytes_by_role;  // largest process of the role
+  std::map<std::string, double> cpu_wait_seconds_by_role;  // ready to run, but no core was free
+  std::map<std::string, double> lifetime_seconds_by_role;  // from start to end, all processes
+  double cores = 0;                                        // that the run may use
   std::map<std::string, uint64_t> restarts_by_role;
   std::map<std::string, std::vector<int32_t>> pids_by_role;  // every process there ever was
 };
@@ -32,9 +35,10 @@ struct SummaryInput {
   RunMetrics metrics;  // read after the last process ended
   Accounting accounting;
   AgentUsage usage;
-  double wall_seconds = 0;        // launch to end
-  double train_seconds = 0;       // first environment step to end
-  double train_cpu_seconds = 0;   // the same span
+  double wall_seconds = 0;       // launch to end
+  double train_seconds = 0;      // first environment step to end
+  double train_cpu_seconds = 0;  // the same span
+  double train_cpu_wait_seconds = 0;
   uint64_t env_steps_before = 0;  // of the run before this launch (resume), not part of the rates
   std::optional<double> seconds_to_goal;  // from launch
   std::string millrace_version;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/activity.h"
 #include "inference/normalization.h"
 #include "millrace/core/status.h"
 #include "models/torch_dtype.h"
@@ -121,6 +122,7 @@ void NativeTrainer::ClearGradients(int64_t rows, const NativeMlp::Heads& heads) 
 absl::StatusOr<StepReport> NativeTrainer::Train(std::span<const int64_t> rows,
                                                 const OptimizerStep& step, Collectives& group,
                                                 std::span<double> metrics) {
+  const ActivityScope gather(Activity::kTrainGather);
   const auto count = static_cast<int64_t>(rows.size());
   Gather(minibatch_features_, rows);
   Gather(mask_, rows);
@@ -131,8 +133,10 @@ absl::StatusOr<StepReport> NativeTrainer::Train(std::span<const int64_t> rows,
         {column.dtype, column.shape, column.source == nullptr ? nullptr : column.gathered.data()});
   }
   const auto* features = reinterpret_cast<const float*>(minibatch_features_.gathered.data());
+  EnterActivity(Activity::kTrainForward);
   const NativeMlp::Heads heads = mlp_.Forward(parameters_.data(), features, count);
   ApplyMask(heads.policy, heads.policy_stride, count, kMaskedLogit);
+  EnterActivity(Activity::kTrainLoss);
   ClearGradients(count, heads);
   const auto part = [](auto* begin, int64_t size) { return size > 0 ? begin : nullptr; };
   const float* log_std = parameters_.data() + mlp_.log_std_offset();
@@ -153,12 +157,14 @@ absl::StatusOr<StepReport> NativeTrainer::Train(std::span<const int64_t> rows,
                        .value = value_gradient_.data()},
                       metrics);
   ApplyMask(policy_gradient_.data(), heads.policy_stride, count, 0.0F);
+  EnterActivity(Activity::kTrainBackward);
   mlp_.Backward(parameters_.data(), features, count, policy_gradient_.data(),
                 value_gradient_.data(), gradients_.data());
   if (group.size() > 1) {
     torch::Tensor flat = torch::from_blob(gradients_.data(), {mlp_.size()});
     MILLRACE_RETURN_IF_ERROR(group.AllReduceMean(flat));
   }
+  EnterActivity(Activity::kTrainOptimizer);
   report.gradient_norm = std::sqrt(kernels_.squared_norm(gradients_.data(), mlp_.size()));
   report.skipped = !std::isfinite(report.gradient_norm);
   if (report.skipped) return report;

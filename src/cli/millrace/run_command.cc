@@ -22,6 +22,7 @@
 #include "core/log.h"
 #include "core/process_identity.h"
 #include "launcher/node_agent.h"
+#include "launcher/process_usage.h"
 #include "millrace/core/status.h"
 #include "millrace/registry/plugin.h"
 #include "report/progress.h"
@@ -64,14 +65,25 @@ AgentUsage ToAgentUsage(const std::map<std::string, RoleUsage>& usage) {
     result.cpu_seconds_by_role[role] = used.cpu_seconds;
     result.peak_rss_bytes_by_role[role] = used.peak_rss_bytes;
     result.restarts_by_role[role] = used.restarts;
+    result.cpu_wait_seconds_by_role[role] = used.cpu_wait_seconds;
+    if (used.lifetime_seconds > 0) result.lifetime_seconds_by_role[role] = used.lifetime_seconds;
   }
+  result.cores = AvailableCores();
   return result;
 }
 
-double CpuSeconds(const std::map<std::string, RoleUsage>& usage) {
-  double sum = 0;
-  for (const auto& [role, used] : usage) sum += used.cpu_seconds;
-  return sum;
+// Over all roles.
+struct CpuTotals {
+  double seconds = 0, waited = 0;
+};
+
+CpuTotals Totals(const std::map<std::string, RoleUsage>& usage) {
+  CpuTotals totals;
+  for (const auto& [role, used] : usage) {
+    totals.seconds += used.cpu_seconds;
+    totals.waited += used.cpu_wait_seconds;
+  }
+  return totals;
 }
 
 // Process ids of every worker there ever was, from the ledgers.
@@ -137,7 +149,7 @@ class Launcher {
   std::set<int32_t> controller_pids_;  // they keep no ledger
   uint64_t env_steps_before_ = 0;
   std::optional<double> training_began_, training_ended_;  // seconds since launch
-  double cpu_at_begin_ = 0, cpu_at_end_ = 0;
+  CpuTotals cpu_at_begin_, cpu_at_end_;
 };
 
 absl::Status Launcher::Start() {
@@ -241,12 +253,12 @@ void Launcher::NoticeTrainingSpan() {
   const double now = SteadySeconds() - launched_;
   if (!training_began_.has_value() && reader_->metrics().env_steps > env_steps_before_) {
     training_began_ = now;
-    cpu_at_begin_ = CpuSeconds(agent_->Usage());
+    cpu_at_begin_ = Totals(agent_->Usage());
   }
   if (training_ended_.has_value()) return;
   if (const auto result = ReadRunResult(paths_); result.ok()) {
     training_ended_ = result->elapsed_seconds;
-    cpu_at_end_ = CpuSeconds(agent_->Usage());
+    cpu_at_end_ = Totals(agent_->Usage());
   }
 }
 
@@ -266,8 +278,9 @@ SummaryInput Launcher::MakeSummary(const RunResult& result) {
   input.wall_seconds = SteadySeconds() - launched_;
   if (training_began_.has_value()) {
     input.train_seconds = training_ended_.value_or(input.wall_seconds) - *training_began_;
-    input.train_cpu_seconds =
-        (training_ended_.has_value() ? cpu_at_end_ : CpuSeconds(usage)) - cpu_at_begin_;
+    const CpuTotals end = training_ended_.has_value() ? cpu_at_end_ : Totals(usage);
+    input.train_cpu_seconds = end.seconds - cpu_at_begin_.seconds;
+    input.train_cpu_wait_seconds = end.waited - cpu_at_begin_.waited;
   }
   input.env_steps_before = env_steps_before_;
   if (input.metrics.goal_reached.has_value()) {

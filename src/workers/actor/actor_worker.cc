@@ -39,7 +39,7 @@ class Actor {
 
   WorkerProcess& process_;
   const Registry& registry_;
-  std::unique_ptr<Ledger> ledger_;
+  Ledger* ledger_ = nullptr;
   AgentAssignment assignment_;
   InMemoryNameService inline_names_;
   std::unique_ptr<PolicyService> inline_service_;
@@ -49,8 +49,7 @@ class Actor {
 
 absl::Status Actor::SetUp(const InferenceModelFactory& make_model) {
   const ExperimentConfig& config = process_.config();
-  MILLRACE_ASSIGN_OR_RETURN(ledger_,
-                            Ledger::Create(process_.paths().ledger(), process_.ledger_identity()));
+  MILLRACE_ASSIGN_OR_RETURN(ledger_, process_.CreateLedger());
   MILLRACE_ASSIGN_OR_RETURN(assignment_, AssignAgents(registry_, config));
   MILLRACE_RETURN_IF_ERROR(MakeStreams(make_model));
   return MakeGroups();
@@ -102,7 +101,7 @@ absl::Status Actor::MakeStreams(const InferenceModelFactory& make_model) {
   }
   MILLRACE_ASSIGN_OR_RETURN(const uint32_t snapshot_capacity,
                             SnapshotCapacity(registry_, config, assignment_, state_size_sum));
-  const StreamContext context = process_.stream_context(ledger_.get());
+  const StreamContext context = process_.stream_context();
   StreamContext inference_context = context;
   if (inline_inference) inference_context.names = &inline_names_;
   Transport inference = ChooseTransport(config.inference_stream.transport, Transport::kShm);
@@ -148,9 +147,8 @@ absl::Status Actor::MakeStreams(const InferenceModelFactory& make_model) {
   StreamContext service_context = inference_context;
   service_context.index = 0;
   MILLRACE_ASSIGN_OR_RETURN(
-      inline_service_,
-      PolicyService::Create(options, context, service_context, config, assignment_.policies,
-                            contracts, make_model, ledger_.get()));
+      inline_service_, PolicyService::Create(options, context, service_context, config,
+                                             assignment_.policies, contracts, make_model, ledger_));
   return absl::OkStatus();
 }
 
@@ -186,7 +184,7 @@ absl::Status Actor::MakeGroups() {
       options.first_draw = static_cast<uint64_t>(arguments.incarnation) << 40;
     }
     groups_.push_back(std::make_unique<EnvironmentGroup>(
-        options, std::move(environment), assignment_.agent_policies, &policies_, ledger_.get()));
+        options, std::move(environment), assignment_.agent_policies, &policies_, ledger_));
     MILLRACE_RETURN_IF_ERROR(
         groups_.back()->Start(snapshots[{arguments.index, static_cast<uint32_t>(g)}]));
   }
@@ -194,6 +192,7 @@ absl::Status Actor::MakeGroups() {
 }
 
 absl::StatusOr<bool> Actor::AdvanceAll() {
+  const ActivityScope streams(Activity::kStreams);
   bool any = false;
   size_t parked = static_cast<size_t>(std::count_if(
       groups_.begin(), groups_.end(), [](const auto& group) { return group->parked(); }));
@@ -213,6 +212,7 @@ absl::StatusOr<bool> Actor::AdvanceAll() {
 
 absl::Status Actor::Run() {
   MILLRACE_RETURN_IF_ERROR(process_.control().ReportReady());
+  EnterActivity(Activity::kOther);
   Deadline next_maintenance = After(kMaintenance);
   while (process_.Running()) {
     const uint32_t seen = process_.bell().Value();
@@ -228,10 +228,8 @@ absl::Status Actor::Run() {
     }
     const bool all_parked = std::all_of(groups_.begin(), groups_.end(),
                                         [](const auto& group) { return group->parked(); });
-    const Clock::time_point start = Clock::now();
+    const ActivityScope waiting(all_parked ? Activity::kWaitCredit : Activity::kWaitActions);
     process_.bell().Wait(seen, next_maintenance);
-    ledger_->Add(all_parked ? Counter::kWaitCreditNs : Counter::kWaitActionsNs,
-                 NanosecondsSince(start));
   }
   return Drain();
 }

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/activity.h"
 #include "core/deadline.h"
 #include "env/guarded.h"
 #include "millrace/core/status.h"
@@ -266,6 +267,7 @@ absl::Status EnvironmentGroup::OnActions(bool others_parked) {
       })) {
     return OnLostState();
   }
+  EnterActivity(Activity::kRecord);
   if (step_ > 0) RecordFinalValues(step_ - 1);
   if (step_ == unroll_) {
     // The reply both closes the full segment and begins the next one.
@@ -278,6 +280,7 @@ absl::Status EnvironmentGroup::OnActions(bool others_parked) {
   MILLRACE_RETURN_IF_ERROR(RecordOutcomes(step_));
   ++step_;
   RecordObservations(step_);
+  EnterActivity(Activity::kStreams);
   if (step_ < unroll_) return PostRequests(/*value_only=*/false);
 
   // A deterministic run ends every segment at a quiet point, where a snapshot can be taken.
@@ -303,6 +306,7 @@ absl::Status EnvironmentGroup::OnLostState() {
     part->header.version_max = 0;
   }
   RecordObservations(0);
+  EnterActivity(Activity::kStreams);
   return PostRequests(/*value_only=*/false);
 }
 
@@ -376,10 +380,10 @@ void EnvironmentGroup::RecordReplies(int step) {
 }
 
 absl::Status EnvironmentGroup::StepEnvironments() {
-  const Clock::time_point start = Clock::now();
+  EnterActivity(Activity::kEnvironment);
   const absl::Status status =
       FromEnvironment(Guarded("environment", [&] { return environment_->Step(rows_); }));
-  ledger_->Add(Counter::kEnvironmentNs, NanosecondsSince(start));
+  EnterActivity(Activity::kRecord);
   ledger_->Add(Counter::kEnvSteps, static_cast<uint64_t>(options_.environments));
   if (status.ok()) TrackEpisodes();
   return status;

@@ -38,6 +38,11 @@ absl::StatusOr<WorkerArguments> ParseWorkerArguments(int argc, char** argv) {
   return arguments;
 }
 
+WorkerProcess::WorkerProcess(WorkerArguments arguments, RunPaths paths)
+    : arguments_(std::move(arguments)),
+      paths_(std::move(paths)),
+      timer_(Activity::kStartUp, Clock::now() - Age(ThisProcess())) {}
+
 absl::StatusOr<std::unique_ptr<WorkerProcess>> WorkerProcess::Start(
     const WorkerArguments& arguments) {
   InstallSignals();
@@ -65,16 +70,20 @@ absl::StatusOr<std::unique_ptr<WorkerProcess>> WorkerProcess::Start(
   return worker;
 }
 
-LedgerIdentity WorkerProcess::ledger_identity() const {
-  return {.role = arguments_.role,
-          .index = arguments_.index,
-          .incarnation = arguments_.incarnation,
-          .policy = {},
-          .rank = 0,
-          .process = ThisProcess()};
+absl::StatusOr<Ledger*> WorkerProcess::CreateLedger(const std::string& policy, uint32_t rank,
+                                                    const ConsumerState* initial) {
+  const LedgerIdentity identity{.role = arguments_.role,
+                                .index = arguments_.index,
+                                .incarnation = arguments_.incarnation,
+                                .policy = policy,
+                                .rank = rank,
+                                .process = ThisProcess()};
+  MILLRACE_ASSIGN_OR_RETURN(ledger_, Ledger::Create(paths_.ledger(), identity, initial));
+  timer_.PublishTo(&ledger_->activities());
+  return ledger_.get();
 }
 
-StreamContext WorkerProcess::stream_context(Ledger* ledger) {
+StreamContext WorkerProcess::stream_context() {
   StreamContext context;
   context.names = control_.get();
   context.bell = &bell();
@@ -82,7 +91,7 @@ StreamContext WorkerProcess::stream_context(Ledger* ledger) {
   context.shm_directory = paths_.shm();
   context.index = arguments_.index;
   context.incarnation = arguments_.incarnation;
-  context.ledger = ledger;
+  context.ledger = ledger_.get();
   return context;
 }
 

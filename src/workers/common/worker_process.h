@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "config/experiment.h"
 #include "control/control_client.h"
+#include "core/activity.h"
 #include "core/doorbell.h"
 #include "core/mapped_file.h"
 #include "core/run_paths.h"
@@ -46,16 +47,18 @@ class WorkerProcess {
   bool Running() const { return command() < WorkerCommand::kDrain; }
   WorkerCommand command() const { return control_->command(); }
 
-  // The ledger identity with this worker's role, index, incarnation and process filled in.
-  LedgerIdentity ledger_identity() const;
-  StreamContext stream_context(Ledger* ledger);
+  // Makes this incarnation's ledger, where the main thread's activities are counted from now on.
+  // Trainers say whose segments they consume, and what they carry over. Once.
+  absl::StatusOr<Ledger*> CreateLedger(const std::string& policy = {}, uint32_t rank = 0,
+                                       const ConsumerState* initial = nullptr);
+  // After CreateLedger().
+  StreamContext stream_context();
 
   // Waits for rank 0's record. kCancelled if the run ends first.
   absl::StatusOr<PolicyContract> AwaitContract(const std::string& policy);
 
  private:
-  WorkerProcess(WorkerArguments arguments, RunPaths paths)
-      : arguments_(std::move(arguments)), paths_(std::move(paths)) {}
+  WorkerProcess(WorkerArguments arguments, RunPaths paths);
 
   WorkerArguments arguments_;
   RunPaths paths_;
@@ -63,6 +66,8 @@ class WorkerProcess {
   std::unique_ptr<MappedFile> bell_file_;  // null without shared memory
   std::unique_ptr<ControlClient> control_;
   ExperimentConfig config_;
+  std::unique_ptr<Ledger> ledger_;
+  ActivityTimer timer_;  // of the main thread
 };
 
 // How long a worker may take for one part of its drain: `share` of supervision.drain_seconds.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/activity.h"
 #include "millrace/core/status.h"
 
 namespace millrace {
@@ -57,6 +58,7 @@ std::span<const uint8_t> InferenceBatch::Flags(const PendingRequest& request) co
 
 absl::Status InferenceBatch::Answer(std::span<const PendingRequest> requests, uint64_t version,
                                     RecurrentStates& states, std::vector<ReplyHeader>& headers) {
+  const ActivityScope gather(Activity::kInferenceGather);
   headers.assign(requests.size(), ReplyHeader{});
   for (size_t i = 0; i < requests.size(); ++i) {
     headers[i].id = requests[i].header.id;
@@ -86,8 +88,10 @@ absl::Status InferenceBatch::Answer(std::span<const PendingRequest> requests, ui
     observation.push_back({spec_.observation.fields[field].dtype, observation_shape_[field],
                            observation_[field].data()});
   }
+  EnterActivity(Activity::kInferenceForward);
   MILLRACE_RETURN_IF_ERROR(model_->Forward(static_cast<int>(rows), observation, state_,
                                            heads_.Spans(rows, spec_.action)));
+  EnterActivity(Activity::kInferenceSample);
   ScatterStates(requests, states);
   for (size_t i = 0; i < requests.size(); ++i) WriteReply(requests[i], i * rows_each_);
   return absl::OkStatus();
@@ -141,6 +145,7 @@ absl::Status InferenceBatch::AnswerFinalObservations(std::span<const PendingRequ
     for (int field : final_fields_) observation.push_back(RequestField(field, requests[i]));
     const auto begin = state_.begin() + static_cast<int64_t>(i * rows_each_ * state_size_);
     std::vector<float> state(begin, begin + static_cast<int64_t>(rows_each_ * state_size_));
+    const ActivityScope forward(Activity::kInferenceForward);
     MILLRACE_RETURN_IF_ERROR(model_->Forward(spec_.rows, observation, state,
                                              final_heads_.Spans(rows_each_, spec_.action)));
     const auto out = reply_layout_.View(final_value_field_, requests[i].reply).As<float>();

@@ -60,6 +60,7 @@ bool PolicyService::HasWeights() const {
 }
 
 absl::StatusOr<int> PolicyService::Poll() {
+  const ActivityScope streams(Activity::kStreams);
   int answered = 0;
   for (auto& served : served_) {
     MILLRACE_RETURN_IF_ERROR(LoadWeights(*served));
@@ -85,6 +86,7 @@ absl::Status PolicyService::LoadWeights(Served& served) {
   if (served.has_weights ? !(available > served.loaded) : available == WeightVersion{}) {
     return absl::OkStatus();
   }
+  const ActivityScope loading(Activity::kLoadWeights);
   const auto version = served.weights->Read(served.blob);
   if (version.status().code() == absl::StatusCode::kUnavailable) return absl::OkStatus();
   if (!version.ok()) return version.status();
@@ -108,7 +110,6 @@ absl::StatusOr<int> PolicyService::AnswerDue(Served& served) {
       std::max<size_t>(1, static_cast<size_t>(options_.max_batch / std::max(1, served.spec.rows)));
   if (ready < per_batch && !Expired(waiting.front().arrived + options_.max_delay)) return 0;
 
-  const Clock::time_point start = Clock::now();
   size_t done = 0;
   while (done < ready) {
     const std::span<const PendingRequest> batch =
@@ -122,7 +123,6 @@ absl::StatusOr<int> PolicyService::AnswerDue(Served& served) {
   }
   ledger_->Add(Counter::kRequests, ready);
   ledger_->Add(Counter::kRequestRows, ready * static_cast<size_t>(served.spec.rows));
-  ledger_->Add(Counter::kInferenceNs, NanosecondsSince(start));
   waiting.erase(waiting.begin(), waiting.begin() + static_cast<int64_t>(ready));
   return static_cast<int>(ready);
 }

@@ -9,8 +9,9 @@ namespace {
 
 constexpr auto kIdleWait = std::chrono::milliseconds(100);
 
-absl::Status Serve(WorkerProcess& process, PolicyService& service, Ledger& ledger) {
+absl::Status Serve(WorkerProcess& process, PolicyService& service) {
   bool ready = false;
+  EnterActivity(Activity::kOther);
   // Policy workers go on while the run drains: actors still ask for bootstrap values. They end by
   // kExit.
   while (process.command() < WorkerCommand::kExit) {
@@ -21,9 +22,8 @@ absl::Status Serve(WorkerProcess& process, PolicyService& service, Ledger& ledge
       MILLRACE_RETURN_IF_ERROR(process.control().ReportReady());
     }
     if (answered > 0) continue;
-    const Clock::time_point start = Clock::now();
+    const ActivityScope idle(Activity::kIdle);
     process.bell().Wait(seen, std::min(After(kIdleWait), service.NextDeadline()));
-    ledger.Add(Counter::kIdleNs, NanosecondsSince(start));
   }
   return absl::OkStatus();
 }
@@ -34,8 +34,7 @@ absl::Status RunPolicyWorker(WorkerProcess& process, const Registry& registry,
                              const InferenceModelFactory& make_model) {
   const ExperimentConfig& config = process.config();
   MILLRACE_ASSIGN_OR_RETURN(const AgentAssignment assignment, AssignAgents(registry, config));
-  MILLRACE_ASSIGN_OR_RETURN(const auto ledger,
-                            Ledger::Create(process.paths().ledger(), process.ledger_identity()));
+  MILLRACE_ASSIGN_OR_RETURN(Ledger* const ledger, process.CreateLedger());
   std::vector<PolicyContract> contracts;
   for (const PolicyAgents& policy : assignment.policies) {
     MILLRACE_ASSIGN_OR_RETURN(contracts.emplace_back(), process.AwaitContract(policy.policy));
@@ -47,12 +46,12 @@ absl::Status RunPolicyWorker(WorkerProcess& process, const Registry& registry,
   options.max_delay = std::chrono::microseconds(config.policy_worker.max_delay_us);
   options.seed = config.seed;
   options.rows_per_agent = config.actor.environments / config.actor.groups;
-  const StreamContext context = process.stream_context(ledger.get());
+  const StreamContext context = process.stream_context();
   MILLRACE_ASSIGN_OR_RETURN(
       const auto service,
       PolicyService::Create(options, context, context, config, assignment.policies, contracts,
-                            make_model, ledger.get()));
-  return Serve(process, *service, *ledger);
+                            make_model, ledger));
+  return Serve(process, *service);
 }
 
 }  // namespace millrace

@@ -37,6 +37,8 @@ absl::Status CheckpointWriter::Finish(Deadline deadline) {
 
 void CheckpointWriter::Run(const std::stop_token& stop) {
   SetThreadName("checkpoint");
+  ActivityTimer timer(Activity::kCheckpointIdle);
+  timer.PublishTo(&ledger_->activities());
   while (!stop.stop_requested()) {
     Encode encode;
     {
@@ -48,11 +50,10 @@ void CheckpointWriter::Run(const std::stop_token& stop) {
       encode = *std::exchange(next_, std::nullopt);
       busy_ = true;
     }
-    const Clock::time_point start = Clock::now();
+    const ActivityScope writing(Activity::kCheckpointWrite);
     auto checkpoint = encode();
     const absl::Status status =
         checkpoint.ok() ? store_.Write(*checkpoint, keep_) : checkpoint.status();
-    ledger_->Add(Counter::kCheckpointNs, NanosecondsSince(start));
     if (status.ok()) {
       spdlog::info("checkpoint at train step {}", checkpoint->train_steps);
     } else {

@@ -88,6 +88,8 @@ SampleIntake::~SampleIntake() {
 
 void SampleIntake::Run(const std::stop_token& stop) {
   SetThreadName("intake");
+  ActivityTimer timer(Activity::kIntakeReceive);
+  timer.PublishTo(&ledger_->activities());
   while (!stop.stop_requested()) {
     const uint32_t seen = bell_->Value();
     RunCommands();
@@ -100,6 +102,7 @@ void SampleIntake::Run(const std::stop_token& stop) {
       CompleteBatches();
       FlushDrops();
     }
+    const ActivityScope idle(Activity::kIntakeIdle);
     bell_->Wait(seen, After(kRound));
   }
   MutexLock lock(mutex_);
@@ -326,7 +329,7 @@ void SampleIntake::CompleteBatches() {
         ready_.size() >= kReadyBatches) {
       return;
     }
-    const Clock::time_point start = Clock::now();
+    const ActivityScope assembly(Activity::kIntakeAssembly);
     std::vector<ReceivedSegment> segments = std::move(held->second);
     held_.erase(held);
     while (static_cast<int64_t>(segments.size()) > segments_per_rank_) {
@@ -335,7 +338,6 @@ void SampleIntake::CompleteBatches() {
     }
     SampleBatch batch =
         AssembleBatch(epoch_, next_batch_, std::move(segments), consumer_->layout());
-    ledger_->Add(Counter::kAssemblyNs, NanosecondsSince(start));
     for (const ReceivedSegment& segment : batch.segments) {
       ++in_training_[{segment.header.producer, segment.header.incarnation}];
     }

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "core/activity.h"
 #include "millrace/core/status.h"
 #include "models/guarded_torch.h"
 #include "models/torch_dtype.h"
@@ -75,6 +76,7 @@ absl::StatusOr<TrainReport> TrainStep::Run(const SampleBatch& batch, double prog
 
 absl::StatusOr<TrainReport> TrainStep::RunOrThrow(const SampleBatch& batch, double progress,
                                                   Collectives& group) {
+  EnterActivity(Activity::kTrainTargets);
   TensorDict tensors = ToTensors(batch);
   const torch::Tensor& reward = tensors.at("reward");
   const int64_t steps = reward.size(0);
@@ -93,6 +95,7 @@ absl::StatusOr<TrainReport> TrainStep::RunOrThrow(const SampleBatch& batch, doub
   const TrainingPlan plan = algorithm_->Plan(progress);
   const int64_t chunk = backend_->state_size() > 0 ? plan.chunk : 0;
   const ItemView items(tensors, plan.unit, steps, rows, chunk);
+  EnterActivity(Activity::kTrainOther);
   TrainReport report;
   RowTrainer* const row_trainer = backend_->row_trainer();
   const bool by_rows = row_trainer != nullptr && algorithm_->row_loss() != nullptr &&
@@ -101,6 +104,7 @@ absl::StatusOr<TrainReport> TrainStep::RunOrThrow(const SampleBatch& batch, doub
                                ? TrainRows(*row_trainer, items, batch.number, plan, group, report)
                                : TrainTensors(items, batch.number, plan, group, report));
   {
+    const ActivityScope normalizers(Activity::kTrainNormalizers);
     torch::NoGradGuard no_grad;
     const ItemView all(tensors, TrainingPlan::Unit::kSteps, steps, rows, 0);
     MILLRACE_RETURN_IF_ERROR(backend_->UpdateNormalizers(
@@ -117,7 +121,9 @@ absl::Status TrainStep::TrainTensors(const ItemView& items, uint64_t batch,
   bool stop = false;
   for (int epoch = 0; epoch < plan.epochs && !stop; ++epoch) {
     // One gather per epoch; minibatches are then plain slices.
+    EnterActivity(Activity::kTrainGather);
     const TensorDict shuffled = items.Shuffled(Permutation(seed_, batch, epoch, items.items()));
+    EnterActivity(Activity::kTrainOther);
     for (const auto& [begin, end] : minibatches) {
       if (stop) break;
       MILLRACE_RETURN_IF_ERROR(
@@ -164,11 +170,16 @@ absl::Status TrainStep::TrainRows(RowTrainer& trainer, const ItemView& items, ui
 
 absl::Status TrainStep::TrainMinibatch(const TensorDict& minibatch, const TrainingPlan& plan,
                                        Collectives& group, TrainReport& report, bool& stop) {
+  const ActivityScope forward(Activity::kTrainForward);
   MILLRACE_ASSIGN_OR_RETURN(const HeadOutputs heads, backend_->Forward(minibatch));
+  EnterActivity(Activity::kTrainLoss);
   MILLRACE_ASSIGN_OR_RETURN(const LossResult result, algorithm_->Loss(heads, minibatch));
+  EnterActivity(Activity::kTrainBackward);
   result.loss.backward();
   MILLRACE_RETURN_IF_ERROR(backend_->Backward(heads));
+  EnterActivity(Activity::kTrainOptimizer);
   MILLRACE_ASSIGN_OR_RETURN(const StepReport done, backend_->Step(StepOf(plan), group));
+  EnterActivity(Activity::kTrainOther);
   ++report.optimizer_steps;
   report.skipped_steps += done.skipped ? 1 : 0;
   {

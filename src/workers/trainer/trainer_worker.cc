@@ -51,6 +51,8 @@ class Trainer {
   absl::Status OpenStreams(const ConsumerState& state);
   absl::Status TrainUntilTold();
   absl::Status TrainOne(SampleBatch batch);
+  absl::StatusOr<SampleBatch> AwaitBatch();
+  bool AwaitRanks(uint64_t batch);  // false: the group has changed
   absl::StatusOr<TrainReport> Train(const SampleBatch& batch);
   absl::Status PublishVersion(uint64_t version);
   absl::Status OpenCheckpoints();
@@ -82,7 +84,7 @@ class Trainer {
   std::optional<PolicyPart> checkpoint_part_;
   std::optional<Ledger::ConsumerHistory> history_;  // of the previous incarnation
 
-  std::unique_ptr<Ledger> ledger_;
+  Ledger* ledger_ = nullptr;  // the process's
   std::unique_ptr<SampleIntake> intake_;
   std::unique_ptr<WeightPublisher> publisher_;
   std::unique_ptr<PolicyCheckpoints> checkpoints_;  // leader
@@ -316,11 +318,9 @@ ConsumerState Trainer::StateFor(const Formation& formation) const {
 }
 
 absl::Status Trainer::OpenStreams(const ConsumerState& state) {
-  LedgerIdentity identity = process_.ledger_identity();
-  identity.policy = agents_.policy;
-  identity.rank = static_cast<uint32_t>(rank_);
-  MILLRACE_ASSIGN_OR_RETURN(ledger_, Ledger::Create(process_.paths().ledger(), identity, &state));
-  StreamContext context = process_.stream_context(ledger_.get());
+  MILLRACE_ASSIGN_OR_RETURN(
+      ledger_, process_.CreateLedger(agents_.policy, static_cast<uint32_t>(rank_), &state));
+  StreamContext context = process_.stream_context();
   context.index = static_cast<uint32_t>(rank_);
   SampleIntakeOptions options;
   options.spec = sample_spec_;
@@ -350,16 +350,15 @@ absl::Status Trainer::OpenCheckpoints() {
   for (const PolicyConfig& policy : config_.policies) options.policies.push_back(policy.name);
   MILLRACE_ASSIGN_OR_RETURN(checkpoints_,
                             PolicyCheckpoints::Create(std::move(options), &process_.control(),
-                                                      &process_.bell(), ledger_.get()));
+                                                      &process_.bell(), ledger_));
   return absl::OkStatus();
 }
 
 absl::Status Trainer::PublishVersion(uint64_t version) {
-  const Clock::time_point start = Clock::now();
+  const ActivityScope publishing(Activity::kPublish);
   backend_->Snapshot(blob_);
   absl::Status status = publisher_->Publish({epoch_, version}, blob_);
   ledger_->SetMax(Counter::kPolicyVersion, version);
-  ledger_->Add(Counter::kPublishNs, NanosecondsSince(start));
   if (status.code() == absl::StatusCode::kFailedPrecondition) {
     return absl::AbortedError("another trainer has taken over: " + std::string(status.message()));
   }
@@ -367,6 +366,7 @@ absl::Status Trainer::PublishVersion(uint64_t version) {
 }
 
 PolicyPart Trainer::MakePart() {
+  const ActivityScope taking(Activity::kTakeCheckpoint);
   const ConsumerState state = intake_->State();
   PolicyPart part;
   part.policy = agents_.policy;
@@ -391,15 +391,14 @@ absl::Status Trainer::Run() {
 }
 
 absl::Status Trainer::TrainUntilTold() {
+  EnterActivity(Activity::kOther);
   while (process_.Running()) {
     if (leader()) checkpoints_->Update(batch_, [this] { return MakePart(); });
     if (group_->Changed()) {
       MILLRACE_RETURN_IF_ERROR(JoinGroup(std::nullopt));
       continue;
     }
-    const Clock::time_point start = Clock::now();
-    auto batch = intake_->Next(After(kWait));
-    ledger_->Add(Counter::kIdleNs, NanosecondsSince(start));
+    auto batch = AwaitBatch();
     if (batch.status().code() == absl::StatusCode::kDeadlineExceeded) continue;
     if (!batch.ok()) return batch.status();
     if (batch->epoch != epoch_) {
@@ -411,7 +410,18 @@ absl::Status Trainer::TrainUntilTold() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<SampleBatch> Trainer::AwaitBatch() {
+  const ActivityScope waiting(Activity::kWaitSamples);
+  return intake_->Next(After(kWait));
+}
+
+bool Trainer::AwaitRanks(uint64_t batch) {
+  const ActivityScope waiting(Activity::kWaitRanks);
+  return group_->AwaitBatch(batch, [&] { return process_.Running(); });
+}
+
 absl::StatusOr<TrainReport> Trainer::Train(const SampleBatch& batch) {
+  const ActivityScope training(Activity::kTrainOther);
   MILLRACE_ASSIGN_OR_RETURN(TrainReport report,
                             step_->Run(batch, Progress(), group_->collectives()));
   if (config_.deterministic) {
@@ -421,7 +431,7 @@ absl::StatusOr<TrainReport> Trainer::Train(const SampleBatch& batch) {
 }
 
 absl::Status Trainer::TrainOne(SampleBatch batch) {
-  if (!group_->AwaitBatch(batch.number, [&] { return process_.Running(); })) {
+  if (!AwaitRanks(batch.number)) {
     intake_->Discard(std::move(batch));
     if (!process_.Running()) return absl::OkStatus();
     return JoinGroup(std::nullopt);
@@ -429,9 +439,7 @@ absl::Status Trainer::TrainOne(SampleBatch batch) {
   const bool alone = config_.trainer.count == 1;
   if (!alone) backend_->Checkpoint();
   intake_->SetPending(batch);
-  const Clock::time_point start = Clock::now();
   auto report = Train(batch);
-  ledger_->Add(Counter::kTrainNs, NanosecondsSince(start));
   if (report.status().code() == absl::StatusCode::kUnavailable) {
     spdlog::warn("trainer group lost in batch {}: {}", batch.number,
                  std::string(report.status().message()));

@@ -15,6 +15,21 @@ TEST(ProcessIdentity, ThisProcessIsAlive) {
   EXPECT_TRUE(IsAlive(ThisProcess()));
 }
 
+TEST(ProcessIdentity, AgeIsTheTimeSinceTheStart) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::pause();
+  }
+  const ProcessIdentity identity = IdentityOf(child);
+  EXPECT_GE(Age(identity), std::chrono::nanoseconds(0));
+  EXPECT_LT(Age(identity), std::chrono::seconds(30));
+  EXPECT_LT(Age(identity), Age({::getpid(), 1}));
+  EXPECT_EQ(Age({}), std::chrono::nanoseconds(0));
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+}
+
 TEST(ProcessIdentity, ARecycledPidIsAnotherProcess) {
   ProcessIdentity other = ThisProcess();
   ++other.start_ticks;

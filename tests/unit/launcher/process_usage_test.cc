@@ -45,15 +45,16 @@ TEST(ProcessUsage, LeavesOutTheChildrenThatWereWaitedFor) {
 
 TEST(UsageMeter, FinalCountReplacesTheSamplesOfADeadProcess) {
   UsageMeter meter;
-  meter.Started("actor", false);
+  meter.Started("actor", ::getpid(), false);
   meter.Sample("actor", ::getpid());
   meter.Reaped("actor", ::getpid(), 2.5);
-  meter.Started("actor", true);
+  meter.Started("actor", 1 << 30, true);
   meter.Reaped("actor", 1 << 30, 1.0);
   const RoleUsage usage = meter.Usage().at("actor");
   EXPECT_DOUBLE_EQ(usage.cpu_seconds, 3.5);
   EXPECT_EQ(usage.restarts, 1u);
   EXPECT_GT(usage.peak_rss_bytes, 0u);
+  EXPECT_GT(usage.lifetime_seconds, 0);
 }
 
 }  // namespace

@@ -17,8 +17,10 @@ RunMetrics Sample() {
   metrics.policy_version = 60;
   metrics.policy_lag_mean = 0.5;
   metrics.policy_lag_max = 1;
-  metrics.shares = {{"actor", {{"environment", 0.4}, {"wait_credit", 0.5}}}};
-  metrics.activity["actor"].processes = 2;
+  RoleProfile& actor = metrics.recent["actor"];
+  actor.processes = 2;
+  actor[Activity::kEnvironment] = 4;
+  actor[Activity::kWaitCredit] = 6;
   metrics.policies["p"];
   return metrics;
 }
@@ -48,7 +50,7 @@ TEST(Progress, ShowsRolesAndSeveralPolicies) {
   RunMetrics metrics = Sample();
   EXPECT_THAT(LiveProgress(metrics, {}),
               ::testing::ElementsAre(PlainProgress(metrics, {}),
-                                     "  actor    x2    environment 40%  wait_credit 50%"));
+                                     "  actor    x2    wait_credit 60%  environment 40%"));
   metrics.policies["q"].episodes = EpisodeMeans{3, 4};
   EXPECT_THAT(LiveProgress(metrics, {}),
               ::testing::Contains("  policy q: return 3.0  version 0  train steps 0"));

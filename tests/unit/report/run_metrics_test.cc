@@ -93,12 +93,12 @@ TEST_F(RunMetricsTest, RatesAreOfTheLastWindow) {
   trainer->Add(Counter::kLagSum, 6);
   trainer->Add(Counter::kLagCount, 4);
   trainer->SetMax(Counter::kLagMax, 3);
-  actor->Add(Counter::kWaitCreditNs, 5'000'000'000);
+  actor->activities()[static_cast<size_t>(Activity::kWaitCredit)] += 5'000'000'000;
   const RunMetrics& later = reader.Read(0, 10);
   EXPECT_DOUBLE_EQ(later.steps_per_second, 100);  // 1000 in 10 s
   EXPECT_DOUBLE_EQ(later.policy_lag_mean, 1.5);
   EXPECT_EQ(later.policy_lag_max, 3u);
-  EXPECT_DOUBLE_EQ(later.shares.at("actor").at("wait_credit"), 0.5);
+  EXPECT_DOUBLE_EQ(later.recent.at("actor")[Activity::kWaitCredit], 5);
   // The window now begins at 10.
   EXPECT_DOUBLE_EQ(reader.Read(0, 20).steps_per_second, 0);
   EXPECT_DOUBLE_EQ(reader.metrics().policy_lag_mean, 1.5);  // nothing newer is known

@@ -19,8 +19,13 @@ SummaryInput Sample() {
   input.metrics.env_steps = 300;
   input.metrics.episode_means = EpisodeMeans{476, 476};
   input.metrics.goal_reached = GoalReached{.env_steps = 250, .finished_ns = 1};
-  input.metrics.activity = {{"actor", {2, {{"environment", 8}, {"wait_credit", 1}}}},
-                            {"trainer", {1, {{"idle", 2.5}, {"train", 1}}}}};
+  RoleProfile& actor = input.metrics.profile["actor"];
+  actor[Activity::kEnvironment] = 8;
+  actor[Activity::kWaitCredit] = 2;
+  RoleProfile& trainer = input.metrics.profile["trainer"];
+  trainer[Activity::kWaitSamples] = 2.5;
+  trainer[Activity::kTrainForward] = 2.5;
+  input.usage.cores = 2;
   input.accounting["p"].produced = {3, 300};
   input.accounting["p"].trained = {3, 300};
   input.usage.cpu_seconds_by_role = {{"actor", 4}, {"trainer", 2}};
@@ -59,6 +64,9 @@ TEST(Summary, HasTheDocumentedKeys) {
                           "steps_per_cpu_second",
                           "peak_rss_bytes_by_role",
                           "restarts_by_role",
+                          "lifetime_seconds_by_role",
+                          "cores",
+                          "profile",
                           "streams",
                           "bottleneck",
                           "versions"}) {
@@ -70,10 +78,11 @@ TEST(Summary, HasTheDocumentedKeys) {
   EXPECT_EQ(json["steps_per_second"], 40);      // (300 - 100) / 5
   EXPECT_EQ(json["steps_per_cpu_second"], 50);  // (300 - 100) / 4
   EXPECT_EQ(json["streams"]["sample/p"]["trained"], 3);
-  // 8 s of 2 actors x 5 s; 2.5 s of one trainer x 5 s.
+  EXPECT_EQ(json["profile"]["actor"]["threads"]["main"]["parts"]["environment"]["seconds"], 8);
   EXPECT_EQ(
       json["bottleneck"],
-      "actor: 80 % of the time it stepped environments while trainers waited for samples 50 %");
+      "actor: 80 % of the time it worked (environments 80 %) while trainers waited for samples "
+      "50 %");
   EXPECT_EQ(json["versions"]["config_hash"], "8a9136aa");
 }
 
