@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what building Millrace on Debian 12 needs and is not there yet: apt packages and LibTorch.
+# Installs what building Millrace on Debian 12 needs and is not there yet: apt packages, LibTorch and MuJoCo.
 #
 #   scripts/install_dependencies.sh [--with-clang] [--for-tests]
 #
@@ -18,6 +18,8 @@ packages=(cmake ninja-build g++ ccache mold pkg-config git python3 python3-venv 
   protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libzmq3-dev cppzmq-dev libspdlog-dev
   libcli11-dev libgtest-dev libgmock-dev libyaml-cpp-dev nlohmann-json3-dev libabsl-dev)
 clang_packages=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev llvm-14 lld-14)
+# MuJoCo's library and headers, and the model files of Gymnasium's environments; nothing of them runs in Python.
+simulation_packages=(mujoco==3.17.0 gymnasium==1.4.0)
 python_packages=()
 
 for argument in "$@"; do
@@ -112,6 +114,18 @@ install_torch() {
   torch_at_hand || die "pip installed $requirement, but there is no lib/libtorch_cpu.so in it"
 }
 
+install_simulation() {
+  local missing=() package name
+  for package in "${simulation_packages[@]}"; do
+    name="${package%%==*}"
+    compgen -G "$venv/lib/python3*/site-packages/$name-${package##*==}.dist-info" >/dev/null || missing+=("$package")
+  done
+  ((${#missing[@]} == 0)) && return
+  make_venv
+  say "fetching ${missing[*]} into .venv"
+  venv_pip install --quiet --no-deps "${missing[@]}" || die "pip could not install: ${missing[*]}"
+}
+
 install_python_packages() {
   local missing=() package
   for package in "${python_packages[@]}"; do
@@ -125,5 +139,6 @@ install_python_packages() {
 
 install_packages
 install_torch
+install_simulation
 install_python_packages
 say "everything is there"

@@ -19,6 +19,9 @@ foreach(_program IN LISTS _programs)
   install(TARGETS ${_program} RUNTIME DESTINATION bin)
 endforeach()
 
+# MuJoCo beside libmillrace.so, whose run path begins there.
+install(FILES ${MILLRACE_MUJOCO_LIBRARY} DESTINATION lib)
+
 # What a user's translation unit needs besides the library: the public headers include absl.
 if(TARGET millrace_shared)
   set_target_properties(millrace_shared PROPERTIES EXPORT_NAME millrace)

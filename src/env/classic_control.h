@@ -27,9 +27,10 @@ inline int64_t MaxEpisodeSteps(const Options& options, int64_t fallback) {
   return options.GetInt("max_episode_steps", fallback, 1, 1'000'000'000);
 }
 
-// One agent called "agent_0" with one float32 array.
-inline EnvironmentSpec ClassicSpec(int64_t observation_size, ActionSpec action) {
-  const Field field{"observation", DType::kFloat32, {observation_size}, Extent::kRows};
+// One agent called "agent_0" with one array.
+inline EnvironmentSpec ClassicSpec(int64_t observation_size, ActionSpec action,
+                                   DType dtype = DType::kFloat32) {
+  const Field field{"observation", dtype, {observation_size}, Extent::kRows};
   return {{{"agent_0", {{field}}, std::move(action)}}};
 }
 

@@ -22,6 +22,13 @@ void RegisterBuiltins(Registry& registry) {
   registry.AddEnvironment("assortment", MakeAssortment,
                           "everything at once: dictionary observation, tuple action, masks, agents "
                           "that come and go");
+  const std::string engine = " (limit 1000, MuJoCo " + std::string(MujocoVersion()) + ")";
+  registry.AddEnvironment("half_cheetah", MakeHalfCheetah,
+                          "HalfCheetah-v5: a planar two-legged runner" + engine);
+  registry.AddEnvironment("hopper", MakeHopper, "Hopper-v5: a planar one-legged hopper" + engine);
+  registry.AddEnvironment("walker2d", MakeWalker2d, "Walker2d-v5: a planar walker" + engine);
+  registry.AddEnvironment("ant", MakeAnt, "Ant-v5: a four-legged runner" + engine);
+  registry.AddEnvironment("humanoid", MakeHumanoid, "Humanoid-v5: a walker on two legs" + engine);
 }
 
 Registry BuiltinRegistry() {

@@ -1,4 +1,4 @@
-"""Records the trajectories beside it: run in a virtual environment with gymnasium 1.4.0.
+"""Records the trajectories beside it: run in a virtual environment with gymnasium 1.4.0 and mujoco 3.17.0.
 
 Of an episode it keeps the start, all actions, and what came of some of the steps.
 """
@@ -7,6 +7,7 @@ import json
 import pathlib
 
 import gymnasium
+import mujoco
 import numpy as np
 
 FOLDER = pathlib.Path(__file__).parent
@@ -59,14 +60,46 @@ def record_episode(env, rng, choose, seed):
     return episode
 
 
+def record_locomotion(name, env_id, episodes=2, limit=60):
+    """Through resets to a state with a cold solver: its warm start is not in qpos and qvel. Actions leave the box."""
+    env = gymnasium.make(env_id, disable_env_checker=True).unwrapped
+    golden = {"environment": env_id, "gymnasium": gymnasium.__version__, "mujoco": mujoco.__version__, "episodes": []}
+    for seed in range(episodes):
+        rng = np.random.default_rng(seed)
+        env.reset(seed=seed)
+        qpos, qvel = env.data.qpos.copy(), env.data.qvel.copy()
+        mujoco.mj_resetData(env.model, env.data)
+        env.set_state(qpos, qvel)
+        episode = {"seed": seed, "start": np.concatenate([qpos, qvel]).tolist(), "actions": [],
+                   "first_observation": env._get_obs().tolist(), "checkpoints": []}
+        terminated = False
+        while not terminated and len(episode["actions"]) < limit:
+            action = (1.2 * rng.uniform(env.action_space.low, env.action_space.high)).astype(np.float32)
+            observation, reward, terminated, _, _ = env.step(action)
+            episode["actions"].append(action.tolist())
+            step = len(episode["actions"])
+            if step in (1, 2, 10, 30, limit) or terminated:
+                state = np.concatenate([env.data.qpos, env.data.qvel])
+                episode["checkpoints"].append({"step": step, "state": state.tolist(),
+                                               "observation": observation.tolist(), "reward": float(reward),
+                                               "terminated": bool(terminated), "truncated": False})
+        episode["length"] = len(episode["actions"])
+        golden["episodes"].append(episode)
+    write(name, golden)
+
+
+def write(name, golden):
+    text = json.dumps(golden, separators=(",", ":")) + "\n"
+    (FOLDER / f"{name}.json").write_text(text)
+    print(name, [episode["length"] for episode in golden["episodes"]], len(text), "bytes")
+
+
 def record(name, env_id, choose, episodes):
     env = gymnasium.make(env_id, disable_env_checker=True)
     rng = np.random.default_rng(11)
     golden = {"environment": env_id, "gymnasium": gymnasium.__version__, "numpy": np.__version__,
               "episodes": [record_episode(env, rng, choose, seed) for seed in range(episodes)]}
-    text = json.dumps(golden, separators=(",", ":")) + "\n"
-    (FOLDER / f"{name}.json").write_text(text)
-    print(name, [episode["length"] for episode in golden["episodes"]], len(text), "bytes")
+    write(name, golden)
 
 
 if __name__ == "__main__":
@@ -74,3 +107,8 @@ if __name__ == "__main__":
     record("pendulum", "Pendulum-v1", torque, 1)
     record("acrobot", "Acrobot-v1", pump(2), 2)
     record("mountain_car", "MountainCar-v0", pump(1), 2)
+    record_locomotion("half_cheetah", "HalfCheetah-v5")
+    record_locomotion("hopper", "Hopper-v5")
+    record_locomotion("walker2d", "Walker2d-v5")
+    record_locomotion("ant", "Ant-v5")
+    record_locomotion("humanoid", "Humanoid-v5")
