@@ -27,7 +27,7 @@ absl::Status Print(const std::vector<BenchRow>& rows, const std::string& json) {
     return absl::OkStatus();
   }
   for (const BenchRow& row : rows) {
-    std::printf("%-52s %14.0f %-22s %5.2f of %s (%.0f), median of %zu\n", row.name.c_str(),
+    std::printf("%-52s %12.6g %-30s %6.3g of %s (%.6g), median of %zu\n", row.name.c_str(),
                 row.value, row.unit.c_str(),
                 row.baseline_value > 0 ? row.value / row.baseline_value : 0.0, row.baseline.c_str(),
                 row.baseline_value, row.samples.size());

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/millrace/check_experiment.h"
 #include "cli/millrace/run_directory.h"
@@ -21,21 +22,37 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct RunFigures {
+struct Figures {
   double steps_per_second = 0;
   double steps_per_cpu_second = 0;
 };
 
-absl::StatusOr<RunFigures> RunOnce(const fs::path& binary, const fs::path& runs,
-                                   const std::string& name, const DataflowBenchOptions& options,
-                                   const std::string& inference) {
-  std::vector<std::string> arguments = {binary.string(), "run",        options.config,
-                                        "--name",        name,         "--runs-dir",
-                                        runs.string(),   "--progress", "none"};
-  for (const std::string& set : options.set) arguments.insert(arguments.end(), {"--set", set});
-  arguments.insert(arguments.end(),
-                   {"--set", fmt::format("stop={{env_steps: {}}}", options.env_steps), "--set",
-                    "workers.actor.inference=" + inference});
+// One way to run the experiment.
+struct Arm {
+  std::string name;
+  std::vector<std::string> set;
+};
+
+const std::vector<Arm>& Arms() {
+  static const std::vector<Arm> arms = {
+      {"remote_native", {"workers.actor.inference=remote", "backend.type=native"}},
+      {"remote_dense", {"workers.actor.inference=remote", "backend.type=dense"}},
+      {"inline_native", {"workers.actor.inference=inline", "backend.type=native"}},
+      {"inline_dense", {"workers.actor.inference=inline", "backend.type=dense"}},
+  };
+  return arms;
+}
+
+std::vector<std::string> Overrides(const DataflowBenchOptions& options, const Arm& arm) {
+  std::vector<std::string> set = options.set;
+  set.push_back(fmt::format("stop={{env_steps: {}}}", options.env_steps));
+  set.insert(set.end(), arm.set.begin(), arm.set.end());
+  return set;
+}
+
+// Waits for `binary ARGUMENTS`; its exit code.
+absl::StatusOr<int> RunBinary(const fs::path& binary, std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), binary.string());
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
@@ -48,13 +65,46 @@ absl::StatusOr<RunFigures> RunOnce(const fs::path& binary, const fs::path& runs,
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  std::ifstream file(runs / name / "summary.json");
-  const auto summary = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
-  if (!summary.is_object() || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    return absl::InternalError(fmt::format("the run {} failed", name));
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+absl::StatusOr<nlohmann::json> ReadResult(const fs::path& path, const std::string& name, int code) {
+  std::ifstream file(path);
+  auto result = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  if (code == 0 && result.is_object()) return result;
+  return absl::InternalError(fmt::format("the run {} failed with exit code {}", name, code));
+}
+
+absl::StatusOr<Figures> RunArm(const fs::path& binaries, const fs::path& runs, int run,
+                               const DataflowBenchOptions& options, const Arm& arm) {
+  const std::string name = fmt::format("{}-{}", arm.name, run);
+  std::vector<std::string> arguments = {"run",        options.config, "--name",     name,
+                                        "--runs-dir", runs.string(),  "--progress", "none"};
+  for (const std::string& set : Overrides(options, arm)) {
+    arguments.insert(arguments.end(), {"--set", set});
   }
-  return RunFigures{summary.value("steps_per_second", 0.0),
-                    summary.value("steps_per_cpu_second", 0.0)};
+  MILLRACE_ASSIGN_OR_RETURN(const int code, RunBinary(binaries / "millrace", arguments));
+  MILLRACE_ASSIGN_OR_RETURN(const auto summary,
+                            ReadResult(runs / name / "summary.json", name, code));
+  return Figures{summary.value("steps_per_second", 0.0),
+                 summary.value("steps_per_cpu_second", 0.0)};
+}
+
+// Null if there is no such arm for this experiment.
+absl::StatusOr<std::optional<Figures>> RunSingleProcess(const fs::path& binaries,
+                                                        const fs::path& runs,
+                                                        const DataflowBenchOptions& options) {
+  const fs::path result = runs / "single_process.json";
+  std::vector<std::string> arguments = {"bench-single-process", options.config, "--json",
+                                        result.string()};
+  for (const std::string& set : Overrides(options, {})) {
+    arguments.insert(arguments.end(), {"--set", set});
+  }
+  MILLRACE_ASSIGN_OR_RETURN(const int code, RunBinary(binaries / "millrace-torch", arguments));
+  MILLRACE_ASSIGN_OR_RETURN(const auto json, ReadResult(result, "single process", code));
+  if (json.contains("unsupported")) return std::nullopt;
+  const double steps = json.value("env_steps", 0.0);
+  return Figures{steps / json.value("seconds", 1.0), steps / json.value("cpu_seconds", 1.0)};
 }
 
 double Median(std::vector<double> values) {
@@ -79,41 +129,58 @@ absl::StatusOr<double> PureStepping(const DataflowBenchOptions& options) {
   return result.steps_per_second();
 }
 
+using Samples = std::vector<Figures>;
+
+std::vector<double> Column(const Samples& samples, double Figures::*figure) {
+  std::vector<double> column;
+  for (const Figures& sample : samples) column.push_back(sample.*figure);
+  return column;
+}
+
+absl::Status Measure(const fs::path& runs, const DataflowBenchOptions& options,
+                     std::map<std::string, Samples>& arms, Samples& single_process) {
+  MILLRACE_ASSIGN_OR_RETURN(const fs::path binaries, BinariesDirectory());
+  for (int run = 0; run < options.runs; ++run) {
+    MILLRACE_ASSIGN_OR_RETURN(const auto single, RunSingleProcess(binaries, runs, options));
+    if (single) single_process.push_back(*single);
+    for (const Arm& arm : Arms()) {
+      MILLRACE_ASSIGN_OR_RETURN(arms[arm.name].emplace_back(),
+                                RunArm(binaries, runs, run, options, arm));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<BenchRow>> RunDataflowBench(const DataflowBenchOptions& options) {
-  MILLRACE_ASSIGN_OR_RETURN(const fs::path binaries, BinariesDirectory());
   std::string pattern = (fs::temp_directory_path() / "millrace-bench-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) {
     return absl::ResourceExhaustedError("cannot make a temporary directory");
   }
-  const fs::path runs = pattern;
-  std::map<std::string, std::map<std::string, std::vector<double>>> samples;
-  absl::Status failed;
-  for (int run = 0; run < options.runs && failed.ok(); ++run) {
-    for (const std::string inference : {"remote", "inline"}) {
-      const auto figures = RunOnce(binaries / "millrace", runs,
-                                   fmt::format("{}-{}", inference, run), options, inference);
-      if (!figures.ok()) {
-        failed = figures.status();
-        break;
-      }
-      samples[inference]["steps_per_second"].push_back(figures->steps_per_second);
-      samples[inference]["steps_per_cpu_second"].push_back(figures->steps_per_cpu_second);
-    }
-  }
+  std::map<std::string, Samples> arms;
+  Samples single_process;
+  const absl::Status measured = Measure(pattern, options, arms, single_process);
   std::error_code ignored;
-  fs::remove_all(runs, ignored);
-  MILLRACE_RETURN_IF_ERROR(failed);
+  fs::remove_all(pattern, ignored);
+  MILLRACE_RETURN_IF_ERROR(measured);
   MILLRACE_ASSIGN_OR_RETURN(const double roof, PureStepping(options));
-  const std::string name = fs::path(options.config).stem().string();
+  const std::string config = fs::path(options.config).stem().string();
   std::vector<BenchRow> rows;
-  for (const auto& [inference, figures] : samples) {
-    for (const auto& [figure, values] : figures) {
-      rows.push_back({fmt::format("dataflow/{}_{}/{}", name, inference, figure),
-                      "environment steps/s", Median(values), "pure stepping, one thread", roof,
+  for (const auto& [arm, samples] : arms) {
+    const std::string prefix = fmt::format("dataflow/{}_{}/", config, arm);
+    for (const auto& [name, figure] : {std::pair{"steps_per_second", &Figures::steps_per_second},
+                                       {"steps_per_cpu_second", &Figures::steps_per_cpu_second}}) {
+      if (single_process.empty()) continue;
+      const std::vector<double> values = Column(samples, figure);
+      rows.push_back({prefix + name, "environment steps/s", Median(values),
+                      "one process, eager LibTorch", Median(Column(single_process, figure)),
                       values});
     }
+    std::vector<double> shares = Column(samples, &Figures::steps_per_second);
+    for (double& share : shares) share /= roof;
+    rows.push_back({prefix + "roof_share", "of pure stepping in one thread", Median(shares),
+                    "pure stepping", 1, shares});
   }
   return rows;
 }

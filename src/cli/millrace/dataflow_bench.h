@@ -1,5 +1,5 @@
-// Whole runs as a benchmark: what the separate processes reach, beside pure stepping of the same
-// environment.
+// Whole runs as a benchmark: what the separate processes reach, beside the same recipe in one
+// process and pure stepping of the same environment.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,8 @@ struct DataflowBenchOptions {
   uint64_t env_steps = 400000;
 };
 
-// Runs the experiment with remote inference and with inline inference, interleaved, each to
+// Runs the experiment with remote and inline inference, by our kernels and by LibTorch alone, and
+// in one process (cli/torch/single_process_ppo.h) where it has that arm; interleaved, each to
 // `env_steps` without a goal, in temporary run directories that are removed afterwards.
 absl::StatusOr<std::vector<BenchRow>> RunDataflowBench(const DataflowBenchOptions& options);
 

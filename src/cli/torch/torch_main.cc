@@ -2,10 +2,13 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "cli/common/evaluate_command.h"
 #include "cli/common/exit_code.h"
 #include "cli/common/worker_main.h"
+#include "cli/torch/single_process_ppo.h"
 #include "millrace/core/status.h"
 #include "models/torch_inference_model.h"
 #include "registry/torch_plugin_loader.h"
@@ -78,6 +81,32 @@ absl::Status List(const std::string& what, const std::vector<std::string>& plugi
   return absl::OkStatus();
 }
 
+absl::Status BenchSingleProcess(const std::string& file, const std::vector<std::string>& set,
+                                const std::string& json) {
+  MILLRACE_ASSIGN_OR_RETURN(const auto overrides, ParseOverrides(set));
+  MILLRACE_ASSIGN_OR_RETURN(const ExperimentConfig config, LoadExperiment(file, overrides));
+  const auto figures = TrainInOneProcess(config);
+  nlohmann::json out;
+  if (absl::IsUnimplemented(figures.status())) {
+    out["unsupported"] = std::string(figures.status().message());
+  } else if (figures.ok()) {
+    out = {{"env_steps", figures->env_steps},
+           {"seconds", figures->seconds},
+           {"cpu_seconds", figures->cpu_seconds},
+           {"env_steps_to_goal", nullptr}};
+    if (figures->env_steps_to_goal) out["env_steps_to_goal"] = *figures->env_steps_to_goal;
+  } else {
+    return figures.status();
+  }
+  if (json == "-") {
+    std::printf("%s\n", out.dump().c_str());
+    return absl::OkStatus();
+  }
+  std::ofstream stream(json);
+  stream << out << "\n";
+  return stream ? absl::OkStatus() : absl::ResourceExhaustedError("cannot write " + json);
+}
+
 using EvaluateBody = absl::Status (*)(const EvalArguments&, const ExperimentConfig&,
                                       const RunPaths&, const Registry&,
                                       const InferenceModelFactory&);
@@ -112,6 +141,13 @@ int RunCommandLine(int argc, char** argv, TorchRegistry& registry) {
       ->check(CLI::IsMember({"algorithms", "models", "backends"}));
   list->add_option("--plugin", plugins);
   list->callback([&] { finish(List(what, plugins, registry)); });
+  std::string json = "-";
+  auto* bench = app.add_subcommand(
+      "bench-single-process", "PPO in one process and one thread: the floor of `millrace bench`.");
+  bench->add_option("file", file)->required();
+  bench->add_option("--set", set)->allow_extra_args(false);
+  bench->add_option("--json", json)->capture_default_str();
+  bench->callback([&] { finish(BenchSingleProcess(file, set, json)); });
   for (const auto& [name, body] : {std::pair{"eval", &RunEval}, std::pair{"play", &RunPlay}}) {
     auto* command = app.add_subcommand(name, "as `millrace`");
     command->add_option("run", arguments.run)->required();
