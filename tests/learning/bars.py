@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Learning bars: trains each configuration with several seeds and compares with what must be reached.
 
-    tests/learning/bars.py [--seeds 5] [--only NAME ...] [--binary build/release/bin/millrace] [--out docs/results]
+    tests/learning/bars.py [--seeds 5] [--only NAME ...] [--backends native dense] [--binary build/release/bin/millrace]
+                           [--out docs/results]
 
-Writes OUT/learning_bars.json (every seed), OUT/learning_bars.md (the table) and OUT/curves/NAME-SEED.csv. A failed seed
+Every bar is run with both backends: with the kernels of `native` (what `auto` is) and with LibTorch alone. Writes
+OUT/learning_bars.json (every seed), OUT/learning_bars.md (the table) and OUT/curves/NAME-BACKEND-SEED.csv. A failed seed
 counts with the run's step limit. A bar with `each` is met when the last 100 episodes of every policy have that mean (as of the lines of metrics.jsonl,
 half a second apart); one with a ceiling is met if no
 seed gets above it. The examples are built against an installation of the build that BINARY is part of. Exit code 1 if a
@@ -11,6 +13,7 @@ bar is missed.
 """
 import argparse
 import csv
+import itertools
 import json
 import pathlib
 import shutil
@@ -42,6 +45,10 @@ BARS = [
     bar("cartpole-2-trainers", CARTPOLE, 475, 500_000, 150_000, ["workers.trainer.count=2"], eval_at_least=475),
     bar("cartpole-2-parameter-servers-1-killed", CARTPOLE, 475, 500_000, 150_000,
         ["workers.parameter_server.count=2"], eval_at_least=475, kill="parameter_server"),
+    bar("cartpole-fast", CONFIGS / "cartpole_fast.yaml", 475, 500_000, 300_000),
+    bar("cartpole-fast-decoupled", CONFIGS / "cartpole_fast.yaml", 475, 500_000, 300_000,
+        ["workers.actor.inference=remote"]),
+    bar("cartpole-cleanrl", CONFIGS / "cartpole_cleanrl.yaml", 475, 500_000),
     bar("cartpole-lstm-no-velocities", CONFIGS / "cartpole_lstm_ppo.yaml", 350, 2_000_000),
     bar("pendulum", CONFIGS / "pendulum_ppo.yaml", -300, 400_000),
     bar("cartpole-impala", CONFIGS / "cartpole_impala.yaml", 450, 1_000_000),
@@ -85,10 +92,10 @@ def lowest_policy(line):
     return min((-float("inf") if mean is None else mean for mean in means), default=-float("inf"))
 
 
-def run_once(binary, entry, seed, runs):
+def run_once(binary, entry, backend, seed, runs):
     name = f"{entry['name']}-{seed}"
     command = [binary, "run", str(entry["config"]), "--name", name, "--runs-dir", str(runs), "--progress", "none",
-               "--set", f"seed={seed}", "--set", f"stop={{env_steps: {entry['limit']}, episode_return: {entry['goal']}}}"]
+               "--set", f"seed={seed}", "--set", f"backend.type={backend}", "--set", f"stop={{env_steps: {entry['limit']}, episode_return: {entry['goal']}}}"]
     for setting in entry["settings"]:
         command += ["--set", setting]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -141,6 +148,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--backends", nargs="+", default=["native", "dense"])
     parser.add_argument("--binary", default=str(ROOT / "build/release/bin/millrace"))
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs/results")
     arguments = parser.parse_args()
@@ -151,20 +159,20 @@ def main():
         examples = build_examples(arguments.binary, pathlib.Path(scratch.name))
         for entry in chosen:
             entry["config"] = examples / entry["config"]   # absolute paths stay what they are
-    for entry in chosen:
+    for entry, backend in itertools.product(chosen, arguments.backends):
         results = []
         for seed in range(1, arguments.seeds + 1):
             with tempfile.TemporaryDirectory() as runs:
-                result, lags = run_once(arguments.binary, entry, seed, pathlib.Path(runs))
-            write_curve(arguments.out / "curves" / f"{entry['name']}-{seed}.csv", lags)
+                result, lags = run_once(arguments.binary, entry, backend, seed, pathlib.Path(runs))
+            write_curve(arguments.out / "curves" / f"{entry['name']}-{backend}-{seed}.csv", lags)
             results.append(result)
         mean, spread, ok = judge(entry, results)
         missed = missed or not ok
-        report[entry["name"]] = dict(goal=entry["each"] or entry["goal"], limit=entry["limit"], ceiling=entry["ceiling"], mean=mean,
+        report[f"{entry['name']}/{backend}"] = dict(goal=entry["each"] or entry["goal"], limit=entry["limit"], ceiling=entry["ceiling"], mean=mean,
                                      spread=spread, ok=ok, seeds=results)
         steps = ", ".join(str(r["env_steps_to_goal"]) if r["status"] == "reached_goal" else "failed" for r in results)
         greedy = [r["greedy_return_mean"] for r in results if "greedy_return_mean" in r]
-        print(f"{'ok  ' if ok else 'MISS'} {entry['name']}: goal {entry['each'] or entry['goal']} after {mean:.0f} +- {spread:.0f} steps "
+        print(f"{'ok  ' if ok else 'MISS'} {entry['name']}/{backend}: goal {entry['each'] or entry['goal']} after {mean:.0f} +- {spread:.0f} steps "
               f"({steps}), lag max {max(r['policy_lag_max'] or 0 for r in results)}"
               + (f", greedy {min(greedy):.0f}..{max(greedy):.0f}" if greedy else ""), flush=True)
         save(arguments.out, report)
@@ -183,9 +191,10 @@ def save(out, report):
 
 def write_table(path, report):
     lines = ["# Learning bars", "", "Made by `tests/learning/bars.py`; every seed is in `learning_bars.json`, the curves are "
-             "in `curves/`.", "", "| task | goal | steps to goal, mean +- std | seeds | lag max | met |",
-             "|---|---|---|---|---|---|"]
-    for name, entry in report.items():
+             "in `curves/`.", "", "| task | backend | goal | steps to goal, mean +- std | seeds | lag max | met |",
+             "|---|---|---|---|---|---|---|"]
+    for key, entry in report.items():
+        name = key.replace("/", " | ")
         lag = max(r["policy_lag_max"] or 0 for r in entry["seeds"])
         met = "yes" if entry["ok"] else "no"
         if entry.get("ceiling") is not None:

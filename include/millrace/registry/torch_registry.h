@@ -40,7 +40,7 @@ class TorchRegistry : public Registry {
                                                            const Options& options,
                                                            const ActionSpec& action,
                                                            const std::string& where = "") const;
-  // "auto" is "dense".
+  // "auto" is "native", which falls back to LibTorch where it has no kernels.
   absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const std::string& type,
                                                        const Options& options,
                                                        std::shared_ptr<Policy> policy,
