@@ -19,8 +19,12 @@ foreach(_program IN LISTS _programs)
   install(TARGETS ${_program} RUNTIME DESTINATION bin)
 endforeach()
 
-# MuJoCo beside libmillrace.so, whose run path begins there.
-install(FILES ${MILLRACE_MUJOCO_LIBRARY} DESTINATION lib)
+# The environments on MuJoCo, with MuJoCo beside them.
+if(TARGET millrace_mujoco_shared)
+  set_target_properties(millrace_mujoco_shared PROPERTIES INSTALL_RPATH "$ORIGIN")
+  install(TARGETS millrace_mujoco_shared LIBRARY DESTINATION lib)
+  install(FILES ${MILLRACE_MUJOCO_LIBRARY} DESTINATION lib)
+endif()
 
 # What a user's translation unit needs besides the library: the public headers include absl.
 if(TARGET millrace_shared)

@@ -24,3 +24,5 @@ set_target_properties(mujoco::mujoco PROPERTIES
   IMPORTED_LOCATION ${_mujoco_library}
   INTERFACE_INCLUDE_DIRECTORIES ${MILLRACE_MUJOCO_DIR}/include)
 set(MILLRACE_MUJOCO_LIBRARY ${_mujoco_library})
+string(REGEX MATCH "[0-9.]+$" MILLRACE_MUJOCO_VERSION ${_mujoco_library})
+string(REGEX REPLACE "^\\." "" MILLRACE_MUJOCO_VERSION ${MILLRACE_MUJOCO_VERSION})

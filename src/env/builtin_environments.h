@@ -7,7 +7,6 @@
 #pragma once
 
 #include <memory>
-#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "millrace/env/environment.h"
@@ -56,15 +55,5 @@ absl::StatusOr<std::unique_ptr<Environment>> MakeTwoAgentCartPole(const Options&
 // Options: memory (false): the cue is shown only in an agent's first observation, so recurrence
 // pays; max_episode_steps (16).
 absl::StatusOr<std::unique_ptr<Environment>> MakeAssortment(const Options& options);
-
-// Gymnasium's MuJoCo tasks, version 5 of each, simulated by MuJoCo: reward for running forwards,
-// limit 1000. Observation float64, actions within the motors' ranges, not clipped inside; state:
-// qpos, then qvel.
-absl::StatusOr<std::unique_ptr<Environment>> MakeHalfCheetah(const Options& options);
-absl::StatusOr<std::unique_ptr<Environment>> MakeHopper(const Options& options);
-absl::StatusOr<std::unique_ptr<Environment>> MakeWalker2d(const Options& options);
-absl::StatusOr<std::unique_ptr<Environment>> MakeAnt(const Options& options);
-absl::StatusOr<std::unique_ptr<Environment>> MakeHumanoid(const Options& options);
-std::string_view MujocoVersion();  // "3.17.0"; the physics differ between versions
 
 }  // namespace millrace

@@ -1,6 +1,7 @@
 #include "env/builtin_environments.h"
 
 #include "millrace/registry/registry.h"
+#include "registry/lazy_plugin.h"
 
 namespace millrace {
 
@@ -22,13 +23,16 @@ void RegisterBuiltins(Registry& registry) {
   registry.AddEnvironment("assortment", MakeAssortment,
                           "everything at once: dictionary observation, tuple action, masks, agents "
                           "that come and go");
-  const std::string engine = " (limit 1000, MuJoCo " + std::string(MujocoVersion()) + ")";
-  registry.AddEnvironment("half_cheetah", MakeHalfCheetah,
-                          "HalfCheetah-v5: a planar two-legged runner" + engine);
-  registry.AddEnvironment("hopper", MakeHopper, "Hopper-v5: a planar one-legged hopper" + engine);
-  registry.AddEnvironment("walker2d", MakeWalker2d, "Walker2d-v5: a planar walker" + engine);
-  registry.AddEnvironment("ant", MakeAnt, "Ant-v5: a four-legged runner" + engine);
-  registry.AddEnvironment("humanoid", MakeHumanoid, "Humanoid-v5: a walker on two legs" + engine);
+  const LazyPlugin mujoco("libmillrace-mujoco.so");
+  const auto add = [&](const std::string& name, const std::string& line) {
+    registry.AddEnvironment(name, mujoco.Environment(name),
+                            line + " (limit 1000, MuJoCo " MILLRACE_MUJOCO_VERSION ")");
+  };
+  add("half_cheetah", "HalfCheetah-v5: a planar two-legged runner");
+  add("hopper", "Hopper-v5: a planar one-legged hopper");
+  add("walker2d", "Walker2d-v5: a planar walker");
+  add("ant", "Ant-v5: a four-legged runner");
+  add("humanoid", "Humanoid-v5: a walker on two legs");
 }
 
 Registry BuiltinRegistry() {

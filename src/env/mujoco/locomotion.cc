@@ -1,8 +1,8 @@
-// Gymnasium's MuJoCo locomotion tasks, version 5, in its order of operations.
+#include "env/mujoco/locomotion.h"
+
 #include <cstring>
 #include <vector>
 
-#include "env/builtin_environments.h"
 #include "env/classic_control.h"
 #include "env/extra_state.h"
 #include "env/mujoco/locomotion_task.h"
@@ -15,6 +15,7 @@ namespace {
 
 constexpr int64_t kTimeLimit = 1000;
 
+// In Gymnasium's order of operations.
 class Locomotion final : public Environment {
  public:
   Locomotion(std::unique_ptr<LocomotionTask> task, std::unique_ptr<MujocoSimulation> simulation,
@@ -172,7 +173,5 @@ absl::StatusOr<std::unique_ptr<Environment>> MakeAnt(const Options& options) {
 absl::StatusOr<std::unique_ptr<Environment>> MakeHumanoid(const Options& options) {
   return Make(MakeHumanoidTask(), options, "humanoid");
 }
-
-std::string_view MujocoVersion() { return mj_versionString(); }
 
 }  // namespace millrace

@@ -8,6 +8,7 @@
 
 #include "env/agent_slots.h"
 #include "env/builtin_environments.h"
+#include "env/mujoco/locomotion.h"
 
 namespace millrace {
 namespace {

@@ -1,0 +1,13 @@
+// libmillrace-mujoco.so: the environments that need MuJoCo, as a plug-in of our own.
+#include "env/mujoco/locomotion.h"
+#include "millrace/registry/plugin.h"
+#include "millrace/registry/registry.h"
+
+MILLRACE_PLUGIN_ABI
+extern "C" void MillraceRegister(millrace::Registry& registry) {
+  registry.AddEnvironment("half_cheetah", millrace::MakeHalfCheetah);
+  registry.AddEnvironment("hopper", millrace::MakeHopper);
+  registry.AddEnvironment("walker2d", millrace::MakeWalker2d);
+  registry.AddEnvironment("ant", millrace::MakeAnt);
+  registry.AddEnvironment("humanoid", millrace::MakeHumanoid);
+}
