@@ -242,7 +242,7 @@ absl::Status CheckSupported(const ExperimentConfig& config, const EnvironmentSpe
   };
   if (config.algorithm.type != "ppo") return refuse("algorithm but ppo");
   if (config.policies.size() != 1 || spec.agents.size() != 1) return refuse("second agent");
-  if (config.policies[0].model.type != "mlp") return refuse("model but the mlp");
+  if (config.policies[0].model.type == "lstm") return refuse("recurrent model");
   const ActionSpec& action = spec.agents[0].action;
   if (action.num_discrete() != 1 || action.continuous_size() != 0) {
     return refuse("action but one discrete component");
@@ -267,7 +267,7 @@ absl::StatusOr<SingleProcessFigures> TrainInOneProcess(const ExperimentConfig& c
                                      config.environment.where));
   MILLRACE_RETURN_IF_ERROR(CheckSupported(config, environment->spec()));
   Options options = config.policies[0].model.options;
-  options.Set("type", {.items = {config.policies[0].model.type}});
+  options.Set("type", {.items = {"mlp"}});
   const AgentSpec& agent = environment->spec().agents[0];
   MILLRACE_ASSIGN_OR_RETURN(const ModelSpec spec,
                             ModelSpec::FromOptions(options, agent.observation, agent.action));

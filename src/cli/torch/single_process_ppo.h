@@ -18,8 +18,8 @@ struct SingleProcessFigures {
 };
 
 // Trains with the experiment's environment, model and algorithm settings and as many environments
-// as its actors have, for `stop.env_steps`. kUnimplemented for anything but `ppo`, an mlp without
-// normalisers and one agent with one discrete action.
+// as its actors have, for `stop.env_steps`. The model is the mlp with the `hidden` widths of the
+// experiment's. kUnimplemented for anything but `ppo` and one agent with one discrete action.
 absl::StatusOr<SingleProcessFigures> TrainInOneProcess(const ExperimentConfig& config);
 
 }  // namespace millrace
