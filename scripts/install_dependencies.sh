@@ -4,7 +4,7 @@
 #   scripts/install_dependencies.sh [--with-clang] [--for-tests]
 #
 #   --with-clang   also clang 14 with its tools (presets `clang` and `tsan`)
-#   --for-tests    also numpy and safetensors, in .venv
+#   --for-tests    also numpy, safetensors and tensorboard, in .venv
 #   MILLRACE_TORCH_DIR=DIR   use this LibTorch (with include/ and lib/); nothing is fetched then
 #   MILLRACE_ALLOW_CUDA=1    permit the CUDA build of torch, several gigabytes, if no CPU build can be had
 #
@@ -16,16 +16,18 @@ torch_version=2.13.0
 venv="$root/.venv"
 packages=(cmake ninja-build g++ ccache mold pkg-config git python3 python3-venv libgrpc++-dev
   protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libzmq3-dev cppzmq-dev libspdlog-dev
-  libcli11-dev libgtest-dev libgmock-dev libyaml-cpp-dev nlohmann-json3-dev libabsl-dev)
+  libcli11-dev libgtest-dev libgmock-dev libyaml-cpp-dev nlohmann-json3-dev libabsl-dev libcairo2-dev)
 clang_packages=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev llvm-14 lld-14)
-# MuJoCo's library and headers, and the model files of Gymnasium's environments; nothing of them runs in Python.
+# MuJoCo's library and headers, and the model files of Gymnasium's environments. Nothing of them runs in Python, so they
+# lie apart and without what they need there.
+simulation="$venv/simulation"
 simulation_packages=(mujoco==3.17.0 gymnasium==1.4.0)
 python_packages=()
 
 for argument in "$@"; do
   case "$argument" in
     --with-clang) packages+=("${clang_packages[@]}") ;;
-    --for-tests) python_packages=(numpy safetensors) ;;
+    --for-tests) python_packages=(numpy safetensors tensorboard) ;;
     -h | --help) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) say "unknown argument \"$argument\"; see --help" >&2; exit 2 ;;
   esac
@@ -115,15 +117,15 @@ install_torch() {
 }
 
 install_simulation() {
-  local missing=() package name
+  local missing=() package
   for package in "${simulation_packages[@]}"; do
-    name="${package%%==*}"
-    compgen -G "$venv/lib/python3*/site-packages/$name-${package##*==}.dist-info" >/dev/null || missing+=("$package")
+    [[ -d "$simulation/${package%%==*}-${package##*==}.dist-info" ]] || missing+=("$package")
   done
   ((${#missing[@]} == 0)) && return
   make_venv
-  say "fetching ${missing[*]} into .venv"
-  venv_pip install --quiet --no-deps "${missing[@]}" || die "pip could not install: ${missing[*]}"
+  say "fetching ${missing[*]} into .venv/simulation"
+  venv_pip install --quiet --no-deps --upgrade --target "$simulation" "${missing[@]}" ||
+    die "pip could not install: ${missing[*]}"
 }
 
 install_python_packages() {

@@ -1,6 +1,6 @@
-# Defines mujoco::mujoco, the library and C headers of MuJoCo's PyPI wheel, and MILLRACE_GYMNASIUM_ROOT, Gymnasium's
-# package: the model files of its MuJoCo environments are compiled into libmillrace.
-file(GLOB _site_packages ${PROJECT_SOURCE_DIR}/.venv/lib/python3*/site-packages)
+# Defines mujoco::mujoco, the library and C headers of MuJoCo's PyPI wheel, and MILLRACE_GYMNASIUM_DIR, the package whose model
+# files are compiled into libmillrace-mujoco.
+set(_simulation ${PROJECT_SOURCE_DIR}/.venv/simulation)
 
 function(millrace_find_python_package NAME VARIABLE)
   foreach(_candidate ${${VARIABLE}} ${ARGN})
@@ -9,11 +9,11 @@ function(millrace_find_python_package NAME VARIABLE)
       return()
     endif()
   endforeach()
-  message(FATAL_ERROR "${NAME} not found (looked in ${VARIABLE}=\"${${VARIABLE}}\" and .venv). Run "
+  message(FATAL_ERROR "${NAME} not found (looked in ${VARIABLE}=\"${${VARIABLE}}\" and .venv/simulation). Run "
     "scripts/install_dependencies.sh, or configure with -D${VARIABLE}=DIR, the directory of the Python package.")
 endfunction()
-millrace_find_python_package(MuJoCo MILLRACE_MUJOCO_DIR ${_site_packages}/mujoco)
-millrace_find_python_package(Gymnasium MILLRACE_GYMNASIUM_DIR ${_site_packages}/gymnasium)
+millrace_find_python_package(MuJoCo MILLRACE_MUJOCO_DIR ${_simulation}/mujoco)
+millrace_find_python_package(Gymnasium MILLRACE_GYMNASIUM_DIR ${_simulation}/gymnasium)
 
 file(GLOB _mujoco_library ${MILLRACE_MUJOCO_DIR}/libmujoco.so.*)
 if(NOT _mujoco_library)

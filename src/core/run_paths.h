@@ -16,6 +16,9 @@ class RunPaths {
   std::filesystem::path controller() const { return root_ / "controller.json"; }
   std::filesystem::path metrics() const { return root_ / "metrics.jsonl"; }
   std::filesystem::path summary() const { return root_ / "summary.json"; }
+  std::filesystem::path report() const { return root_ / "report.html"; }
+  std::filesystem::path tensorboard() const { return root_ / "tensorboard"; }
+  std::filesystem::path plots() const { return root_ / "plots"; }
   std::filesystem::path ledger() const { return root_ / "ledger"; }
   // The controller's journal of shared keys; of one launch only.
   std::filesystem::path store() const { return ledger() / "store"; }

@@ -11,7 +11,7 @@
 
 namespace millrace {
 
-// The keys of docs/run_directory.md; "policy/NAME/*" only if there are several policies, and
+// The keys of docs/reading_a_run.md; "policy/NAME/*" only if there are several policies, and
 // "time_share/ROLE/ACTIVITY" for every role.
 nlohmann::ordered_json ToJson(const RunMetrics& metrics);
 

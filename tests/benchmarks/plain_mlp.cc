@@ -1,5 +1,6 @@
-// The mlp as a user would write it in LibTorch: none of our kernels know it, so training goes through
-// autograd and acting through LibTorch. For `millrace bench dataflow --config .../plain_mlp.yaml`.
+// The mlp as a user would write it in LibTorch: none of our kernels know it, so training goes
+// through autograd and acting through LibTorch. For `millrace bench dataflow --config
+// .../plain_mlp.yaml`.
 #include <cmath>
 #include <memory>
 #include <vector>

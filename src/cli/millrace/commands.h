@@ -18,5 +18,6 @@ void AddBenchCommand(CLI::App& app, int& exit_code);
 void AddStatusCommand(CLI::App& app, int& exit_code);
 void AddStopCommand(CLI::App& app, int& exit_code);
 void AddLogsCommand(CLI::App& app, int& exit_code);
+void AddPlotCommand(CLI::App& app, int& exit_code);
 
 }  // namespace millrace

@@ -26,6 +26,7 @@
 #include "report/accounting.h"
 #include "report/metrics_writer.h"
 #include "report/run_metrics.h"
+#include "report/tensorboard_writer.h"
 
 namespace millrace {
 namespace {
@@ -64,6 +65,7 @@ class RunController {
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<RunMetricsReader> reader_;
   std::unique_ptr<MetricsWriter> writer_;
+  std::unique_ptr<TensorBoardWriter> tensorboard_;
   RunMetrics metrics_;
   std::map<std::string, std::string> reports_;  // by policy: the newest of its trainers
   Deadline next_write_{};
@@ -83,6 +85,7 @@ absl::Status RunController::SetUp() {
   settings.goal = config_.stop.episode_return;
   reader_ = std::make_unique<RunMetricsReader>(settings);
   MILLRACE_ASSIGN_OR_RETURN(writer_, MetricsWriter::Open(paths_.metrics()));
+  MILLRACE_ASSIGN_OR_RETURN(tensorboard_, TensorBoardWriter::Create(paths_.tensorboard()));
   controller_->SetRunState("running");
   return absl::OkStatus();
 }
@@ -149,7 +152,8 @@ void RunController::ReadMetrics() {
 void RunController::WriteMetrics() {
   if (!Expired(next_write_)) return;
   next_write_ = After(kMetricsEvery);
-  const absl::Status written = writer_->Write(metrics_);
+  absl::Status written = writer_->Write(metrics_);
+  written.Update(tensorboard_->Write(metrics_));
   if (!written.ok()) spdlog::warn("{}", std::string(written.message()));
 }
 

@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
   millrace::AddStatusCommand(app, exit_code);
   millrace::AddStopCommand(app, exit_code);
   millrace::AddLogsCommand(app, exit_code);
+  millrace::AddPlotCommand(app, exit_code);
   millrace::AddControllerCommand(app, exit_code);
   if (const std::string unknown = UnknownCommand(app, argc, argv); !unknown.empty()) {
     return millrace::Fail(absl::InvalidArgumentError(unknown));

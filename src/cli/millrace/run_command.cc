@@ -25,6 +25,7 @@
 #include "launcher/process_usage.h"
 #include "millrace/core/status.h"
 #include "millrace/registry/plugin.h"
+#include "report/plot/run_charts.h"
 #include "report/progress.h"
 #include "report/run_metrics.h"
 #include "report/summary.h"
@@ -218,11 +219,15 @@ absl::StatusOr<RunResult> Launcher::Run() {
   RemoveRunResult(paths_);
   const SummaryInput summary = MakeSummary(*result);
   MILLRACE_RETURN_IF_ERROR(WriteSummary(paths_.summary(), summary));
+  if (const absl::Status written = WriteReport(paths_); !written.ok()) {
+    spdlog::debug("no report: {}", std::string(written.message()));
+  }
   const bool began = summary.metrics.env_steps > env_steps_before_;
   if (!quiet_ && (began || result->status != RunStatus::kFailed)) {
     std::printf("%s\n", DescribeSummary(summary).c_str());
-    std::printf("summary: %s\nwatch the agent: millrace play %s\n",
-                paths_.summary().string().c_str(), paths_.root().string().c_str());
+    std::printf("summary: %s\nreport: %s\nwatch the agent: millrace play %s\n",
+                paths_.summary().string().c_str(), paths_.report().string().c_str(),
+                paths_.root().string().c_str());
   }
   return *result;
 }
