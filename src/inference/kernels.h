@@ -54,6 +54,9 @@ struct KernelSet {
   void (*column_sums)(const float* x, int64_t stride, int64_t rows, int64_t panels, float* out);
   // The sum of squares of `size` floats, a multiple of kPanel.
   double (*squared_norm)(const float* x, int64_t size);
+  // So many rounds of as many independent multiply-adds as keep a core's units busy: what it can do
+  // at most. Returns the number of operations, two each.
+  int64_t (*multiply_adds)(int64_t rounds);
   // One step of Adam over `size` floats, a multiple of kPanel.
   void (*adam)(const AdamStep& step, const float* gradient, float* parameter, float* mean,
                float* variance, int64_t size);

@@ -6,7 +6,7 @@ namespace millrace::kernels {
 
 extern const KernelSet kAvx2Kernels = {"avx2",     Dense,       TanhInPlace,  ReluInPlace,
                                        LstmCell,   Product,     TanhBackward, ReluBackward,
-                                       ColumnSums, SquaredNorm, Adam};
+                                       ColumnSums, SquaredNorm, MultiplyAdds, Adam};
 
 }  // namespace millrace::kernels
 #endif

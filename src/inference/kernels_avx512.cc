@@ -6,7 +6,7 @@ namespace millrace::kernels {
 
 extern const KernelSet kAvx512Kernels = {"avx512",   Dense,       TanhInPlace,  ReluInPlace,
                                          LstmCell,   Product,     TanhBackward, ReluBackward,
-                                         ColumnSums, SquaredNorm, Adam};
+                                         ColumnSums, SquaredNorm, MultiplyAdds, Adam};
 
 }  // namespace millrace::kernels
 #endif

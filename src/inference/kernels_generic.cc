@@ -5,6 +5,6 @@ namespace millrace::kernels {
 
 extern const KernelSet kGenericKernels = {"generic",  Dense,       TanhInPlace,  ReluInPlace,
                                           LstmCell,   Product,     TanhBackward, ReluBackward,
-                                          ColumnSums, SquaredNorm, Adam};
+                                          ColumnSums, SquaredNorm, MultiplyAdds, Adam};
 
 }  // namespace millrace::kernels

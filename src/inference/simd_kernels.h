@@ -253,6 +253,22 @@ double SquaredNorm(const float* x, int64_t size) {
   return total;
 }
 
+int64_t MultiplyAdds(int64_t rounds) {
+  constexpr int kSums = 12;  // latency times units of any processor so far
+  Vector sums[kSums];
+  for (int i = 0; i < kSums; ++i) sums[i] = Splat(1.0F + static_cast<float>(i));
+  const Vector factor = Splat(0.999F), addend = Splat(1e-3F);
+  for (int64_t round = 0; round < rounds; ++round) {
+#pragma GCC unroll 12
+    for (int i = 0; i < kSums; ++i) sums[i] = sums[i] * factor + addend;
+  }
+  Vector total{};
+  for (const Vector& sum : sums) total += sum;
+  volatile float used = total[0];  // the loop must not be optimised away
+  (void)used;
+  return rounds * kSums * kWidth * 2;
+}
+
 void Adam(const AdamStep& step, const float* gradient, float* parameter, float* mean,
           float* variance, int64_t size) {
   for (int64_t i = 0; i < size; ++i) {

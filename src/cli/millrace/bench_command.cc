@@ -1,54 +1,26 @@
 // `millrace bench`: figures with their roof or rival beside them.
-#include <cstdio>
-#include <fstream>
-#include <nlohmann/json.hpp>
+#include <memory>
+#include <string>
+#include <vector>
 
+#include "cli/common/bench_row.h"
 #include "cli/common/exit_code.h"
 #include "cli/millrace/commands.h"
 #include "cli/millrace/dataflow_bench.h"
+#include "cli/millrace/torch_process.h"
 #include "millrace/core/status.h"
 
 namespace millrace {
 namespace {
 
-absl::Status Print(const std::vector<BenchRow>& rows, const std::string& json) {
-  nlohmann::json list = nlohmann::json::array();
-  for (const BenchRow& row : rows) {
-    list.push_back({{"name", row.name},
-                    {"unit", row.unit},
-                    {"value", row.value},
-                    {"baseline", row.baseline},
-                    {"baseline_value", row.baseline_value},
-                    {"ratio", row.baseline_value > 0 ? row.value / row.baseline_value : 0.0},
-                    {"samples", row.samples}});
-  }
-  if (json == "-") {
-    std::printf("%s\n", list.dump().c_str());
-    return absl::OkStatus();
-  }
-  for (const BenchRow& row : rows) {
-    std::printf("%-52s %12.6g %-30s %6.3g of %s (%.6g), median of %zu\n", row.name.c_str(),
-                row.value, row.unit.c_str(),
-                row.baseline_value > 0 ? row.value / row.baseline_value : 0.0, row.baseline.c_str(),
-                row.baseline_value, row.samples.size());
-  }
-  if (json.empty()) return absl::OkStatus();
-  std::ofstream file(json);
-  file << list.dump(2) << "\n";
-  return file ? absl::OkStatus() : absl::ResourceExhaustedError("cannot write " + json);
-}
+constexpr char kJsonHelp[] = "write the result to this file; - for JSON alone on standard output";
 
 absl::Status Run(const DataflowBenchOptions& options, const std::string& json) {
   MILLRACE_ASSIGN_OR_RETURN(const std::vector<BenchRow> rows, RunDataflowBench(options));
-  return Print(rows, json);
+  return PrintBench(rows, json);
 }
 
-}  // namespace
-
-void AddBenchCommand(CLI::App& app, int& exit_code) {
-  auto* bench =
-      app.add_subcommand("bench", "Benchmarks; each prints its roof or rival from the same run.");
-  bench->require_subcommand(1);
+void AddDataflow(CLI::App* bench, int& exit_code) {
   auto* command = bench->add_subcommand(
       "dataflow", "Environment steps per wall and CPU second of whole runs, learning included.");
   auto options = std::make_shared<DataflowBenchOptions>();
@@ -59,13 +31,48 @@ void AddBenchCommand(CLI::App& app, int& exit_code) {
   command->add_option("--env-steps", options->env_steps, "length of one run")
       ->capture_default_str();
   command->add_option("--set", options->set, "override a value: a.b=c")->allow_extra_args(false);
-  command->add_option("--json", *json,
-                      "write the result to this file; - for JSON alone on standard output");
+  command->add_option("--json", *json, kJsonHelp);
   command->footer("Example: millrace bench dataflow --runs 3");
   command->callback([options, json, &exit_code] {
     const absl::Status status = Run(*options, *json);
     exit_code = status.ok() ? kExitOk : Fail(status);
   });
+}
+
+// In millrace-torch, because of the rival.
+void AddInference(CLI::App* bench, int& exit_code) {
+  auto* command = bench->add_subcommand(
+      "inference", "Samples per second of acting, against batch size: native beside LibTorch.");
+  auto models = std::make_shared<std::vector<std::string>>();
+  auto batches = std::make_shared<std::vector<std::string>>();
+  auto json = std::make_shared<std::string>();
+  command->add_option("--model", *models, "mlp64x64, mlp256x256, lstm256; default: all")
+      ->allow_extra_args(false);
+  command->add_option("--batch", *batches, "rows of a batch; default: 1, 8, 64, 256 and 1024")
+      ->allow_extra_args(false);
+  command->add_option("--json", *json, kJsonHelp);
+  command->footer("Example: millrace bench inference --model mlp64x64 --batch 256");
+  command->callback([models, batches, json, &exit_code] {
+    std::vector<std::string> arguments = {"bench-inference"};
+    for (const std::string& model : *models) {
+      arguments.insert(arguments.end(), {"--model", model});
+    }
+    for (const std::string& batch : *batches) {
+      arguments.insert(arguments.end(), {"--batch", batch});
+    }
+    if (!json->empty()) arguments.insert(arguments.end(), {"--json", *json});
+    exit_code = Fail(ExecTorch(arguments));
+  });
+}
+
+}  // namespace
+
+void AddBenchCommand(CLI::App& app, int& exit_code) {
+  auto* bench =
+      app.add_subcommand("bench", "Benchmarks; each prints its roof or rival from the same run.");
+  bench->require_subcommand(1);
+  AddDataflow(bench, exit_code);
+  AddInference(bench, exit_code);
 }
 
 }  // namespace millrace

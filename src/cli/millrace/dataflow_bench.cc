@@ -107,12 +107,6 @@ absl::StatusOr<std::optional<Figures>> RunSingleProcess(const fs::path& binaries
   return Figures{steps / json.value("seconds", 1.0), steps / json.value("cpu_seconds", 1.0)};
 }
 
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
-
 absl::StatusOr<double> PureStepping(const DataflowBenchOptions& options) {
   MILLRACE_ASSIGN_OR_RETURN(const auto overrides, ParseOverrides(options.set));
   MILLRACE_ASSIGN_OR_RETURN(const ExperimentConfig config,

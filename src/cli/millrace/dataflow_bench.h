@@ -7,16 +7,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "cli/common/bench_row.h"
 
 namespace millrace {
-
-struct BenchRow {
-  std::string name, unit;
-  double value = 0;  // the median of `samples`
-  std::string baseline;
-  double baseline_value = 0;
-  std::vector<double> samples;
-};
 
 struct DataflowBenchOptions {
   std::string config = "configs/cartpole_ppo.yaml";

@@ -8,6 +8,7 @@
 #include "cli/common/evaluate_command.h"
 #include "cli/common/exit_code.h"
 #include "cli/common/worker_main.h"
+#include "cli/torch/inference_bench.h"
 #include "cli/torch/single_process_ppo.h"
 #include "millrace/core/status.h"
 #include "models/torch_inference_model.h"
@@ -107,6 +108,11 @@ absl::Status BenchSingleProcess(const std::string& file, const std::vector<std::
   return stream ? absl::OkStatus() : absl::ResourceExhaustedError("cannot write " + json);
 }
 
+absl::Status BenchInference(const InferenceBenchOptions& options, const std::string& json) {
+  MILLRACE_ASSIGN_OR_RETURN(const std::vector<BenchRow> rows, RunInferenceBench(options));
+  return PrintBench(rows, json);
+}
+
 using EvaluateBody = absl::Status (*)(const EvalArguments&, const ExperimentConfig&,
                                       const RunPaths&, const Registry&,
                                       const InferenceModelFactory&);
@@ -148,6 +154,13 @@ int RunCommandLine(int argc, char** argv, TorchRegistry& registry) {
   bench->add_option("--set", set)->allow_extra_args(false);
   bench->add_option("--json", json)->capture_default_str();
   bench->callback([&] { finish(BenchSingleProcess(file, set, json)); });
+  InferenceBenchOptions inference;
+  std::string table;
+  auto* bench_inference = app.add_subcommand("bench-inference", "as `millrace bench inference`");
+  bench_inference->add_option("--model", inference.models)->allow_extra_args(false);
+  bench_inference->add_option("--batch", inference.batches)->allow_extra_args(false);
+  bench_inference->add_option("--json", table);
+  bench_inference->callback([&] { finish(BenchInference(inference, table)); });
   for (const auto& [name, body] : {std::pair{"eval", &RunEval}, std::pair{"play", &RunPlay}}) {
     auto* command = app.add_subcommand(name, "as `millrace`");
     command->add_option("run", arguments.run)->required();

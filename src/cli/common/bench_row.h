@@ -1,0 +1,25 @@
+// What every benchmark prints: a figure with its roof or rival from the same run.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+
+namespace millrace {
+
+struct BenchRow {
+  std::string name, unit;
+  double value = 0;  // the median of `samples`
+  std::string baseline;
+  double baseline_value = 0;
+  std::vector<double> samples;
+};
+
+double Median(std::vector<double> values);
+
+// A line each, and with `json` the list of interface objects into that file; "-": that alone, on
+// standard output.
+absl::Status PrintBench(const std::vector<BenchRow>& rows, const std::string& json);
+
+}  // namespace millrace

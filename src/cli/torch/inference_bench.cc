@@ -1,0 +1,181 @@
+#include "cli/torch/inference_bench.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "core/deadline.h"
+#include "inference/kernels.h"
+#include "millrace/core/nearest_name.h"
+#include "millrace/core/rng.h"
+#include "millrace/core/status.h"
+#include "millrace/inference/inference_model.h"
+#include "models/torch_inference_model.h"
+
+namespace millrace {
+namespace {
+
+struct BenchModel {
+  const char* name;
+  ModelSpec spec;
+};
+
+ModelSpec Spec(const std::string& type, std::vector<int64_t> hidden, int64_t lstm_size,
+               int64_t features, ActionSpec action) {
+  ModelSpec spec;
+  spec.type = type;
+  spec.hidden = std::move(hidden);
+  spec.shared_trunk = type == "lstm";
+  spec.lstm_size = lstm_size;
+  spec.observation.fields = {{"observation", DType::kFloat32, {features}}};
+  spec.action = std::move(action);
+  return spec;
+}
+
+const std::vector<BenchModel>& Models() {
+  const std::vector<float> low(8, -1), high(8, 1);
+  static const std::vector<BenchModel> models = {
+      {"mlp64x64", Spec("mlp", {64, 64}, 0, 4, ActionSpec::Discrete(2))},
+      {"mlp256x256", Spec("mlp", {256, 256}, 0, 27, ActionSpec::Continuous(low, high))},
+      {"lstm256", Spec("lstm", {256}, 256, 27, ActionSpec::Continuous(low, high))},
+  };
+  return models;
+}
+
+// A model with everything that one call needs, for a batch of `rows`.
+class Acting {
+ public:
+  Acting(std::unique_ptr<InferenceModel> model, const ModelSpec& spec, int rows)
+      : model_(std::move(model)),
+        rows_(rows),
+        features_(static_cast<size_t>(rows * spec.num_features())),
+        shape_({rows, spec.num_features()}),
+        state_(static_cast<size_t>(rows * spec.state_size())),
+        logits_(static_cast<size_t>(rows * spec.action.num_choices())),
+        mean_(static_cast<size_t>(rows * spec.action.continuous_size())),
+        log_std_(static_cast<size_t>(spec.action.continuous_size())),
+        value_(static_cast<size_t>(rows)),
+        discrete_(static_cast<size_t>(spec.action.num_discrete())),
+        continuous_(log_std_.size()) {
+    Rng rng(/*seed=*/1, /*stream=*/0);
+    for (float& feature : features_) feature = static_cast<float>(rng.Normal());
+    std::vector<float> weights(model_->layout().num_floats());
+    for (float& weight : weights) weight = static_cast<float>(0.1 * rng.Normal());
+    loaded_ = model_->Load(std::as_bytes(std::span(weights)));
+  }
+
+  absl::Status Act() {
+    MILLRACE_RETURN_IF_ERROR(loaded_);
+    const TensorView view{DType::kFloat32, shape_, reinterpret_cast<std::byte*>(features_.data())};
+    MILLRACE_RETURN_IF_ERROR(
+        model_->Forward(rows_, std::span(&view, 1), state_, {logits_, mean_, log_std_, value_}));
+    const size_t choices = logits_.size() / value_.size(), reals = log_std_.size();
+    for (size_t row = 0; row < value_.size(); ++row) {
+      sum_ += SampleAction(model_->action(), std::span(logits_).subspan(row * choices, choices),
+                           std::span(mean_).subspan(row * reals, reals), log_std_, {},
+                           {.seed = 1, .row = row, .counter = draw_}, /*greedy=*/false, discrete_,
+                           continuous_);
+    }
+    ++draw_;
+    return absl::OkStatus();
+  }
+
+  // Samples per second over at least so long.
+  absl::StatusOr<double> Measure(double seconds) {
+    const Clock::time_point start = Clock::now();
+    int64_t calls = 0;
+    do {
+      MILLRACE_RETURN_IF_ERROR(Act());
+      ++calls;
+    } while (SecondsSince(start) < seconds);
+    return static_cast<double>(calls * rows_) / SecondsSince(start);
+  }
+
+  // Multiply-adds of a sample, each as two operations.
+  double operations() const {
+    double weights = 0;
+    for (const ParameterEntry& entry : model_->layout().entries()) {
+      if (entry.shape.size() == 2) weights += static_cast<double>(entry.shape[0] * entry.shape[1]);
+    }
+    return 2 * weights;
+  }
+
+ private:
+  const std::unique_ptr<InferenceModel> model_;
+  const int rows_;
+  std::vector<float> features_;
+  const std::vector<int64_t> shape_;
+  std::vector<float> state_, logits_, mean_, log_std_, value_;
+  std::vector<int32_t> discrete_;
+  std::vector<float> continuous_;
+  absl::Status loaded_;
+  uint64_t draw_ = 0;
+  float sum_ = 0;  // so that sampling is not optimised away
+};
+
+double Peak(double seconds) {
+  constexpr int64_t kRounds = 100'000;
+  const kernels::KernelSet& set = kernels::BestKernels();
+  double best = 0;
+  const Clock::time_point start = Clock::now();
+  while (SecondsSince(start) < seconds) {
+    const Clock::time_point begin = Clock::now();
+    const int64_t operations = set.multiply_adds(kRounds);
+    best = std::max(best, static_cast<double>(operations) / SecondsSince(begin));
+  }
+  return best;
+}
+
+absl::Status BenchOne(const BenchModel& model, int rows, const InferenceBenchOptions& options,
+                      double peak, std::vector<BenchRow>& table) {
+  MILLRACE_ASSIGN_OR_RETURN(auto native, MakeNativeModel(model.spec));
+  MILLRACE_ASSIGN_OR_RETURN(auto policy, MakePolicy(model.spec, /*seed=*/1));
+  MILLRACE_ASSIGN_OR_RETURN(
+      auto torch, MakeTorchInferenceModel(policy, model.spec.observation, model.spec.action));
+  Acting ours(std::move(native), model.spec, rows), theirs(std::move(torch), model.spec, rows);
+  MILLRACE_RETURN_IF_ERROR(ours.Act());  // warm
+  MILLRACE_RETURN_IF_ERROR(theirs.Act());
+  std::vector<double> fast, slow, shares;
+  for (int round = 0; round < options.rounds; ++round) {
+    MILLRACE_ASSIGN_OR_RETURN(fast.emplace_back(), ours.Measure(options.seconds));
+    MILLRACE_ASSIGN_OR_RETURN(slow.emplace_back(), theirs.Measure(options.seconds));
+    shares.push_back(fast.back() * ours.operations() / peak);
+  }
+  const std::string name = fmt::format("inference/native/{}/{}", model.name, rows);
+  table.push_back({name, "samples/s", Median(fast), "LibTorch", Median(slow), fast});
+  table.push_back({name + "/roof_share", "of a core's multiply-adds", Median(shares),
+                   fmt::format("{:.0f} GFLOP/s measured", peak * 1e-9), 1, shares});
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::vector<std::string> InferenceBenchModels() {
+  std::vector<std::string> names;
+  for (const BenchModel& model : Models()) names.emplace_back(model.name);
+  return names;
+}
+
+absl::StatusOr<std::vector<BenchRow>> RunInferenceBench(const InferenceBenchOptions& options) {
+  at::set_num_threads(1);
+  const double peak = Peak(/*seconds=*/0.2);
+  std::vector<BenchRow> table;
+  const std::vector<std::string> known = InferenceBenchModels();
+  for (const std::string& name : options.models.empty() ? known : options.models) {
+    const auto model = std::ranges::find(Models(), name, &BenchModel::name);
+    if (model == Models().end()) {
+      return absl::InvalidArgumentError(
+          fmt::format("--model: expected one of the benchmark's "
+                      "models, got \"{}\"{}",
+                      name, DidYouMean(name, known)));
+    }
+    for (const int rows : options.batches) {
+      if (rows < 1) return absl::InvalidArgumentError("--batch: expected at least 1");
+      MILLRACE_RETURN_IF_ERROR(BenchOne(*model, rows, options, peak, table));
+    }
+  }
+  return table;
+}
+
+}  // namespace millrace
