@@ -25,6 +25,7 @@ case "$preset" in
     targets=(unit_and_conformance_tests)
     ctest_arguments+=(-L 'unit|conformance')
     export ASAN_OPTIONS="detect_stack_use_after_return=1:strict_string_checks=1:${ASAN_OPTIONS:-}"
+    export LSAN_OPTIONS="suppressions=$root/tests/lsan.supp:print_suppressions=0:${LSAN_OPTIONS:-}"
     export UBSAN_OPTIONS="print_stacktrace=1:${UBSAN_OPTIONS:-}"
     ;;
   tsan)
