@@ -1,13 +1,12 @@
 #include "report/summary.h"
 
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "report/progress.h"
+#include "report/replace_file.h"
 
 namespace millrace {
 namespace {
@@ -106,20 +105,7 @@ ordered_json BuildSummary(const SummaryInput& input) {
 }
 
 absl::Status WriteSummary(const std::filesystem::path& file, const SummaryInput& input) {
-  const std::filesystem::path temporary = file.string() + ".tmp";
-  {
-    std::ofstream stream(temporary, std::ios::trunc);
-    stream << BuildSummary(input).dump(2) << "\n";
-    stream.flush();
-    if (!stream) return absl::InternalError(absl::StrCat("cannot write ", temporary.string()));
-  }
-  std::error_code error;
-  std::filesystem::rename(temporary, file, error);
-  if (error) {
-    return absl::InternalError(
-        absl::StrCat("cannot rename to ", file.string(), ": ", error.message()));
-  }
-  return absl::OkStatus();
+  return ReplaceFile(file, BuildSummary(input).dump(2) + "\n");
 }
 
 std::string DescribeSummary(const SummaryInput& input) {

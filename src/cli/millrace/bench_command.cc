@@ -7,7 +7,7 @@
 #include "cli/common/exit_code.h"
 #include "cli/millrace/commands.h"
 #include "cli/millrace/dataflow_bench.h"
-#include "cli/millrace/torch_process.h"
+#include "cli/millrace/programs.h"
 #include "millrace/core/status.h"
 
 namespace millrace {

@@ -8,8 +8,8 @@
 #include "checkpoint/checkpoint_reference.h"
 #include "checkpoint/checkpoint_store.h"
 #include "cli/common/load_plugins.h"
+#include "cli/millrace/programs.h"
 #include "cli/millrace/run_directory.h"
-#include "cli/millrace/torch_process.h"
 #include "millrace/core/status.h"
 #include "workers/common/agent_assignment.h"
 

@@ -1,11 +1,9 @@
 #include "cli/millrace/dataflow_bench.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -13,7 +11,7 @@
 #include <optional>
 
 #include "cli/millrace/check_experiment.h"
-#include "cli/millrace/run_directory.h"
+#include "cli/millrace/programs.h"
 #include "env/env_cli.h"
 #include "millrace/core/status.h"
 
@@ -50,24 +48,6 @@ std::vector<std::string> Overrides(const DataflowBenchOptions& options, const Ar
   return set;
 }
 
-// Waits for `binary ARGUMENTS`; its exit code.
-absl::StatusOr<int> RunBinary(const fs::path& binary, std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), binary.string());
-  std::vector<char*> argv;
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  const pid_t child = ::fork();
-  if (child < 0) return absl::ResourceExhaustedError("cannot start a run");
-  if (child == 0) {
-    ::execv(argv[0], argv.data());
-    ::_exit(127);
-  }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-}
-
 absl::StatusOr<nlohmann::json> ReadResult(const fs::path& path, const std::string& name, int code) {
   std::ifstream file(path);
   auto result = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
@@ -75,15 +55,15 @@ absl::StatusOr<nlohmann::json> ReadResult(const fs::path& path, const std::strin
   return absl::InternalError(fmt::format("the run {} failed with exit code {}", name, code));
 }
 
-absl::StatusOr<Figures> RunArm(const fs::path& binaries, const fs::path& runs, int run,
-                               const DataflowBenchOptions& options, const Arm& arm) {
+absl::StatusOr<Figures> RunArm(const fs::path& runs, int run, const DataflowBenchOptions& options,
+                               const Arm& arm) {
   const std::string name = fmt::format("{}-{}", arm.name, run);
   std::vector<std::string> arguments = {"run",        options.config, "--name",     name,
                                         "--runs-dir", runs.string(),  "--progress", "none"};
   for (const std::string& set : Overrides(options, arm)) {
     arguments.insert(arguments.end(), {"--set", set});
   }
-  MILLRACE_ASSIGN_OR_RETURN(const int code, RunBinary(binaries / "millrace", arguments));
+  MILLRACE_ASSIGN_OR_RETURN(const int code, RunProgram("millrace", arguments));
   MILLRACE_ASSIGN_OR_RETURN(const auto summary,
                             ReadResult(runs / name / "summary.json", name, code));
   return Figures{summary.value("steps_per_second", 0.0),
@@ -91,8 +71,7 @@ absl::StatusOr<Figures> RunArm(const fs::path& binaries, const fs::path& runs, i
 }
 
 // Null if there is no such arm for this experiment.
-absl::StatusOr<std::optional<Figures>> RunSingleProcess(const fs::path& binaries,
-                                                        const fs::path& runs,
+absl::StatusOr<std::optional<Figures>> RunSingleProcess(const fs::path& runs,
                                                         const DataflowBenchOptions& options) {
   const fs::path result = runs / "single_process.json";
   std::vector<std::string> arguments = {"bench-single-process", options.config, "--json",
@@ -100,7 +79,7 @@ absl::StatusOr<std::optional<Figures>> RunSingleProcess(const fs::path& binaries
   for (const std::string& set : Overrides(options, {})) {
     arguments.insert(arguments.end(), {"--set", set});
   }
-  MILLRACE_ASSIGN_OR_RETURN(const int code, RunBinary(binaries / "millrace-torch", arguments));
+  MILLRACE_ASSIGN_OR_RETURN(const int code, RunTorch(arguments));
   MILLRACE_ASSIGN_OR_RETURN(const auto json, ReadResult(result, "single process", code));
   if (json.contains("unsupported")) return std::nullopt;
   const double steps = json.value("env_steps", 0.0);
@@ -133,13 +112,11 @@ std::vector<double> Column(const Samples& samples, double Figures::*figure) {
 
 absl::Status Measure(const fs::path& runs, const DataflowBenchOptions& options,
                      std::map<std::string, Samples>& arms, Samples& single_process) {
-  MILLRACE_ASSIGN_OR_RETURN(const fs::path binaries, BinariesDirectory());
   for (int run = 0; run < options.runs; ++run) {
-    MILLRACE_ASSIGN_OR_RETURN(const auto single, RunSingleProcess(binaries, runs, options));
+    MILLRACE_ASSIGN_OR_RETURN(const auto single, RunSingleProcess(runs, options));
     if (single) single_process.push_back(*single);
     for (const Arm& arm : Arms()) {
-      MILLRACE_ASSIGN_OR_RETURN(arms[arm.name].emplace_back(),
-                                RunArm(binaries, runs, run, options, arm));
+      MILLRACE_ASSIGN_OR_RETURN(arms[arm.name].emplace_back(), RunArm(runs, run, options, arm));
     }
   }
   return absl::OkStatus();

@@ -3,8 +3,8 @@
 #include "cli/common/exit_code.h"
 #include "cli/common/load_plugins.h"
 #include "cli/millrace/commands.h"
+#include "cli/millrace/programs.h"
 #include "cli/millrace/run_directory.h"
-#include "cli/millrace/torch_process.h"
 #include "millrace/core/status.h"
 
 namespace millrace {

@@ -7,7 +7,7 @@
 #include "cli/common/exit_code.h"
 #include "cli/millrace/check_experiment.h"
 #include "cli/millrace/commands.h"
-#include "cli/millrace/torch_process.h"
+#include "cli/millrace/programs.h"
 #include "env/env_cli.h"
 #include "millrace/core/status.h"
 #include "registry/plugin_loader.h"

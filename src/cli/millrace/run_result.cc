@@ -4,6 +4,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "report/replace_file.h"
+
 namespace millrace {
 namespace {
 
@@ -12,18 +14,11 @@ std::filesystem::path FileOf(const RunPaths& paths) { return paths.root() / "res
 }  // namespace
 
 absl::Status WriteRunResult(const RunPaths& paths, const RunResult& result) {
-  const auto path = FileOf(paths);
-  const auto temporary = path.string() + ".tmp";
-  std::ofstream file(temporary);
-  file << nlohmann::json{{"status", static_cast<int>(result.status)},
-                         {"reason", result.reason},
-                         {"exit_code", result.exit_code},
-                         {"elapsed_seconds", result.elapsed_seconds}};
-  file.close();
-  std::error_code error;
-  if (file) std::filesystem::rename(temporary, path, error);
-  if (!file || error) return absl::ResourceExhaustedError("cannot write " + path.string());
-  return absl::OkStatus();
+  return ReplaceFile(FileOf(paths), nlohmann::json{{"status", static_cast<int>(result.status)},
+                                                   {"reason", result.reason},
+                                                   {"exit_code", result.exit_code},
+                                                   {"elapsed_seconds", result.elapsed_seconds}}
+                                        .dump());
 }
 
 absl::StatusOr<RunResult> ReadRunResult(const RunPaths& paths) {

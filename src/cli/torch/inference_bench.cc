@@ -149,19 +149,19 @@ absl::Status BenchOne(const BenchModel& model, int rows, const InferenceBenchOpt
   return absl::OkStatus();
 }
 
-}  // namespace
-
-std::vector<std::string> InferenceBenchModels() {
+std::vector<std::string> Names() {
   std::vector<std::string> names;
   for (const BenchModel& model : Models()) names.emplace_back(model.name);
   return names;
 }
 
+}  // namespace
+
 absl::StatusOr<std::vector<BenchRow>> RunInferenceBench(const InferenceBenchOptions& options) {
   at::set_num_threads(1);
   const double peak = Peak(/*seconds=*/0.2);
   std::vector<BenchRow> table;
-  const std::vector<std::string> known = InferenceBenchModels();
+  const std::vector<std::string> known = Names();
   for (const std::string& name : options.models.empty() ? known : options.models) {
     const auto model = std::ranges::find(Models(), name, &BenchModel::name);
     if (model == Models().end()) {

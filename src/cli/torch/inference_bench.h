@@ -10,14 +10,13 @@
 namespace millrace {
 
 struct InferenceBenchOptions {
-  std::vector<std::string> models;  // names of InferenceBenchModels()
+  // "mlp64x64" (4 features, 2 choices), "mlp256x256" (27, 8 reals), "lstm256" (27, 8 reals); none:
+  // all of them
+  std::vector<std::string> models;
   std::vector<int> batches = {1, 8, 64, 256, 1024};
   int rounds = 5;         // of each, interleaved; the median counts
   double seconds = 0.05;  // of one round
 };
-
-// "mlp64x64" (4 features, 2 choices), "mlp256x256" (27, 8 reals), "lstm256" (27, 8 reals)
-std::vector<std::string> InferenceBenchModels();
 
 // inference/native/MODEL/BATCH, samples/s: against LibTorch eager, and as the share of what a
 // core's fused multiply-adds were measured to reach.

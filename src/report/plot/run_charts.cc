@@ -4,12 +4,13 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
-#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
+#include "config/experiment.h"
 #include "millrace/core/status.h"
+#include "report/replace_file.h"
 
 namespace millrace {
 namespace {
@@ -73,16 +74,9 @@ class Curves {
   std::map<std::string, Series> by_key_;
 };
 
-// The `episode_return: N` of the resolved configuration's line "stop: {...}".
-std::optional<double> GoalOf(const ordered_json& summary, const std::string& config) {
-  if (summary.is_object() && summary.value("status", "") == "failed") return std::nullopt;
-  constexpr std::string_view kKey = "episode_return: ";
-  const size_t at = config.find(kKey);
-  double goal = 0;
-  if (at == std::string::npos || !(std::istringstream(config.substr(at + kKey.size())) >> goal)) {
-    return std::nullopt;
-  }
-  return goal;
+std::optional<double> GoalOf(const RunPaths& paths) {
+  const auto config = LoadExperiment(paths.config());
+  return config.ok() ? config->stop.episode_return : std::nullopt;
 }
 
 std::string Escape(const std::string& text) {
@@ -194,7 +188,7 @@ absl::StatusOr<std::vector<std::pair<std::string, Chart>>> RunCharts(const RunPa
   if (returns.size() < 2) returns = curves.One("episode_return_mean");
   if (Chart* chart = add("episode_return_mean", "Return, mean of the last 100 episodes", "return",
                          std::move(returns))) {
-    chart->goal = GoalOf(ReadJson(paths.summary()), ReadText(paths.config()));
+    chart->goal = GoalOf(paths);
   }
   add("episode_length_mean", "Length, mean of the last 100 episodes", "steps",
       curves.One("episode_length_mean"));
@@ -226,16 +220,7 @@ absl::Status WriteReport(const RunPaths& paths) {
   }
   absl::StrAppend(&html, "<h2>Configuration</h2>\n<pre>", Escape(ReadText(paths.config())),
                   "</pre>\n</html>\n");
-  const std::filesystem::path temporary = paths.report().string() + ".tmp";
-  {
-    std::ofstream stream(temporary, std::ios::trunc);
-    stream << html << std::flush;
-    if (!stream) return absl::ResourceExhaustedError("cannot write " + temporary.string());
-  }
-  std::error_code error;
-  std::filesystem::rename(temporary, paths.report(), error);
-  if (!error) return absl::OkStatus();
-  return absl::InternalError(absl::StrCat("cannot rename to ", paths.report().string()));
+  return ReplaceFile(paths.report(), html);
 }
 
 }  // namespace millrace

@@ -69,7 +69,8 @@ TEST_F(ChartTest, ARunHasItsCurvesAndAReportOfItsOwn) {
       << R"({"env_steps":64,"episode_return_mean":20,"steps_per_second":900,"loss/policy":0.25})"
          "\n"
       << R"({"env_steps":1)";  // under way
-  std::ofstream(paths.config()) << "stop: {env_steps: 100, episode_return: 475}\n# a <comment>\n";
+  std::ofstream(paths.config()) << "environment: {type: cartpole}\nalgorithm: {type: ppo}\n"
+                                   "stop: {env_steps: 100, episode_return: 475}\n# a <comment>\n";
   std::ofstream(paths.summary())
       << R"({"status":"stopped","bottleneck":"actor: 80 %","profile":{"actor":{"processes":2,)"
       << R"("threads":{"main":{"seconds":4,"parts":{"environment":{"seconds":3}}}}}},)"
