@@ -57,6 +57,15 @@ struct KernelSet {
   // So many rounds of as many independent multiply-adds as keep a core's units busy: what it can do
   // at most. Returns the number of operations, two each.
   int64_t (*multiply_adds)(int64_t rounds);
+  // In place over `size` floats, a multiple of kPanel; log of positive numbers. Relative error
+  // 2e-7.
+  void (*exp)(float* x, int64_t size);
+  void (*log)(float* x, int64_t size);
+  // Random words to random numbers, `size` a multiple of kPanel: of the standard Gumbel
+  // distribution (Gumbel 1954); of the standard normal one, two from two words (Box & Muller 1958).
+  void (*gumbel)(const uint32_t* words, float* out, int64_t size);
+  void (*normals)(const uint32_t* radii, const uint32_t* angles, float* cosines, float* sines,
+                  int64_t size);
   // One step of Adam over `size` floats, a multiple of kPanel.
   void (*adam)(const AdamStep& step, const float* gradient, float* parameter, float* mean,
                float* variance, int64_t size);

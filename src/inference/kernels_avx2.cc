@@ -4,9 +4,7 @@
 
 namespace millrace::kernels {
 
-extern const KernelSet kAvx2Kernels = {"avx2",     Dense,       TanhInPlace,  ReluInPlace,
-                                       LstmCell,   Product,     TanhBackward, ReluBackward,
-                                       ColumnSums, SquaredNorm, MultiplyAdds, Adam};
+extern const KernelSet kAvx2Kernels = MakeKernelSet("avx2");
 
 }  // namespace millrace::kernels
 #endif

@@ -4,9 +4,7 @@
 
 namespace millrace::kernels {
 
-extern const KernelSet kAvx512Kernels = {"avx512",   Dense,       TanhInPlace,  ReluInPlace,
-                                         LstmCell,   Product,     TanhBackward, ReluBackward,
-                                         ColumnSums, SquaredNorm, MultiplyAdds, Adam};
+extern const KernelSet kAvx512Kernels = MakeKernelSet("avx512");
 
 }  // namespace millrace::kernels
 #endif

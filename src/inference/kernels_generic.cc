@@ -3,8 +3,6 @@
 
 namespace millrace::kernels {
 
-extern const KernelSet kGenericKernels = {"generic",  Dense,       TanhInPlace,  ReluInPlace,
-                                          LstmCell,   Product,     TanhBackward, ReluBackward,
-                                          ColumnSums, SquaredNorm, MultiplyAdds, Adam};
+extern const KernelSet kGenericKernels = MakeKernelSet("generic");
 
 }  // namespace millrace::kernels

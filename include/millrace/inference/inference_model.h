@@ -49,13 +49,10 @@ struct DrawKey {
   uint64_t counter = 0;  // step within the row
 };
 
-// Chooses one row's action from its head outputs: Gumbel-max for discrete components (Gumbel 1954),
-// Box-Muller for continuous ones; the most likely action if `greedy`. Masked choices are never
-// taken.
+// One row of ActionSampler (action_sampler.h), which is what to use for many. Writes discrete
+// [num_discrete] and continuous [continuous_size]; returns the log-probability (density) of the
+// whole action.
 //   logits [num_choices], mean and log_std [continuous_size], mask [num_choices] or empty
-// Writes discrete [num_discrete] and continuous [continuous_size]; returns the log-probability
-// (density) of the whole action. Continuous actions are not clipped: the environment's runner clips
-// them to the box.
 float SampleAction(const ActionSpec& action, std::span<const float> logits,
                    std::span<const float> mean, std::span<const float> log_std,
                    std::span<const uint8_t> mask, const DrawKey& key, bool greedy,

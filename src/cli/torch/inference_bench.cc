@@ -10,7 +10,7 @@
 #include "millrace/core/nearest_name.h"
 #include "millrace/core/rng.h"
 #include "millrace/core/status.h"
-#include "millrace/inference/inference_model.h"
+#include "millrace/inference/action_sampler.h"
 #include "models/torch_inference_model.h"
 
 namespace millrace {
@@ -56,8 +56,10 @@ class Acting {
         mean_(static_cast<size_t>(rows * spec.action.continuous_size())),
         log_std_(static_cast<size_t>(spec.action.continuous_size())),
         value_(static_cast<size_t>(rows)),
-        discrete_(static_cast<size_t>(spec.action.num_discrete())),
-        continuous_(log_std_.size()) {
+        log_prob_(static_cast<size_t>(rows)),
+        discrete_(static_cast<size_t>(rows * spec.action.num_discrete())),
+        continuous_(mean_.size()),
+        sampler_(spec.action) {
     Rng rng(/*seed=*/1, /*stream=*/0);
     for (float& feature : features_) feature = static_cast<float>(rng.Normal());
     std::vector<float> weights(model_->layout().num_floats());
@@ -70,13 +72,8 @@ class Acting {
     const TensorView view{DType::kFloat32, shape_, reinterpret_cast<std::byte*>(features_.data())};
     MILLRACE_RETURN_IF_ERROR(
         model_->Forward(rows_, std::span(&view, 1), state_, {logits_, mean_, log_std_, value_}));
-    const size_t choices = logits_.size() / value_.size(), reals = log_std_.size();
-    for (size_t row = 0; row < value_.size(); ++row) {
-      sum_ += SampleAction(model_->action(), std::span(logits_).subspan(row * choices, choices),
-                           std::span(mean_).subspan(row * reals, reals), log_std_, {},
-                           {.seed = 1, .row = row, .counter = draw_}, /*greedy=*/false, discrete_,
-                           continuous_);
-    }
+    sampler_.Sample(rows_, {logits_, mean_, log_std_, value_}, {}, {.seed = 1, .counter = draw_},
+                    /*greedy=*/false, {discrete_, continuous_, log_prob_});
     ++draw_;
     return absl::OkStatus();
   }
@@ -106,12 +103,12 @@ class Acting {
   const int rows_;
   std::vector<float> features_;
   const std::vector<int64_t> shape_;
-  std::vector<float> state_, logits_, mean_, log_std_, value_;
+  std::vector<float> state_, logits_, mean_, log_std_, value_, log_prob_;
   std::vector<int32_t> discrete_;
   std::vector<float> continuous_;
   absl::Status loaded_;
+  ActionSampler sampler_;
   uint64_t draw_ = 0;
-  float sum_ = 0;  // so that sampling is not optimised away
 };
 
 double Peak(double seconds) {

@@ -24,6 +24,7 @@ InferenceBatch::InferenceBatch(InferenceModel* model, const InferenceSpec& spec,
       request_layout_(spec.RequestLayout()),
       reply_layout_(spec.ReplyLayout()),
       seed_(seed),
+      sampler_(spec.action),
       rows_each_(static_cast<size_t>(spec.rows)),
       state_size_(static_cast<size_t>(spec.state_size)) {
   const Schema& request = request_layout_.schema();
@@ -179,24 +180,22 @@ void InferenceBatch::WriteReply(const PendingRequest& request, size_t first_row)
 
   const size_t choices = static_cast<size_t>(spec_.action.num_choices());
   const size_t reals = static_cast<size_t>(spec_.action.continuous_size());
-  const size_t parts = static_cast<size_t>(spec_.action.num_discrete());
   std::span<int32_t> discrete;
   std::span<float> continuous;
   std::span<const uint8_t> mask;
-  if (parts > 0) discrete = reply_layout_.View(discrete_field_, request.reply).As<int32_t>();
-  if (reals > 0) continuous = reply_layout_.View(continuous_field_, request.reply).As<float>();
+  if (discrete_field_ >= 0)
+    discrete = reply_layout_.View(discrete_field_, request.reply).As<int32_t>();
+  if (continuous_field_ >= 0)
+    continuous = reply_layout_.View(continuous_field_, request.reply).As<float>();
   if (mask_field_ >= 0) mask = RequestField(mask_field_, request).As<uint8_t>();
   const auto log_prob = reply_layout_.View(log_prob_field_, request.reply).As<float>();
-  for (size_t row = 0; row < rows_each_; ++row) {
-    const size_t source = first_row + row;
-    log_prob[row] =
-        SampleAction(spec_.action, std::span(heads_.logits).subspan(source * choices, choices),
-                     std::span(heads_.mean).subspan(source * reals, reals), heads_.log_std,
-                     mask.empty() ? mask : mask.subspan(row * choices, choices),
-                     {seed_, request.header.first_row + row, request.header.draw}, /*greedy=*/false,
-                     parts > 0 ? discrete.subspan(row * parts, parts) : discrete,
-                     reals > 0 ? continuous.subspan(row * reals, reals) : continuous);
-  }
+  const HeadSpans heads{.logits = std::span(heads_.logits).subspan(first_row * choices),
+                        .mean = std::span(heads_.mean).subspan(first_row * reals),
+                        .log_std = heads_.log_std,
+                        .value = {}};
+  sampler_.Sample(static_cast<int>(rows_each_), heads, mask,
+                  {seed_, request.header.first_row, request.header.draw}, /*greedy=*/false,
+                  {discrete, continuous, log_prob});
 }
 
 }  // namespace millrace

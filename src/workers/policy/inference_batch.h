@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "millrace/inference/inference_model.h"
+#include "millrace/inference/action_sampler.h"
 #include "streams/inference_stream.h"
 #include "workers/policy/recurrent_states.h"
 
@@ -44,6 +44,7 @@ class InferenceBatch {
   const Layout request_layout_;
   const Layout reply_layout_;
   const uint64_t seed_;
+  ActionSampler sampler_;
   const size_t rows_each_;
   const size_t state_size_;
 

@@ -1,7 +1,9 @@
 #include "inference/kernels.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -47,6 +49,58 @@ TEST_P(Kernels, DenseEqualsTheSumInDoublePrecision) {
       }
       EXPECT_NEAR(y[static_cast<size_t>(row * layer.padded_out() + out)], expected, 1e-5);
     }
+  }
+}
+
+TEST_P(Kernels, ExponentialAndLogarithmAreWithinTwoRoundings) {
+  std::vector<float> x;
+  for (float v = -80.0F; v < 80.0F; v += 0.01F) x.push_back(v);
+  while (x.size() % kPanel != 0) x.push_back(0.0F);
+  auto y = x;
+  GetParam()->exp(y.data(), static_cast<int64_t>(y.size()));
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double expected = std::exp(static_cast<double>(x[i]));
+    ASSERT_NEAR(y[i], expected, 3e-7 * expected) << x[i];
+  }
+  auto back = y;
+  GetParam()->log(back.data(), static_cast<int64_t>(back.size()));
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double expected = std::log(static_cast<double>(y[i]));
+    ASSERT_NEAR(back[i], expected, 3e-7 * std::abs(expected) + 1e-7) << y[i];
+  }
+}
+
+// The uniform number that a random word stands for.
+double UniformOf(uint32_t word) { return ((word >> 9) + 0.5) / (1 << 23); }
+
+std::vector<uint32_t> Words(size_t size) {
+  std::vector<uint32_t> words = {0, 0xFFFFFFFF, 1U << 31, 1U << 30, 3U << 30, 0x1FFFFFFF};
+  for (uint64_t i = 0; words.size() < size; ++i) words.push_back(Philox(9, 8, i)[0]);
+  return words;
+}
+
+TEST_P(Kernels, GumbelNumbersAreTwoLogarithmsOfUniformOnes) {
+  const auto words = Words(1024);
+  std::vector<float> out(words.size());
+  GetParam()->gumbel(words.data(), out.data(), static_cast<int64_t>(out.size()));
+  for (size_t i = 0; i < words.size(); ++i) {
+    const double expected = -std::log(-std::log(UniformOf(words[i])));
+    ASSERT_NEAR(out[i], expected, 1e-5) << words[i];
+  }
+}
+
+TEST_P(Kernels, NormalNumbersAreBoxAndMullers) {
+  const auto radii = Words(1024);
+  std::vector<uint32_t> angles = radii;
+  std::ranges::reverse(angles);
+  std::vector<float> cosines(radii.size()), sines(radii.size());
+  GetParam()->normals(radii.data(), angles.data(), cosines.data(), sines.data(),
+                      static_cast<int64_t>(radii.size()));
+  for (size_t i = 0; i < radii.size(); ++i) {
+    const double radius = std::sqrt(-2 * std::log(UniformOf(radii[i])));
+    const double angle = 2 * std::numbers::pi * UniformOf(angles[i]);
+    ASSERT_NEAR(cosines[i], radius * std::cos(angle), 4e-6) << radii[i] << " " << angles[i];
+    ASSERT_NEAR(sines[i], radius * std::sin(angle), 4e-6) << radii[i] << " " << angles[i];
   }
 }
 

@@ -2,7 +2,7 @@
 
 #include "gtest/gtest.h"
 #include "inference/action_probability.h"
-#include "millrace/inference/inference_model.h"
+#include "millrace/inference/action_sampler.h"
 
 namespace millrace {
 namespace {
@@ -35,6 +35,36 @@ TEST(SampleAction, TheSameKeyDrawsTheSameAction) {
   EXPECT_EQ(Sample(5).discrete, Sample(5).discrete);
   EXPECT_EQ(Sample(5).continuous, Sample(5).continuous);
   EXPECT_NE(Sample(5).continuous, Sample(6).continuous);
+}
+
+TEST(ActionSampler, ARowsActionDoesNotDependOnTheOthers) {
+  constexpr size_t kRows = 37;
+  std::vector<float> logits, mean;
+  std::vector<uint8_t> mask;
+  for (size_t row = 0; row < kRows; ++row) {
+    const float shift = 0.1F * static_cast<float>(row);
+    for (const float logit : kLogits) logits.push_back(logit * shift);
+    for (const float m : kMean) mean.push_back(m + shift);
+    for (size_t i = 0; i < 5; ++i) mask.push_back((row + i) % 3 != 0 || i < 2);
+  }
+  std::vector<float> log_std = kLogStd;
+  ActionSampler sampler(Mixed());
+  for (const bool greedy : {false, true}) {
+    std::vector<int32_t> discrete(kRows * 2);
+    std::vector<float> continuous(kRows * 2), log_prob(kRows);
+    sampler.Sample(kRows, {logits, mean, log_std, {}}, mask, {3, 11, 7}, greedy,
+                   {discrete, continuous, log_prob});
+    for (size_t row = 0; row < kRows; ++row) {
+      Draw one;
+      one.log_prob = SampleAction(Mixed(), std::span(logits).subspan(row * 5, 5),
+                                  std::span(mean).subspan(row * 2, 2), log_std,
+                                  std::span(mask).subspan(row * 5, 5), {3, 11 + row, 7}, greedy,
+                                  one.discrete, one.continuous);
+      ASSERT_EQ(one.discrete, std::vector(&discrete[row * 2], &discrete[row * 2] + 2)) << row;
+      ASSERT_EQ(one.continuous, std::vector(&continuous[row * 2], &continuous[row * 2] + 2)) << row;
+      ASSERT_EQ(one.log_prob, log_prob[row]) << row;
+    }
+  }
 }
 
 TEST(SampleAction, FrequenciesFollowTheSoftmaxAndTheGaussian) {
