@@ -115,9 +115,10 @@ void ReadAgents(const YamlNode* node, Problems& problems, ExperimentConfig& conf
 void ReadActor(Section section, ActorConfig& actor) {
   section.Int("count", actor.count, 1, kMaxCount);
   section.Int("environments", actor.environments, 1, kMaxSize);
-  section.Int("groups", actor.groups, 1, 64);
-  if (const auto mode = section.Choice("inference", {"remote", "inline"})) {
-    actor.inference = *mode == 0 ? InferenceMode::kRemote : InferenceMode::kInline;
+  section.IntOr("auto", "groups", actor.groups, 1, 64);
+  const std::vector<std::string> modes = {"remote", "inline", "trainer"};  // as InferenceMode
+  if (const auto mode = section.Choice("inference", modes)) {
+    actor.inference = static_cast<InferenceMode>(*mode);
   }
   section.Finish();
 }
@@ -162,6 +163,7 @@ void ReadWorkers(Section section, ExperimentConfig& config) {
   ReadPolicyWorker(section.Child("policy"), config.policy_worker);
   ReadTrainer(section.Child("trainer"), config.trainer);
   ReadParameterServer(section.Child("parameter_server"), config.parameter_server);
+  section.Int("spin_us", config.spin_us, 0, 1'000);
   int scale = 1;
   section.Int("scale", scale, 1, kMaxCount);
   section.Finish();
@@ -177,6 +179,7 @@ void ReadSampleStream(Section section, SampleStreamConfig& stream) {
   section.Choice("transport", stream.transport, {"auto", "shm", "zmq"});
   section.Int("capacity", stream.capacity, 1, kMaxSize);
   section.Choice("when_full", {"wait"});
+  section.Bool("checksum", stream.checksum);
   section.Finish();
 }
 

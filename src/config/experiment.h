@@ -38,12 +38,12 @@ struct AgentMatch {
   std::string policy;
 };
 
-enum class InferenceMode { kRemote, kInline };
+enum class InferenceMode { kRemote, kInline, kTrainer };
 
 struct ActorConfig {
   int count = 2;
   int environments = 32;  // per actor process, split evenly over the groups
-  int groups = 2;
+  int groups = 2;         // 0: `auto`, until the launcher has chosen (cli/millrace/choose_groups.h)
   InferenceMode inference = InferenceMode::kRemote;
 };
 struct PolicyWorkerConfig {
@@ -69,7 +69,8 @@ struct StreamConfig {
 };
 struct SampleStreamConfig {
   std::string transport = "auto";
-  int capacity = 1024;  // segments, per policy
+  int capacity = 1024;    // segments, per policy
+  bool checksum = false;  // over shared memory too; sockets always have one
 };
 struct CheckpointConfig {
   double every_seconds = 60;
@@ -104,6 +105,7 @@ struct ExperimentConfig {
   PolicyWorkerConfig policy_worker;
   TrainerConfig trainer;
   ParameterServerConfig parameter_server;
+  int spin_us = 20;  // actors and policy workers, before a wait goes to sleep
   StreamConfig inference_stream;
   SampleStreamConfig sample_stream;
   StreamConfig weight_stream;

@@ -22,6 +22,7 @@ void CheckMultiple(const std::string& key, int64_t value, int64_t unit, const st
 }
 
 void CheckBatch(const ExperimentConfig& config, Problems& problems) {
+  if (config.actor.groups == 0) return;  // once the number is known
   CheckMultiple("workers.actor.environments", config.actor.environments, config.actor.groups,
                 "workers.actor.groups", problems);
   const int64_t segment =
@@ -126,6 +127,13 @@ void CheckDeterministic(const ExperimentConfig& config, Problems& problems) {
   if (config.trainer.max_policy_lag != 0) {
     problems.Add("workers.trainer.max_policy_lag", "0 in a deterministic run",
                  absl::StrCat(config.trainer.max_policy_lag));
+  }
+  if (config.actor.groups == 0) {
+    problems.Add("workers.actor.groups", "a number in a deterministic run", "auto");
+    return;
+  }
+  if (config.actor.inference == InferenceMode::kTrainer) {
+    problems.Add("workers.actor.inference", "remote or inline in a deterministic run", "trainer");
   }
   const int groups = config.actor.count * config.actor.groups;
   if (groups % config.trainer.count != 0) {

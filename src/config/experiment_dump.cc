@@ -82,14 +82,29 @@ void PutPolicies(YAML::Emitter& out, const ExperimentConfig& config) {
   out << YAML::EndSeq;
 }
 
+std::string Name(InferenceMode mode) {
+  switch (mode) {
+    case InferenceMode::kRemote:
+      return "remote";
+    case InferenceMode::kInline:
+      return "inline";
+    case InferenceMode::kTrainer:
+      return "trainer";
+  }
+  return "";
+}
+
 void PutWorkers(YAML::Emitter& out, const ExperimentConfig& config) {
   PutMap(out, "workers", [&] {
     PutMap(out, "actor", [&] {
       Put(out, "count", config.actor.count);
       Put(out, "environments", config.actor.environments);
-      Put(out, "groups", config.actor.groups);
-      Put(out, "inference",
-          std::string(config.actor.inference == InferenceMode::kRemote ? "remote" : "inline"));
+      if (config.actor.groups == 0) {
+        Put(out, "groups", std::string("auto"));
+      } else {
+        Put(out, "groups", config.actor.groups);
+      }
+      Put(out, "inference", Name(config.actor.inference));
     });
     PutMap(out, "policy", [&] {
       Put(out, "count", config.policy_worker.count);
@@ -106,6 +121,7 @@ void PutWorkers(YAML::Emitter& out, const ExperimentConfig& config) {
       Put(out, "device", config.trainer.device);
     });
     PutMap(out, "parameter_server", [&] { Put(out, "count", config.parameter_server.count); });
+    Put(out, "spin_us", config.spin_us);
   });
 }
 
@@ -116,6 +132,7 @@ void PutStreams(YAML::Emitter& out, const ExperimentConfig& config) {
       Put(out, "transport", config.sample_stream.transport);
       Put(out, "capacity", config.sample_stream.capacity);
       Put(out, "when_full", std::string("wait"));
+      Put(out, "checksum", config.sample_stream.checksum);
     });
     PutMap(out, "weight", [&] { Put(out, "transport", config.weight_stream.transport); });
   });

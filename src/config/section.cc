@@ -57,12 +57,14 @@ const YamlNode* Section::Scalar(const std::string& key, const std::string& expec
   return nullptr;
 }
 
-std::optional<int64_t> Section::Integer(const std::string& key, int64_t low, int64_t high) {
+std::optional<int64_t> Section::Integer(const std::string& key, int64_t low, int64_t high,
+                                        const std::string& word) {
   const bool bounded = high != std::numeric_limits<int64_t>::max();
-  const std::string expected =
-      absl::StrCat("an integer", Range(absl::StrCat(low), absl::StrCat(high), bounded));
+  const std::string expected = absl::StrCat(word, word.empty() ? "an integer" : " or an integer",
+                                            Range(absl::StrCat(low), absl::StrCat(high), bounded));
   const YamlNode* node = Scalar(key, expected);
   if (node == nullptr) return std::nullopt;
+  if (!word.empty() && node->text == word) return 0;
   const auto value = node->quoted ? std::nullopt : ParseInt(node->text);
   if (value && *value >= low && *value <= high) return value;
   problems_.Add(PathOf(key), expected, Describe(*node));
@@ -71,6 +73,11 @@ std::optional<int64_t> Section::Integer(const std::string& key, int64_t low, int
 
 void Section::Int(const std::string& key, int& out, int64_t low, int64_t high) {
   if (const auto value = Integer(key, low, high)) out = static_cast<int>(*value);
+}
+
+void Section::IntOr(const std::string& word, const std::string& key, int& out, int64_t low,
+                    int64_t high) {
+  if (const auto value = Integer(key, low, high, word)) out = static_cast<int>(*value);
 }
 
 void Section::Int64(const std::string& key, int64_t& out, int64_t low, int64_t high) {

@@ -42,6 +42,8 @@ class Section {
   Section(const YamlNode* node, std::string path, Problems& problems);
 
   void Int(const std::string& key, int& out, int64_t low, int64_t high);
+  // Also `word`, which stands for 0.
+  void IntOr(const std::string& word, const std::string& key, int& out, int64_t low, int64_t high);
   void Int64(const std::string& key, int64_t& out, int64_t low, int64_t high);
   void UInt64(const std::string& key, uint64_t& out);  // 0 to 2^63 - 1
   void Double(const std::string& key, double& out, double low, double high);
@@ -63,7 +65,8 @@ class Section {
 
  private:
   const YamlNode* Scalar(const std::string& key, const std::string& expected);
-  std::optional<int64_t> Integer(const std::string& key, int64_t low, int64_t high);
+  std::optional<int64_t> Integer(const std::string& key, int64_t low, int64_t high,
+                                 const std::string& word = {});
 
   const YamlNode* node_;
   const std::string path_;

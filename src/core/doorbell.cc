@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 #include <ctime>
 
@@ -18,6 +19,13 @@ timespec ToTimespec(Clock::duration duration) {
   return {seconds.count(), std::chrono::nanoseconds(duration - seconds).count()};
 }
 
+// Tells the core that this is a spinning loop.
+void Pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
 }  // namespace
 
 void Doorbell::Ring() {
@@ -30,15 +38,17 @@ void Doorbell::Ring() {
   }
 }
 
-bool Doorbell::Wait(uint32_t seen, Deadline deadline, std::chrono::nanoseconds spin) {
+bool Doorbell::Spin(uint32_t seen, std::chrono::nanoseconds limit) const {
+  const Deadline end = After(limit);
+  do {
+    if (Value() != seen) return true;
+    Pause();
+  } while (!Expired(end));
+  return false;
+}
+
+bool Doorbell::Wait(uint32_t seen, Deadline deadline) {
   if (Value() != seen) return true;
-  if (spin.count() > 0) {
-    const Deadline spin_end = After(spin);
-    while (!Expired(spin_end)) {
-      if (Value() != seen) return true;
-      __builtin_ia32_pause();
-    }
-  }
   sleepers_.fetch_add(1);
   while (sequence_.load() == seen) {
     const Clock::duration left = deadline - Clock::now();
@@ -49,6 +59,21 @@ bool Doorbell::Wait(uint32_t seen, Deadline deadline, std::chrono::nanoseconds s
   }
   sleepers_.fetch_sub(1);
   return Value() != seen;
+}
+
+bool AdaptiveSpin::Wait(Doorbell& bell, uint32_t seen, Deadline deadline) {
+  if (limit_.count() == 0) return bell.Wait(seen, deadline);
+  if (asleep_ > 0) {
+    --asleep_;
+    return bell.Wait(seen, deadline);
+  }
+  if (bell.Spin(seen, limit_)) {
+    back_off_ = 0;
+    return true;
+  }
+  back_off_ = std::min(2 * back_off_ + 1, kLongestBackOff);
+  asleep_ = back_off_;
+  return bell.Wait(seen, deadline);
 }
 
 }  // namespace millrace

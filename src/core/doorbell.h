@@ -20,14 +20,33 @@ class Doorbell {
   uint32_t Value() const { return sequence_.load(std::memory_order_acquire); }
   // Wakes every waiter. The system call is made only if somebody sleeps.
   void Ring();
-  // Sleeps until the value differs from `seen` or the deadline passes; true if it differs. Spins
-  // for `spin` first: worth it only where the answer comes sooner than a system call takes.
-  bool Wait(uint32_t seen, Deadline deadline, std::chrono::nanoseconds spin = {});
+  // Sleeps until the value differs from `seen` or the deadline passes; true if it differs.
+  bool Wait(uint32_t seen, Deadline deadline);
+  // Looks at the value without sleeping until it differs or the time is over; true if it differs.
+  bool Spin(uint32_t seen, std::chrono::nanoseconds limit) const;
 
  private:
   std::atomic<uint32_t> sequence_{0};
   std::atomic<uint32_t> sleepers_{0};
 };
+// How long a waiting worker spins before it sleeps: `limit` while that pays, that is while the bell
+// rings in that time; after a spin in vain the next waits sleep at once, twice as many each time.
+// So where answers are slow, or other processes need the core, almost nothing is spent on it. Bound
+// to one thread.
+class AdaptiveSpin {
+ public:
+  explicit AdaptiveSpin(std::chrono::nanoseconds limit) : limit_(limit) {}
+  // As Doorbell::Wait().
+  bool Wait(Doorbell& bell, uint32_t seen, Deadline deadline);
+
+ private:
+  static constexpr int kLongestBackOff = 255;  // waits
+
+  std::chrono::nanoseconds limit_;
+  int back_off_ = 0;  // waits to sleep through after the next spin in vain
+  int asleep_ = 0;    // of them still to come
+};
+
 static_assert(sizeof(Doorbell) == 8);
 static_assert(std::atomic<uint32_t>::is_always_lock_free);
 

@@ -1,8 +1,12 @@
 // The header of a sample segment: what an actor posts and a trainer consumes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <type_traits>
+
+#include "core/crc32c.h"
 
 namespace millrace {
 
@@ -40,5 +44,11 @@ struct SegmentHeader {
   uint32_t reserved = 0;
 };
 static_assert(std::is_trivially_copyable_v<SegmentHeader> && sizeof(SegmentHeader) == 104);
+
+// What SegmentHeader::payload_crc holds where it is computed.
+inline uint32_t SegmentCrc(std::span<const std::byte> payload,
+                           std::span<const std::byte> snapshot) {
+  return Crc32c(snapshot, Crc32c(payload));
+}
 
 }  // namespace millrace

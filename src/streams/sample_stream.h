@@ -36,6 +36,9 @@ struct SampleStreamSpec {
   Extents extents;           // of every segment
   int32_t environments = 0;  // E: one segment is extents.steps x environments environment steps
   uint32_t snapshot_capacity = 0;  // bytes reserved for the producer snapshot
+  // Producers: over shared memory too, a CRC-32C of payload and snapshot goes with every segment.
+  // Consumers check it wherever it is there.
+  bool checksum = false;
   uint32_t env_steps_each() const {
     return static_cast<uint32_t>(extents.steps) * static_cast<uint32_t>(environments);
   }

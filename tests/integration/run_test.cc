@@ -148,6 +148,13 @@ TEST_P(RunWith, EndsAtItsStepLimitWithExactAccounts) {
 INSTANTIATE_TEST_SUITE_P(
     Layouts, RunWith,
     testing::Values(std::vector<std::string>{"workers.actor.inference=inline"},
+                    std::vector<std::string>{"workers.actor.inference=trainer"},
+                    std::vector<std::string>{"workers.actor.inference=trainer",
+                                             "workers.trainer.count=2",
+                                             "streams.inference.transport=zmq"},
+                    std::vector<std::string>{"workers.actor.groups=auto"},
+                    std::vector<std::string>{"streams.sample.checksum=true"},
+                    std::vector<std::string>{"workers.spin_us=0"},
                     std::vector<std::string>{"workers.trainer.count=2"},
                     std::vector<std::string>{"workers.parameter_server.count=2"},
                     std::vector<std::string>{"workers.trainer.max_policy_lag=2"},

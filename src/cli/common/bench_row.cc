@@ -14,6 +14,11 @@ double Median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
+double BenchRow::Ratio() const {
+  if (value <= 0 || baseline_value <= 0) return 0;
+  return lower_is_better ? baseline_value / value : value / baseline_value;
+}
+
 absl::Status PrintBench(const std::vector<BenchRow>& rows, const std::string& json) {
   nlohmann::json list = nlohmann::json::array();
   for (const BenchRow& row : rows) {
@@ -22,7 +27,7 @@ absl::Status PrintBench(const std::vector<BenchRow>& rows, const std::string& js
                     {"value", row.value},
                     {"baseline", row.baseline},
                     {"baseline_value", row.baseline_value},
-                    {"ratio", row.baseline_value > 0 ? row.value / row.baseline_value : 0.0},
+                    {"ratio", row.Ratio()},
                     {"samples", row.samples}});
   }
   if (json == "-") {
@@ -31,9 +36,8 @@ absl::Status PrintBench(const std::vector<BenchRow>& rows, const std::string& js
   }
   for (const BenchRow& row : rows) {
     std::printf("%-52s %12.6g %-30s %6.3g of %s (%.6g), median of %zu\n", row.name.c_str(),
-                row.value, row.unit.c_str(),
-                row.baseline_value > 0 ? row.value / row.baseline_value : 0.0, row.baseline.c_str(),
-                row.baseline_value, row.samples.size());
+                row.value, row.unit.c_str(), row.Ratio(), row.baseline.c_str(), row.baseline_value,
+                row.samples.size());
   }
   if (json.empty()) return absl::OkStatus();
   std::ofstream file(json);

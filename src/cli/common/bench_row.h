@@ -14,6 +14,10 @@ struct BenchRow {
   std::string baseline;
   double baseline_value = 0;
   std::vector<double> samples;
+  bool lower_is_better = false;
+
+  // Above 1: better than the baseline. 0 if there is none.
+  double Ratio() const;
 };
 
 double Median(std::vector<double> values);

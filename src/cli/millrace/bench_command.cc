@@ -8,6 +8,8 @@
 #include "cli/millrace/commands.h"
 #include "cli/millrace/dataflow_bench.h"
 #include "cli/millrace/programs.h"
+#include "cli/millrace/stream_ends.h"
+#include "cli/millrace/streams_bench.h"
 #include "millrace/core/status.h"
 
 namespace millrace {
@@ -65,7 +67,49 @@ void AddInference(CLI::App* bench, int& exit_code) {
   });
 }
 
+void AddStreams(CLI::App* bench, int& exit_code) {
+  auto* command = bench->add_subcommand(
+      "streams", "Round trips, bytes per second and weights to many readers, between processes.");
+  auto options = std::make_shared<StreamsBenchOptions>();
+  auto json = std::make_shared<std::string>();
+  command->add_option("--rounds", options->rounds, "of every measurement; the median counts")
+      ->capture_default_str();
+  command->add_option("--round-trips", options->round_trips, "of one measurement")
+      ->capture_default_str();
+  command->add_option("--weight-bytes", options->weight_bytes, "size of a version")
+      ->capture_default_str();
+  command->add_option("--readers", options->readers, "of weights")->capture_default_str();
+  command->add_option("--json", *json, kJsonHelp);
+  command->footer("Example: millrace bench streams --rounds 3");
+  command->callback([options, json, &exit_code] {
+    const auto rows = RunStreamsBench(*options);
+    const absl::Status status = rows.ok() ? PrintBench(*rows, *json) : rows.status();
+    exit_code = status.ok() ? kExitOk : Fail(status);
+  });
+}
+
 }  // namespace
+
+void AddStreamEndCommand(CLI::App& app, int& exit_code) {
+  auto* command = app.add_subcommand("stream-end", "One end of a stream, for `bench streams`.");
+  command->group("");  // not shown in --help
+  auto options = std::make_shared<StreamEndOptions>();
+  command->add_option("kind", options->kind)->required();
+  command->add_option("run_directory", options->run_directory)->required();
+  command->add_option("role", options->role)->required();
+  command->add_option("index", options->index)->required();
+  command->add_option("--transport", options->transport);
+  command->add_option("--bytes", options->bytes);
+  command->add_option("--checksum", options->checksum);
+  command->add_option("--spin-us", options->spin_us);
+  command->add_option("--count", options->count);
+  command->add_option("--peers", options->peers);
+  command->add_option("--result", options->result);
+  command->callback([options, &exit_code] {
+    const absl::Status status = RunStreamEnd(*options);
+    exit_code = status.ok() ? kExitOk : Fail(status);
+  });
+}
 
 void AddBenchCommand(CLI::App& app, int& exit_code) {
   auto* bench =
@@ -73,6 +117,7 @@ void AddBenchCommand(CLI::App& app, int& exit_code) {
   bench->require_subcommand(1);
   AddDataflow(bench, exit_code);
   AddInference(bench, exit_code);
+  AddStreams(bench, exit_code);
 }
 
 }  // namespace millrace

@@ -1,17 +1,16 @@
 #include "cli/millrace/dataflow_bench.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "cli/millrace/check_experiment.h"
 #include "cli/millrace/programs.h"
+#include "cli/millrace/trial_run.h"
 #include "env/env_cli.h"
 #include "millrace/core/status.h"
 
@@ -48,24 +47,10 @@ std::vector<std::string> Overrides(const DataflowBenchOptions& options, const Ar
   return set;
 }
 
-absl::StatusOr<nlohmann::json> ReadResult(const fs::path& path, const std::string& name, int code) {
-  std::ifstream file(path);
-  auto result = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
-  if (code == 0 && result.is_object()) return result;
-  return absl::InternalError(fmt::format("the run {} failed with exit code {}", name, code));
-}
-
 absl::StatusOr<Figures> RunArm(const fs::path& runs, int run, const DataflowBenchOptions& options,
                                const Arm& arm) {
-  const std::string name = fmt::format("{}-{}", arm.name, run);
-  std::vector<std::string> arguments = {"run",        options.config, "--name",     name,
-                                        "--runs-dir", runs.string(),  "--progress", "none"};
-  for (const std::string& set : Overrides(options, arm)) {
-    arguments.insert(arguments.end(), {"--set", set});
-  }
-  MILLRACE_ASSIGN_OR_RETURN(const int code, RunProgram("millrace", arguments));
-  MILLRACE_ASSIGN_OR_RETURN(const auto summary,
-                            ReadResult(runs / name / "summary.json", name, code));
+  MILLRACE_ASSIGN_OR_RETURN(const auto summary, RunTrial(runs, fmt::format("{}-{}", arm.name, run),
+                                                         options.config, Overrides(options, arm)));
   return Figures{summary.value("steps_per_second", 0.0),
                  summary.value("steps_per_cpu_second", 0.0)};
 }
@@ -80,7 +65,7 @@ absl::StatusOr<std::optional<Figures>> RunSingleProcess(const fs::path& runs,
     arguments.insert(arguments.end(), {"--set", set});
   }
   MILLRACE_ASSIGN_OR_RETURN(const int code, RunTorch(arguments));
-  MILLRACE_ASSIGN_OR_RETURN(const auto json, ReadResult(result, "single process", code));
+  MILLRACE_ASSIGN_OR_RETURN(const auto json, ReadTrialResult(result, "single process", code));
   if (json.contains("unsupported")) return std::nullopt;
   const double steps = json.value("env_steps", 0.0);
   return Figures{steps / json.value("seconds", 1.0), steps / json.value("cpu_seconds", 1.0)};
@@ -125,16 +110,10 @@ absl::Status Measure(const fs::path& runs, const DataflowBenchOptions& options,
 }  // namespace
 
 absl::StatusOr<std::vector<BenchRow>> RunDataflowBench(const DataflowBenchOptions& options) {
-  std::string pattern = (fs::temp_directory_path() / "millrace-bench-XXXXXX").string();
-  if (::mkdtemp(pattern.data()) == nullptr) {
-    return absl::ResourceExhaustedError("cannot make a temporary directory");
-  }
+  MILLRACE_ASSIGN_OR_RETURN(const auto directory, TrialDirectory::Make());
   std::map<std::string, Samples> arms;
   Samples single_process;
-  const absl::Status measured = Measure(pattern, options, arms, single_process);
-  std::error_code ignored;
-  fs::remove_all(pattern, ignored);
-  MILLRACE_RETURN_IF_ERROR(measured);
+  MILLRACE_RETURN_IF_ERROR(Measure(directory->path(), options, arms, single_process));
   MILLRACE_ASSIGN_OR_RETURN(const double roof, PureStepping(options));
   const std::string config = fs::path(options.config).stem().string();
   std::vector<BenchRow> rows;

@@ -44,11 +44,13 @@ int main(int argc, char** argv) {
   millrace::AddEvalCommand(app, exit_code);
   millrace::AddPlayCommand(app, exit_code);
   millrace::AddBenchCommand(app, exit_code);
+  millrace::AddTuneCommand(app, exit_code);
   millrace::AddStatusCommand(app, exit_code);
   millrace::AddStopCommand(app, exit_code);
   millrace::AddLogsCommand(app, exit_code);
   millrace::AddPlotCommand(app, exit_code);
   millrace::AddControllerCommand(app, exit_code);
+  millrace::AddStreamEndCommand(app, exit_code);
   if (const std::string unknown = UnknownCommand(app, argc, argv); !unknown.empty()) {
     return millrace::Fail(absl::InvalidArgumentError(unknown));
   }

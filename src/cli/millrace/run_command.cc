@@ -14,6 +14,7 @@
 #include "cli/common/evaluate_command.h"
 #include "cli/common/exit_code.h"
 #include "cli/millrace/check_experiment.h"
+#include "cli/millrace/choose_groups.h"
 #include "cli/millrace/commands.h"
 #include "cli/millrace/run_directory.h"
 #include "cli/millrace/run_lock.h"
@@ -103,7 +104,7 @@ bool UsesSharedMemory(const ExperimentConfig& config) {
   const auto shm = [](const std::string& transport) {
     return transport == "auto" || transport == "shm";
   };
-  const bool remote = config.actor.inference == InferenceMode::kRemote;
+  const bool remote = config.actor.inference != InferenceMode::kInline;
   return (remote && shm(config.inference_stream.transport)) ||
          shm(config.sample_stream.transport) || shm(config.weight_stream.transport);
 }
@@ -324,6 +325,15 @@ absl::StatusOr<int> ExplainFailure(const RunArguments& arguments, const RunPaths
   return code;
 }
 
+absl::Status SettleGroups(const RunArguments& arguments, const std::vector<Override>& overrides,
+                          const Registry& registry, bool say, ExperimentConfig& config) {
+  MILLRACE_ASSIGN_OR_RETURN(const GroupChoice choice,
+                            ChooseGroups(arguments.file, overrides, config, registry));
+  config.actor.groups = choice.groups;
+  if (say) std::printf("workers.actor.groups: %d (%s)\n", choice.groups, choice.why.c_str());
+  return absl::OkStatus();
+}
+
 absl::StatusOr<int> Run(const RunArguments& arguments) {
   MILLRACE_RETURN_IF_ERROR(
       InitLogging({.name = "millrace", .level = arguments.log_level, .file = {}}));
@@ -333,6 +343,10 @@ absl::StatusOr<int> Run(const RunArguments& arguments) {
   MILLRACE_RETURN_IF_ERROR(ResolveInitialWeights(arguments.runs, config));
   Registry registry = BuiltinRegistry();
   MILLRACE_RETURN_IF_ERROR(CheckWithoutTorch(config, registry));
+  if (config.actor.groups == 0) {
+    MILLRACE_RETURN_IF_ERROR(
+        SettleGroups(arguments, overrides, registry, progress != ProgressMode::kNone, config));
+  }
   if (arguments.dry_run) {
     PrintPlan(config);
     return CheckWithTorch(arguments.file, arguments.set);

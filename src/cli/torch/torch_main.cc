@@ -52,7 +52,9 @@ InferenceModelFactory ModelFactoryFor(const TorchRegistry& registry) {
 absl::Status RunWorker(WorkerProcess& process, TorchRegistry& registry) {
   MILLRACE_RETURN_IF_ERROR(LoadPlugins(process.config(), registry));
   const std::string& role = process.arguments().role;
-  if (role == "trainer") return RunTrainerWorker(process, registry);
+  if (role == "trainer") {
+    return RunTrainerWorker(process, registry, ModelFactoryFor(registry));
+  }
   at::set_num_threads(1);
   if (role == "policy") return RunPolicyWorker(process, registry, ModelFactoryFor(registry));
   return RunActorWorker(process, registry, ModelFactoryFor(registry));

@@ -111,25 +111,36 @@ bool SlabSampleConsumer::Matches(const SegmentHeader& header, const Source& sour
          header.snapshot_bytes <= spec_.snapshot_capacity && header.credit.rank == rank_;
 }
 
+std::optional<DropReason> SlabSampleConsumer::Fault(const SegmentHeader& header,
+                                                    const Source& source, int slot) const {
+  if (!Matches(header, source)) return DropReason::kSchema;
+  if (header.payload_crc == 0) return std::nullopt;  // not computed
+  const uint32_t crc = SegmentCrc({source.slab.payload(slot), layout_.total_bytes()},
+                                  {source.slab.snapshot(slot), header.snapshot_bytes});
+  return crc == header.payload_crc ? std::nullopt : std::optional(DropReason::kCrc);
+}
+
 std::optional<ReceivedSegment> SlabSampleConsumer::TakeReady(const Key& key, Source& source) {
   while (!source.ready.empty()) {
     const int slot = source.ready.front();
     source.ready.pop_front();
     const SegmentHeader header = *source.slab.segment(slot);
-    if (Matches(header, source)) {
+    const std::optional<DropReason> fault = Fault(header, source, slot);
+    if (!fault) {
       ++source.in_hand;
       return ReceivedSegment{.header = header,
                              .payload = source.slab.payload(slot),
                              .snapshot = {source.slab.snapshot(slot), header.snapshot_bytes},
                              .handle = MakeHandle(source.taken[static_cast<size_t>(slot)], slot)};
     }
-    spdlog::error("sample stream {}: refused segment {} of producer {}.{}: its header is damaged",
-                  spec_.policy, header.sequence, key.first, key.second);
+    spdlog::error("sample stream {}: refused segment {} of producer {}.{}: its {} damaged",
+                  spec_.policy, header.sequence, key.first, key.second,
+                  *fault == DropReason::kCrc ? "bytes are" : "header is");
     refused_.push_back({.producer = key.first,
                         .incarnation = key.second,
                         .sequence = header.sequence,
                         .env_steps_each = source.slab.header().env_steps_each,
-                        .reason = DropReason::kSchema,
+                        .reason = *fault,
                         .credit = header.credit});
     Free(source, slot);
   }

@@ -54,6 +54,9 @@ class SlabSampleConsumer final : public SampleConsumer {
   void Scan(Source& source);
   std::optional<ReceivedSegment> TakeReady(const Key& key, Source& source);
   bool Matches(const SegmentHeader& header, const Source& source) const;
+  // Why a committed segment cannot be used.
+  std::optional<DropReason> Fault(const SegmentHeader& header, const Source& source,
+                                  int slot) const;
   void Free(Source& source, int slot);
 
   const SampleStreamSpec spec_;

@@ -139,7 +139,6 @@ SegmentHeader SlabSampleProducer::Complete(SegmentHeader header, const Credit& c
   header.rows = spec_.extents.rows;
   header.chunks = spec_.extents.chunks;
   header.credit = credit;
-  header.payload_crc = 0;
   return header;
 }
 
@@ -154,6 +153,9 @@ absl::Status SlabSampleProducer::Commit(const OpenSegment& segment, SegmentHeade
                                                    header.snapshot_bytes));
   }
   MILLRACE_ASSIGN_OR_RETURN(Lane * lane, FindLane(segment.credit.rank));
+  header.payload_crc = spec_.checksum ? SegmentCrc({segment.payload, layout_.total_bytes()},
+                                                   {segment.snapshot, header.snapshot_bytes})
+                                      : 0;
   *slab_.segment(segment.slot) = Complete(header, segment.credit, NextSequence(*lane));
   const SlotState committed{
       .phase = SlotState::kCommitted, .rank = segment.credit.rank, .ordinal = ++commits_};

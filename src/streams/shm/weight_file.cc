@@ -85,25 +85,47 @@ absl::StatusOr<std::unique_ptr<WeightFile>> WeightFile::Open(const std::filesyst
   return Check(std::move(file), spec);
 }
 
-void WeightFile::Write(WeightVersion version, std::span<const std::byte> blob) {
-  MILLRACE_CHECK(blob.size() == bytes_, "WeightFile::Write with a blob of another size");
-  const uint32_t index = header_->current.load() == 1 ? 1 : 0;
+uint32_t WeightFile::NextSlot() const { return header_->current.load() == 1 ? 1 : 0; }
+
+// Marks the slot as being written.
+void WeightFile::Begin(uint32_t index) {
   Slot& slot = header_->slots[index];
   // Odd, and not the number a writer killed in the middle may have left.
-  const uint64_t writing = (slot.serial.load() | 1) + 2;
-  slot.serial.store(writing);
+  slot.serial.store((slot.serial.load() | 1) + 2);
   // The fences order the plain copy between the two stores of `serial`, and the readers' copy
   // between their two loads (the sequence lock of Boehm 2012, "Can seqlocks get along with
   // programming language memory models?", figure 6).
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (!blob.empty()) std::memcpy(SlotData(index).data(), blob.data(), blob.size());
+}
+
+void WeightFile::Finish(uint32_t index, WeightVersion version, uint32_t crc) {
+  Slot& slot = header_->slots[index];
   slot.epoch.store(version.epoch);
   slot.version.store(version.version);
-  slot.crc.store(Crc32c(blob));
+  slot.crc.store(crc);
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  slot.serial.store(writing + 1);
+  slot.serial.fetch_add(1);
   header_->current.store(index + 1);
   header_->bell.Ring();
+}
+
+void WeightFile::Write(WeightVersion version, std::span<const std::byte> blob) {
+  MILLRACE_CHECK(blob.size() == bytes_, "WeightFile::Write with a blob of another size");
+  const uint32_t index = NextSlot();
+  Begin(index);
+  if (!blob.empty()) std::memcpy(SlotData(index).data(), blob.data(), blob.size());
+  Finish(index, version, Crc32c(blob));
+}
+
+absl::StatusOr<WeightVersion> WeightFile::CopyNewest(const WeightFile& from) {
+  const uint32_t index = NextSlot();
+  Begin(index);
+  MILLRACE_ASSIGN_OR_RETURN(const Copied copied, from.CopyOut(SlotData(index)));
+  if (Crc32c(SlotData(index)) != copied.crc) {
+    return absl::DataLossError(absl::StrCat(from.file_->path().string(), ": checksum mismatch"));
+  }
+  if (copied.version > newest()) Finish(index, copied.version, copied.crc);
+  return copied.version;
 }
 
 WeightVersion WeightFile::newest() const {
@@ -120,6 +142,11 @@ WeightVersion WeightFile::newest() const {
 }
 
 absl::StatusOr<WeightVersion> WeightFile::Read(std::span<std::byte> blob) const {
+  MILLRACE_ASSIGN_OR_RETURN(const Copied copied, CopyOut(blob));
+  return copied.version;
+}
+
+absl::StatusOr<WeightFile::Copied> WeightFile::CopyOut(std::span<std::byte> blob) const {
   for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
     const uint32_t current = header_->current.load();
     if (current == 0 || current > 2) return absl::UnavailableError("no weights are there yet");
@@ -128,14 +155,9 @@ absl::StatusOr<WeightVersion> WeightFile::Read(std::span<std::byte> blob) const 
     if ((serial & 1) != 0) continue;
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (!blob.empty()) std::memcpy(blob.data(), SlotData(current - 1).data(), blob.size());
-    const WeightVersion version{slot.epoch.load(), slot.version.load()};
-    const uint32_t crc = slot.crc.load();
+    const Copied copied{{slot.epoch.load(), slot.version.load()}, slot.crc.load()};
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (slot.serial.load() != serial) continue;
-    if (Crc32c(blob) != crc) {
-      return absl::DataLossError(absl::StrCat(file_->path().string(), ": checksum mismatch"));
-    }
-    return version;
+    if (slot.serial.load() == serial) return copied;
   }
   return absl::UnavailableError("weights change faster than they can be read");
 }

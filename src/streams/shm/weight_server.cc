@@ -70,9 +70,7 @@ class PolicyRelay {
       epoch_ = epoch;
     }
     if (trainer_->newest() <= host_->newest()) return false;
-    MILLRACE_ASSIGN_OR_RETURN(const WeightVersion version, trainer_->Read(buffer_));
-    if (version <= host_->newest()) return false;
-    host_->Write(version, buffer_);
+    MILLRACE_RETURN_IF_ERROR(host_->CopyNewest(*trainer_).status());
     return true;
   }
 
@@ -82,14 +80,12 @@ class PolicyRelay {
       : directory_(std::move(directory)),
         spec_(std::move(spec)),
         fence_(std::move(fence)),
-        host_(std::move(host)),
-        buffer_(spec_.bytes) {}
+        host_(std::move(host)) {}
 
   const std::filesystem::path directory_;
   const WeightSpec spec_;
   const std::unique_ptr<WeightFence> fence_;
   const std::unique_ptr<WeightFile> host_;
-  std::vector<std::byte> buffer_;
   std::unique_ptr<WeightFile> trainer_;  // of epoch_
   uint64_t epoch_ = 0;
 };

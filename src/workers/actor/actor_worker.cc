@@ -129,7 +129,8 @@ absl::Status Actor::MakeStreams(const InferenceModelFactory& make_model) {
                                        .schema = contracts[p].sample,
                                        .extents = contracts[p].extents(streams.rows),
                                        .environments = environments_per_group(),
-                                       .snapshot_capacity = p == 0 ? snapshot_capacity : 0};
+                                       .snapshot_capacity = p == 0 ? snapshot_capacity : 0,
+                                       .checksum = config.sample_stream.checksum};
     MILLRACE_ASSIGN_OR_RETURN(
         streams.samples,
         MakeSampleProducer(ChooseTransport(config.sample_stream.transport, Transport::kShm),
@@ -229,7 +230,7 @@ absl::Status Actor::Run() {
     const bool all_parked = std::all_of(groups_.begin(), groups_.end(),
                                         [](const auto& group) { return group->parked(); });
     const ActivityScope waiting(all_parked ? Activity::kWaitCredit : Activity::kWaitActions);
-    process_.bell().Wait(seen, next_maintenance);
+    process_.AwaitBell(seen, next_maintenance);
   }
   return Drain();
 }

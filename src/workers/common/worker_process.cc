@@ -67,6 +67,7 @@ absl::StatusOr<std::unique_ptr<WorkerProcess>> WorkerProcess::Start(
   MILLRACE_ASSIGN_OR_RETURN(worker->control_, ControlClient::Connect(options));
   MILLRACE_ASSIGN_OR_RETURN(worker->config_, ParseExperiment(worker->control_->config_yaml(),
                                                              worker->paths_.config().string()));
+  worker->spin_ = AdaptiveSpin(std::chrono::microseconds(worker->config_.spin_us));
   return worker;
 }
 

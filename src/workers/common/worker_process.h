@@ -41,6 +41,8 @@ class WorkerProcess {
   const ExperimentConfig& config() const { return config_; }
   const RunPaths& paths() const { return paths_; }
   ControlClient& control() { return *control_; }
+  // Waits at the doorbell, as Doorbell::Wait(); spins first where that pays (workers.spin_us).
+  bool AwaitBell(uint32_t seen, Deadline deadline) { return spin_.Wait(bell(), seen, deadline); }
   Doorbell& bell() { return bell_file_ != nullptr ? *bell_file_->At<Doorbell>(0) : private_bell_; }
 
   // True while the controller wants this worker to work (also while paused).
@@ -66,6 +68,7 @@ class WorkerProcess {
   std::unique_ptr<MappedFile> bell_file_;  // null without shared memory
   std::unique_ptr<ControlClient> control_;
   ExperimentConfig config_;
+  AdaptiveSpin spin_{std::chrono::nanoseconds(0)};
   std::unique_ptr<Ledger> ledger_;
   ActivityTimer timer_;  // of the main thread
 };

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "millrace/core/check.h"
 #include "millrace/core/status.h"
+#include "workers/common/worker_process.h"
 
 namespace millrace {
 
@@ -19,6 +21,17 @@ absl::StatusOr<std::unique_ptr<InferenceModel>> MakeNativeInferenceModel(
   return MakeNativeModel(spec);
 }
 
+PolicyServiceOptions PolicyServiceOptions::From(const ExperimentConfig& config) {
+  PolicyServiceOptions options;
+  options.inference = ChooseTransport(config.inference_stream.transport, Transport::kShm);
+  options.weight = ChooseTransport(config.weight_stream.transport, Transport::kShm);
+  options.max_batch = config.policy_worker.max_batch;
+  options.max_delay = std::chrono::microseconds(config.policy_worker.max_delay_us);
+  options.seed = config.seed;
+  options.rows_per_agent = config.actor.environments / config.actor.groups;
+  return options;
+}
+
 absl::StatusOr<std::unique_ptr<PolicyService>> PolicyService::Create(
     const PolicyServiceOptions& options, const StreamContext& weight_context,
     const StreamContext& inference_context, const ExperimentConfig& config,
@@ -28,7 +41,9 @@ absl::StatusOr<std::unique_ptr<PolicyService>> PolicyService::Create(
   for (size_t p = 0; p < policies.size(); ++p) {
     auto served = std::make_unique<Served>();
     served->name = policies[p].policy;
-    MILLRACE_ASSIGN_OR_RETURN(served->model, make_model(config.policies[p], policies[p]));
+    const auto policy = std::ranges::find(config.policies, served->name, &PolicyConfig::name);
+    MILLRACE_CHECK(policy != config.policies.end(), "a policy that is not in the experiment");
+    MILLRACE_ASSIGN_OR_RETURN(served->model, make_model(*policy, policies[p]));
     if (served->model->layout_hash() != contracts[p].layout_hash ||
         served->model->weight_bytes() != contracts[p].weight_bytes) {
       return absl::InvalidArgumentError(fmt::format(

@@ -29,6 +29,9 @@ absl::StatusOr<std::unique_ptr<InferenceModel>> MakeNativeInferenceModel(
     const PolicyConfig& policy, const PolicyAgents& agents);
 
 struct PolicyServiceOptions {
+  // As the experiment says, for an end outside the actors.
+  static PolicyServiceOptions From(const ExperimentConfig& config);
+
   Transport inference = Transport::kShm;
   Transport weight = Transport::kShm;
   int max_batch = 256;          // rows

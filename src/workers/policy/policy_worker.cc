@@ -23,7 +23,7 @@ absl::Status Serve(WorkerProcess& process, PolicyService& service) {
     }
     if (answered > 0) continue;
     const ActivityScope idle(Activity::kIdle);
-    process.bell().Wait(seen, std::min(After(kIdleWait), service.NextDeadline()));
+    process.AwaitBell(seen, std::min(After(kIdleWait), service.NextDeadline()));
   }
   return absl::OkStatus();
 }
@@ -39,18 +39,11 @@ absl::Status RunPolicyWorker(WorkerProcess& process, const Registry& registry,
   for (const PolicyAgents& policy : assignment.policies) {
     MILLRACE_ASSIGN_OR_RETURN(contracts.emplace_back(), process.AwaitContract(policy.policy));
   }
-  PolicyServiceOptions options;
-  options.inference = ChooseTransport(config.inference_stream.transport, Transport::kShm);
-  options.weight = ChooseTransport(config.weight_stream.transport, Transport::kShm);
-  options.max_batch = config.policy_worker.max_batch;
-  options.max_delay = std::chrono::microseconds(config.policy_worker.max_delay_us);
-  options.seed = config.seed;
-  options.rows_per_agent = config.actor.environments / config.actor.groups;
   const StreamContext context = process.stream_context();
   MILLRACE_ASSIGN_OR_RETURN(
       const auto service,
-      PolicyService::Create(options, context, context, config, assignment.policies, contracts,
-                            make_model, ledger));
+      PolicyService::Create(PolicyServiceOptions::From(config), context, context, config,
+                            assignment.policies, contracts, make_model, ledger));
   return Serve(process, *service);
 }
 

@@ -9,6 +9,7 @@
 
 #include "checkpoint/checkpoint_store.h"
 #include "millrace/core/status.h"
+#include "workers/policy/inference_thread.h"
 #include "workers/trainer/batch_snapshots.h"
 #include "workers/trainer/learner.h"
 #include "workers/trainer/policy_checkpoints.h"
@@ -34,8 +35,12 @@ void KeepFreedMemory() {
 
 class Trainer {
  public:
-  Trainer(WorkerProcess& process, const TorchRegistry& registry)
-      : process_(process), registry_(registry), config_(process.config()) {}
+  Trainer(WorkerProcess& process, const TorchRegistry& registry,
+          const InferenceModelFactory& make_model)
+      : process_(process),
+        registry_(registry),
+        make_model_(make_model),
+        config_(process.config()) {}
 
   absl::Status SetUp();
   absl::Status Run();
@@ -66,6 +71,7 @@ class Trainer {
 
   WorkerProcess& process_;
   const TorchRegistry& registry_;
+  const InferenceModelFactory& make_model_;
   const ExperimentConfig& config_;
   int rank_ = 0;
   size_t policy_index_ = 0;
@@ -86,6 +92,7 @@ class Trainer {
 
   Ledger* ledger_ = nullptr;  // the process's
   std::unique_ptr<SampleIntake> intake_;
+  std::unique_ptr<InferenceThread> inference_;  // for actors with inference: trainer
   std::unique_ptr<WeightPublisher> publisher_;
   std::unique_ptr<PolicyCheckpoints> checkpoints_;  // leader
   std::vector<std::byte> blob_;
@@ -329,6 +336,10 @@ absl::Status Trainer::OpenStreams(const ConsumerState& state) {
   options.plan = credit_plan_;
   options.policy = agents_.policy;
   MILLRACE_ASSIGN_OR_RETURN(intake_, SampleIntake::Create(options, context, state));
+  if (config_.actor.inference == InferenceMode::kTrainer) {
+    MILLRACE_ASSIGN_OR_RETURN(inference_, InferenceThread::Start(process_, context, agents_,
+                                                                 contract_, make_model_, ledger_));
+  }
   if (!leader()) return absl::OkStatus();
   const WeightSpec weights{agents_.policy, contract_.layout_hash, blob_.size()};
   MILLRACE_ASSIGN_OR_RETURN(
@@ -393,6 +404,7 @@ absl::Status Trainer::Run() {
 absl::Status Trainer::TrainUntilTold() {
   EnterActivity(Activity::kOther);
   while (process_.Running()) {
+    if (inference_ != nullptr) MILLRACE_RETURN_IF_ERROR(inference_->status());
     if (leader()) checkpoints_->Update(batch_, [this] { return MakePart(); });
     if (group_->Changed()) {
       MILLRACE_RETURN_IF_ERROR(JoinGroup(std::nullopt));
@@ -502,8 +514,9 @@ absl::Status Trainer::Drain() {
 
 }  // namespace
 
-absl::Status RunTrainerWorker(WorkerProcess& process, const TorchRegistry& registry) {
-  Trainer trainer(process, registry);
+absl::Status RunTrainerWorker(WorkerProcess& process, const TorchRegistry& registry,
+                              const InferenceModelFactory& make_model) {
+  Trainer trainer(process, registry, make_model);
   MILLRACE_RETURN_IF_ERROR(trainer.SetUp());
   return trainer.Run();
 }

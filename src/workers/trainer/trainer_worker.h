@@ -11,11 +11,13 @@
 #include "absl/status/status.h"
 #include "millrace/registry/torch_registry.h"
 #include "workers/common/worker_process.h"
+#include "workers/policy/policy_service.h"
 
 namespace millrace {
 
 // Runs until the controller says drain; then writes the final checkpoint and accounts for every
-// segment.
-absl::Status RunTrainerWorker(WorkerProcess& process, const TorchRegistry& registry);
+// segment. `make_model` is used where actors ask the trainer's process for actions.
+absl::Status RunTrainerWorker(WorkerProcess& process, const TorchRegistry& registry,
+                              const InferenceModelFactory& make_model);
 
 }  // namespace millrace

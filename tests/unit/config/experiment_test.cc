@@ -142,6 +142,10 @@ TEST(ExperimentErrors, NameTheNearestValidSize) {
 TEST(ExperimentErrors, NameValuesThatDoNotGoTogether) {
   EXPECT_THAT(ErrorOf("agents: [{match: '('}]\n"),
               HasSubstr("agents[0].match: expected a regular"));
+  EXPECT_THAT(ErrorOf("workers: {actor: {groups: some}}\n"),
+              HasSubstr("auto or an integer from 1 to 64, got \"some\""));
+  EXPECT_THAT(ErrorOf("deterministic: true\nworkers: {actor: {groups: auto}}\n"),
+              HasSubstr("a number in a deterministic run, got auto"));
   EXPECT_THAT(ErrorOf("workers: {policy: {device: gpu}}\n"), HasSubstr("auto, cpu or cuda:N"));
   EXPECT_THAT(ErrorOf("stop: {require_goal: true}\n"), HasSubstr("stop.require_goal"));
   EXPECT_THAT(ErrorOf("policies: {a: {init_from: run@}}\n"), HasSubstr("RUN or RUN@STEP"));

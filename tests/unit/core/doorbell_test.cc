@@ -39,8 +39,7 @@ TEST(Doorbell, WaitEndsAtTheDeadline) {
   Doorbell bell;
   EXPECT_FALSE(bell.Wait(bell.Value(), Clock::now()));
   EXPECT_FALSE(bell.Wait(bell.Value(), After(std::chrono::milliseconds(2))));
-  EXPECT_FALSE(
-      bell.Wait(bell.Value(), After(std::chrono::milliseconds(2)), std::chrono::microseconds(100)));
+  EXPECT_FALSE(bell.Spin(bell.Value(), std::chrono::microseconds(100)));
 }
 
 TEST(Doorbell, WakesEverySleeper) {
@@ -92,6 +91,33 @@ TEST(Doorbell, WorksBetweenProcessesAndSurvivesAKilledSleeper) {
   int status = -1;
   ASSERT_EQ(::waitpid(answerer, &status, 0), answerer);
   EXPECT_EQ(status, 0);
+}
+
+TEST(AdaptiveSpin, ReturnsAtOnceIfTheBellHasRungAndAtTheDeadlineIfNot) {
+  Doorbell bell;
+  AdaptiveSpin spin(std::chrono::microseconds(10));
+  bell.Ring();
+  EXPECT_TRUE(spin.Wait(bell, 0, After(kLong)));
+  for (int wait = 0; wait < 20; ++wait) EXPECT_FALSE(spin.Wait(bell, 1, Clock::now()));
+  bell.Ring();
+  EXPECT_TRUE(spin.Wait(bell, 1, After(kLong)));
+}
+
+TEST(AdaptiveSpin, LosesNoRingWhileItSpinsOrSleeps) {
+  Doorbell ping, pong;
+  constexpr uint32_t kRounds = 2000;
+  std::jthread other([&] {
+    AdaptiveSpin spin(std::chrono::microseconds(5));
+    for (uint32_t round = 0; round < kRounds; ++round) {
+      ASSERT_TRUE(spin.Wait(ping, round, After(kLong)));
+      pong.Ring();
+    }
+  });
+  AdaptiveSpin spin(std::chrono::microseconds(5));
+  for (uint32_t round = 0; round < kRounds; ++round) {
+    ping.Ring();
+    ASSERT_TRUE(spin.Wait(pong, round, After(kLong)));
+  }
 }
 
 }  // namespace

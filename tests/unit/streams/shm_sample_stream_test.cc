@@ -91,6 +91,23 @@ TEST_F(ShmSampleStream, ADamagedHeaderIsRefusedAndItsSlotIsFreed) {
   EXPECT_TRUE(consumer->TakeRefused().empty());
 }
 
+TEST_F(ShmSampleStream, WithAChecksumDamagedBytesAreRefusedAndTheirSlotIsFreed) {
+  spec_.checksum = true;
+  const StreamContext actor = world_.Worker(0);
+  auto producer = MakeProducer(actor);
+  auto consumer = MakeConsumer(world_.Worker(0));
+  for (uint64_t seed = 1; seed <= 2; ++seed) Post(*producer, seed);
+  OpenSlab(actor).payload(0)[5] ^= std::byte{1};
+  const auto segment = consumer->Receive();
+  ASSERT_TRUE(segment.has_value());
+  EXPECT_EQ(segment->header.sequence, 2u);
+  const auto refused = consumer->TakeRefused();
+  ASSERT_EQ(refused.size(), 1u);
+  EXPECT_EQ(refused[0].sequence, 1u);
+  EXPECT_EQ(refused[0].reason, DropReason::kCrc);
+  EXPECT_EQ(producer->unacknowledged(), 1);
+}
+
 TEST_F(ShmSampleStream, NonsenseInTheSlabHeaderIsRefused) {
   const StreamContext actor = world_.Worker(0);
   auto producer = MakeProducer(actor);

@@ -45,7 +45,27 @@ TEST(WeightFile, AnotherLayoutIsAnError) {
             absl::StatusCode::kNotFound);
 }
 
-TEST(WeightFile, DamagedBytesAreFound) {
+TEST(WeightFile, CopiesTheNewestVersionOfAnother) {
+  StreamWorld world;
+  auto from = WeightFile::OpenOrCreate(world.directory() / "a", kSpec);
+  auto to = WeightFile::OpenOrCreate(world.directory() / "b", kSpec);
+  ASSERT_TRUE(from.ok() && to.ok());
+  EXPECT_EQ((*to)->CopyNewest(**from).status().code(), absl::StatusCode::kUnavailable);
+  (*to)->Write({1, 2}, BlobOf(2));
+  for (const uint64_t version : {1, 2, 3, 4}) {
+    (*from)->Write({1, version}, BlobOf(version));
+    const auto copied = (*to)->CopyNewest(**from);
+    ASSERT_TRUE(copied.ok()) << copied.status();
+    std::vector<std::byte> blob(kSpec.bytes);
+    const auto read = (*to)->Read(blob);
+    ASSERT_TRUE(read.ok()) << read.status();
+    const uint64_t newest = std::max<uint64_t>(2, version);  // never back
+    EXPECT_EQ(read->version, newest);
+    EXPECT_TRUE(blob == BlobOf(newest));
+  }
+}
+
+TEST(WeightFile, DamagedBytesAreNotCopiedToAnother) {
   StreamWorld world;
   auto file = WeightFile::OpenOrCreate(world.directory() / "w", kSpec);
   ASSERT_TRUE(file.ok()) << file.status();
@@ -54,8 +74,10 @@ TEST(WeightFile, DamagedBytesAreFound) {
   ASSERT_TRUE(mapping.ok());
   std::span<std::byte> bytes((*mapping)->data() + 4096, (*mapping)->size() - 4096);
   *std::find(bytes.begin(), bytes.end(), std::byte{1}) = std::byte{7};
-  std::vector<std::byte> blob(kSpec.bytes);
-  EXPECT_EQ((*file)->Read(blob).status().code(), absl::StatusCode::kDataLoss);
+  auto other = WeightFile::OpenOrCreate(world.directory() / "x", kSpec);
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_EQ((*other)->CopyNewest(**file).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ((*other)->newest(), WeightVersion{});
 }
 
 // Writes version after version until it is killed.

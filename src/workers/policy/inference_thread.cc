@@ -1,0 +1,63 @@
+#include "workers/policy/inference_thread.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/thread_name.h"
+#include "millrace/core/status.h"
+
+namespace millrace {
+namespace {
+
+constexpr auto kIdleWait = std::chrono::milliseconds(100);
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<InferenceThread>> InferenceThread::Start(
+    WorkerProcess& process, StreamContext context, const PolicyAgents& agents,
+    const PolicyContract& contract, const InferenceModelFactory& make_model, Ledger* ledger) {
+  std::unique_ptr<InferenceThread> thread(new InferenceThread());
+  if (process.arguments().shared_memory) {
+    const auto path = process.paths().bell("trainer-inference", process.arguments().index);
+    MILLRACE_ASSIGN_OR_RETURN(thread->bell_file_, MappedFile::OpenOrCreate(path, sizeof(Doorbell)));
+    context.bell_path = path;
+  }
+  context.bell = &thread->bell();
+  const ExperimentConfig& config = process.config();
+  MILLRACE_ASSIGN_OR_RETURN(
+      thread->service_, PolicyService::Create(PolicyServiceOptions::From(config), context, context,
+                                              config, {agents}, {contract}, make_model, ledger));
+  thread->thread_ =
+      std::jthread([self = thread.get(), spin = std::chrono::microseconds(config.spin_us)](
+                       const std::stop_token& stop) { self->Serve(stop, spin); });
+  return thread;
+}
+
+InferenceThread::~InferenceThread() {
+  thread_.request_stop();
+  bell().Ring();
+}
+
+absl::Status InferenceThread::status() const {
+  MutexLock lock(mutex_);
+  return status_;
+}
+
+void InferenceThread::Serve(const std::stop_token& stop, std::chrono::microseconds spin_limit) {
+  SetThreadName("inference");
+  AdaptiveSpin spin(spin_limit);
+  while (!stop.stop_requested()) {
+    const uint32_t seen = bell().Value();
+    const auto answered = service_->Poll();
+    if (!answered.ok()) {
+      MutexLock lock(mutex_);
+      status_ = answered.status();
+      return;
+    }
+    if (*answered == 0) {
+      spin.Wait(bell(), seen, std::min(After(kIdleWait), service_->NextDeadline()));
+    }
+  }
+}
+
+}  // namespace millrace

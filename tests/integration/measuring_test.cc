@@ -1,0 +1,65 @@
+// The commands that measure this machine: `millrace tune` and `millrace bench streams`.
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <string>
+
+#include "integration/millrace_process.h"
+
+namespace millrace {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+constexpr char kCartPole[] = MILLRACE_SOURCE_DIR "/configs/cartpole_ppo.yaml";
+
+TEST(Tune, WritesAnExperimentThatRunsAndLearnsTheSame) {
+  const TemporaryDirectory folder;
+  const std::string tuned = folder.path() / "tuned.yaml";
+  const CommandOutput output = RunMillrace(
+      {"tune", kCartPole, "--output", tuned, "--seconds", "4", "--trial-seconds", "0.3"});
+  EXPECT_EQ(output.exit_code, 0) << output.out << output.err;
+  EXPECT_THAT(output.out, HasSubstr("as the file says"));
+  const CommandOutput plan = RunMillrace({"run", tuned, "--dry-run"});
+  EXPECT_EQ(plan.exit_code, 0) << plan.err;
+  EXPECT_THAT(plan.out, HasSubstr("batch_env_steps: 2048"));
+  EXPECT_THAT(plan.out, HasSubstr("max_policy_lag: 0"));
+}
+
+TEST(Tune, RefusesADeterministicRun) {
+  const TemporaryDirectory folder;
+  const CommandOutput output = RunMillrace(
+      {"tune", kCartPole, "--set", "deterministic=true", "--output", folder.path() / "tuned.yaml"});
+  EXPECT_EQ(output.exit_code, 2);
+  EXPECT_THAT(output.err, HasSubstr("deterministic: expected false, got true"));
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "tuned.yaml"));
+}
+
+TEST(BenchStreams, MeasuresEveryTransportBetweenProcesses) {
+  const CommandOutput output =
+      RunMillrace({"bench", "streams", "--rounds", "1", "--round-trips", "100", "--weight-bytes",
+                   "100000", "--readers", "3", "--json", "-"});
+  ASSERT_EQ(output.exit_code, 0) << output.err;
+  std::set<std::string> names;
+  for (const json& row : json::parse(output.out)) {
+    names.insert(row["name"].get<std::string>());
+    EXPECT_GT(row["value"].get<double>(), 0) << row.dump();
+    EXPECT_GT(row["baseline_value"].get<double>(), 0) << row.dump();
+  }
+  for (const char* name : {"streams/inference/inproc/round_trip_us/64/spin",
+                           "streams/inference/shm/round_trip_us/1024/futex",
+                           "streams/inference/zmq/round_trip_us/64/futex",
+                           "streams/sample/shm/gigabytes_per_second/65536/nocrc",
+                           "streams/sample/shm/gigabytes_per_second/1048576/crc",
+                           "streams/sample/zmq/gigabytes_per_second/1048576/crc",
+                           "streams/weight/shm/gigabytes_per_second/100000/crc",
+                           "streams/weight/grpc/gigabytes_per_second/100000/crc"}) {
+    EXPECT_TRUE(names.contains(name)) << name;
+  }
+}
+
+}  // namespace
+}  // namespace millrace
