@@ -20,12 +20,13 @@ AgentPolicies EachItsOwnPolicy(size_t agents) {
 // One group whose agents are driven by random policies, one policy an agent.
 class RandomDriver {
  public:
-  RandomDriver(VectorEnvironment& group, uint64_t seed, uint64_t first_slot)
+  RandomDriver(VectorEnvironment& group, uint64_t seed, uint64_t first_slot, RandomReals reals)
       : group_(group),
         agents_(EachItsOwnPolicy(group.spec().agents.size())),
         buffer_(group.spec(), agents_, group.size()),
         rows_(buffer_.rows().begin(), buffer_.rows().end()),
-        rng_(seed, first_slot) {
+        rng_(seed, first_slot),
+        reals_(reals) {
     for (size_t p = 0; p < rows_.size(); ++p) masked_ |= !buffer_.mask(p).empty();
     prepared_.resize(masked_ ? 1 : kPrepared, std::vector<Actions>(rows_.size()));
     for (std::vector<Actions>& set : prepared_) {
@@ -72,7 +73,8 @@ class RandomDriver {
     for (size_t row = 0; row < rows_[policy].reward.size(); ++row) {
       SampleRandomAction(spec, mask.empty() ? mask : mask.subspan(row * choices, choices), rng_,
                          std::span(actions.discrete).subspan(row * discrete, discrete),
-                         std::span(actions.continuous).subspan(row * continuous, continuous));
+                         std::span(actions.continuous).subspan(row * continuous, continuous),
+                         reals_);
     }
   }
 
@@ -81,6 +83,7 @@ class RandomDriver {
   RowsBuffer buffer_;
   std::vector<PolicyRows> rows_;
   Rng rng_;
+  const RandomReals reals_;
   bool masked_ = false;
   std::vector<std::vector<Actions>> prepared_;  // [set][policy], used in turn
   size_t set_ = 0;
@@ -91,11 +94,11 @@ class RandomDriver {
 
 absl::StatusOr<EnvBenchResult> BenchEnvironment(
     std::span<const std::unique_ptr<VectorEnvironment>> groups,
-    std::chrono::duration<double> duration, uint64_t seed) {
+    std::chrono::duration<double> duration, RandomReals reals, uint64_t seed) {
   std::vector<std::unique_ptr<RandomDriver>> drivers;
   uint64_t first_slot = 0;
   for (const auto& group : groups) {
-    drivers.push_back(std::make_unique<RandomDriver>(*group, seed, first_slot));
+    drivers.push_back(std::make_unique<RandomDriver>(*group, seed, first_slot, reals));
     MILLRACE_RETURN_IF_ERROR(drivers.back()->Reset(seed, first_slot));
     first_slot += static_cast<uint64_t>(group->size());
   }

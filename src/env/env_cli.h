@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "env/random_action.h"
 #include "millrace/env/environment.h"
 #include "millrace/env/vector_environment.h"
 
@@ -41,6 +42,7 @@ struct EnvBenchResult {
 // Actions are drawn beforehand where nothing is masked, so that only stepping is measured.
 absl::StatusOr<EnvBenchResult> BenchEnvironment(
     std::span<const std::unique_ptr<VectorEnvironment>> groups,
-    std::chrono::duration<double> duration, uint64_t seed = 1);
+    std::chrono::duration<double> duration, RandomReals reals = RandomReals::kUniform,
+    uint64_t seed = 1);
 
 }  // namespace millrace

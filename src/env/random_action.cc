@@ -16,7 +16,7 @@ int32_t RandomChoice(std::span<const uint8_t> allowed, Rng& rng) {
   return 0;
 }
 
-float RandomReal(float low, float high, Rng& rng) {
+float UniformReal(float low, float high, Rng& rng) {
   const double from = std::isfinite(low) ? low : std::min(-1.0f, high - 1.0f);
   const double to = std::isfinite(high) ? high : std::max(1.0, from + 1.0);
   return std::clamp(static_cast<float>(rng.Uniform(from, to)), low, high);
@@ -25,7 +25,8 @@ float RandomReal(float low, float high, Rng& rng) {
 }  // namespace
 
 void SampleRandomAction(const ActionSpec& action, std::span<const uint8_t> mask, Rng& rng,
-                        std::span<int32_t> discrete, std::span<float> continuous) {
+                        std::span<int32_t> discrete, std::span<float> continuous,
+                        RandomReals reals) {
   size_t next_discrete = 0, next_choice = 0, next_real = 0;
   for (const ActionComponent& component : action.components) {
     if (component.kind == ActionComponent::Kind::kDiscrete) {
@@ -37,7 +38,10 @@ void SampleRandomAction(const ActionSpec& action, std::span<const uint8_t> mask,
       continue;
     }
     for (size_t i = 0; i < component.low.size(); ++i) {
-      continuous[next_real++] = RandomReal(component.low[i], component.high[i], rng);
+      const float low = component.low[i], high = component.high[i];
+      continuous[next_real++] = reals == RandomReals::kUniform
+                                    ? UniformReal(low, high, rng)
+                                    : std::clamp(static_cast<float>(rng.Normal()), low, high);
     }
   }
 }

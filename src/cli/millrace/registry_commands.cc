@@ -33,6 +33,7 @@ struct EnvironmentArguments {
   double seconds = 3;
   int environments = 64;
   int groups = 1;
+  std::string actions = "uniform";
   std::string json;
 };
 
@@ -89,7 +90,9 @@ absl::Status BenchmarkEnvironment(const EnvironmentArguments& arguments) {
   }
   MILLRACE_ASSIGN_OR_RETURN(
       const EnvBenchResult result,
-      BenchEnvironment(groups, std::chrono::duration<double>(arguments.seconds)));
+      BenchEnvironment(
+          groups, std::chrono::duration<double>(arguments.seconds),
+          arguments.actions == "normal" ? RandomReals::kNormal : RandomReals::kUniform));
   const std::string name = "env/" + arguments.name + "/steps_per_second";
   const nlohmann::json rows = {{{"name", name},
                                 {"unit", "environment steps/s"},
@@ -103,11 +106,11 @@ absl::Status BenchmarkEnvironment(const EnvironmentArguments& arguments) {
     return absl::OkStatus();
   }
   std::printf(
-      "%s: %.0f environment steps/s, %.0f agent steps/s (one thread, %d x %d environments, random "
-      "actions)\n",
+      "%s: %.0f environment steps/s, %.0f agent steps/s (one thread, %d x %d environments, %s "
+      "random actions)\n",
       arguments.name.c_str(), result.steps_per_second(),
       static_cast<double>(result.agent_steps) / result.seconds, arguments.groups,
-      arguments.environments);
+      arguments.environments, arguments.actions.c_str());
   if (!arguments.json.empty()) {
     std::ofstream file(arguments.json);
     file << rows.dump(2) << "\n";
@@ -178,6 +181,11 @@ void AddEnvCommand(CLI::App& app, int& exit_code) {
   bench->add_option("--groups", arguments->groups, "stepped in turn")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
+  bench
+      ->add_option("--actions", arguments->actions,
+                   "reals of boxes: uniform, or normal as a policy with fresh weights acts")
+      ->check(CLI::IsMember({"uniform", "normal"}))
+      ->capture_default_str();
   bench->add_option("--json", arguments->json,
                     "write the result to this file; - for JSON alone on standard output");
   bench->footer("Example: millrace env bench cartpole --seconds 3");

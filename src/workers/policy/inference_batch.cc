@@ -82,16 +82,16 @@ absl::Status InferenceBatch::Answer(std::span<const PendingRequest> requests, ui
       std::memcpy(out.data, state_.data() + i * rows_each_ * state_size_, out.bytes());
     }
   }
-  std::vector<TensorView> observation;
+  views_.clear();
   for (size_t field = 0; field < observation_.size(); ++field) {
     observation_shape_[field] = request_layout_.shape(observation_fields_[field]);
     observation_shape_[field][0] = static_cast<int64_t>(rows);
-    observation.push_back({spec_.observation.fields[field].dtype, observation_shape_[field],
-                           observation_[field].data()});
+    views_.push_back({spec_.observation.fields[field].dtype, observation_shape_[field],
+                      observation_[field].data()});
   }
   EnterActivity(Activity::kInferenceForward);
-  MILLRACE_RETURN_IF_ERROR(model_->Forward(static_cast<int>(rows), observation, state_,
-                                           heads_.Spans(rows, spec_.action)));
+  MILLRACE_RETURN_IF_ERROR(
+      model_->Forward(static_cast<int>(rows), views_, state_, heads_.Spans(rows, spec_.action)));
   EnterActivity(Activity::kInferenceSample);
   ScatterStates(requests, states);
   for (size_t i = 0; i < requests.size(); ++i) WriteReply(requests[i], i * rows_each_);
@@ -160,7 +160,7 @@ absl::Status InferenceBatch::AnswerFinalObservations(std::span<const PendingRequ
 void InferenceBatch::ScatterStates(std::span<const PendingRequest> requests,
                                    RecurrentStates& states) {
   if (state_size_ == 0) return;
-  const int64_t floats = static_cast<int64_t>(rows_each_ * state_size_);
+  const size_t floats = rows_each_ * state_size_;
   for (size_t i = 0; i < requests.size(); ++i) {
     const RequestHeader& header = requests[i].header;
     const RecurrentStates::Key key{header.client, header.incarnation, header.group};
@@ -168,8 +168,7 @@ void InferenceBatch::ScatterStates(std::span<const PendingRequest> requests,
       states.Keep(key, header.id);
       continue;
     }
-    const auto begin = state_.begin() + static_cast<int64_t>(i) * floats;
-    states.Store(key, header.id, std::vector<float>(begin, begin + floats));
+    states.Store(key, header.id, std::span(state_).subspan(i * floats, floats));
   }
 }
 

@@ -56,7 +56,8 @@ class InferenceBatch {
 
   std::vector<std::vector<std::byte>> observation_;  // per field, all rows
   std::vector<std::vector<int64_t>> observation_shape_;
-  std::vector<float> state_;  // [rows, state_size]
+  std::vector<TensorView> views_;  // of observation_, for the model
+  std::vector<float> state_;       // [rows, state_size]
   Heads heads_, final_heads_;
 };
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -21,8 +22,10 @@ class RecurrentStates {
     return found == states_.end() || found->second.id + 1 != id ? nullptr : &found->second.state;
   }
   // The state after request `id`.
-  void Store(const Key& key, uint64_t id, std::vector<float> state) {
-    states_[key] = {id, std::move(state)};
+  void Store(const Key& key, uint64_t id, std::span<const float> state) {
+    Entry& entry = states_[key];
+    entry.id = id;
+    entry.state.assign(state.begin(), state.end());
   }
   // Request `id` has been answered without advancing the state.
   void Keep(const Key& key, uint64_t id) {

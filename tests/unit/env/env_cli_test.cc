@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -137,6 +138,26 @@ TEST(EnvBench, CountsStepsOfAllGroups) {
   EXPECT_EQ(result->env_steps % 12, 0);
   EXPECT_GT(result->agent_steps, result->env_steps) << "assortment has up to three agents";
   EXPECT_GT(result->steps_per_second(), 0);
+}
+
+TEST(SampleRandomAction, NormalRealsAreCutToTheBox) {
+  const ActionSpec action = ActionSpec::Continuous({-0.5F, -9}, {0.5F, 9});
+  Rng rng(1, 2);
+  constexpr int kDraws = 4000;
+  int cut = 0;
+  double sum = 0, squares = 0;
+  for (int draw = 0; draw < kDraws; ++draw) {
+    float reals[2];
+    SampleRandomAction(action, {}, rng, {}, reals, RandomReals::kNormal);
+    ASSERT_LE(std::abs(reals[0]), 0.5F);
+    cut += std::abs(reals[0]) == 0.5F;
+    sum += reals[1];
+    squares += reals[1] * reals[1];
+  }
+  // Outside half a deviation lie 61.7 % of a normal distribution. Four standard errors.
+  EXPECT_NEAR(cut / double{kDraws}, 0.617, 4 * std::sqrt(0.25 / kDraws));
+  EXPECT_NEAR(sum / kDraws, 0, 4 / std::sqrt(kDraws));
+  EXPECT_NEAR(squares / kDraws, 1, 4 * std::sqrt(2.0 / kDraws));
 }
 
 }  // namespace
