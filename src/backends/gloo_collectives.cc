@@ -30,11 +30,11 @@ class GlooCollectives : public Collectives {
 
   absl::Status AllReduceSum(torch::Tensor& flat) override {
     const auto bytes = flat.numel() * static_cast<int64_t>(flat.element_size()) * size_;
-    return Run("all-reduce", [&] {
+    return Run("all-reduce", flat, [&](torch::Tensor& local) {
       if (bytes <= kGatherBytes) {
-        GatherAndSum(flat);
+        GatherAndSum(local);
       } else {
-        std::vector<torch::Tensor> tensors = {flat};
+        std::vector<torch::Tensor> tensors = {local};
         group_->allreduce(tensors)->wait();
       }
     });
@@ -47,8 +47,8 @@ class GlooCollectives : public Collectives {
   }
 
   absl::Status Broadcast(torch::Tensor& flat, int root) override {
-    return Run("broadcast", [&] {
-      std::vector<torch::Tensor> tensors = {flat};
+    return Run("broadcast", flat, [&](torch::Tensor& local) {
+      std::vector<torch::Tensor> tensors = {local};
       c10d::BroadcastOptions options;
       options.rootRank = root;
       group_->broadcast(tensors, options)->wait();
@@ -74,6 +74,17 @@ class GlooCollectives : public Collectives {
       group_.reset();
       return Lost(name, rank_, size_, error.what());
     }
+  }
+
+  // On a copy if the tensor is on another device: this group is the CPU's.
+  template <typename Operation>
+  absl::Status Run(std::string_view name, torch::Tensor& flat, Operation operation) {
+    return Run(name, [&] {
+      if (flat.is_cpu()) return operation(flat);
+      torch::Tensor local = flat.cpu();
+      operation(local);
+      flat.copy_(local);
+    });
   }
 
   void GatherAndSum(torch::Tensor& flat) {

@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "millrace/core/status.h"
 #include "models/guarded_torch.h"
+#include "models/torch_device.h"
 #include "models/torch_dtype.h"
 
 namespace millrace {
@@ -40,17 +41,18 @@ absl::Status Check(Policy& policy, const ObservationSpec& observation, const Act
   const bool recurrent = policy.state_size() > 0;
   const std::vector<int64_t> leading =
       recurrent ? std::vector<int64_t>{1, kRows} : std::vector<int64_t>{kRows};
+  const torch::Device device = DeviceOf(policy);
   TensorDict inputs;
   for (const Field& field : observation.fields) {
-    const auto options = torch::TensorOptions().dtype(ToTorch(field.dtype));
+    const auto options = torch::dtype(ToTorch(field.dtype)).device(device);
     const std::vector<int64_t> shape = Shape(leading, field.shape);
     inputs[ObservationField(field.name)] =
         field.name == kActionMask ? torch::ones(shape, options) : torch::zeros(shape, options);
   }
   torch::Tensor first, state;
   if (recurrent) {
-    first = torch::ones(leading, torch::kUInt8);
-    state = torch::zeros({kRows, policy.state_size()});
+    first = torch::ones(leading, torch::dtype(torch::kUInt8).device(device));
+    state = torch::zeros({kRows, policy.state_size()}, device);
   }
   const HeadOutputs outputs = policy.Forward(inputs, first, state);
   const int64_t choices = action.num_choices(), reals = action.continuous_size();

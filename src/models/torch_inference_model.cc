@@ -5,9 +5,12 @@
 #include <utility>
 #include <vector>
 
+#include "inference/normalization.h"
 #include "millrace/core/status.h"
+#include "models/builtin_policy.h"
 #include "models/guarded_torch.h"
 #include "models/policy_check.h"
+#include "models/torch_device.h"
 #include "models/torch_dtype.h"
 
 namespace millrace {
@@ -15,7 +18,7 @@ namespace {
 
 void CopyOut(const torch::Tensor& tensor, std::span<float> out) {
   if (!tensor.defined() || out.empty()) return;
-  const torch::Tensor dense = tensor.contiguous();
+  const torch::Tensor dense = tensor.cpu().contiguous();
   std::memcpy(out.data(), dense.data_ptr<float>(), out.size() * sizeof(float));
 }
 
@@ -26,7 +29,14 @@ class TorchInferenceModel final : public InferenceModel {
       : policy_(std::move(policy)),
         observation_(observation),
         action_(action),
-        layout_(policy_->layout()) {}
+        layout_(policy_->layout()),
+        device_(DeviceOf(*policy_)) {
+    const auto* builtin = dynamic_cast<const BuiltinPolicy*>(policy_.get());
+    if (builtin == nullptr || !builtin->spec().normalize_value) return;
+    const auto buffers = policy_->named_buffers();
+    value_mean_ = buffers["value_mean"];
+    value_variance_ = buffers["value_variance"];
+  }
 
   const ActionSpec& action() const override { return action_; }
   int64_t state_size() const override { return policy_->state_size(); }
@@ -63,8 +73,9 @@ class TorchInferenceModel final : public InferenceModel {
     const bool recurrent = state_size > 0;
     TensorDict inputs;
     for (size_t i = 0; i < observation.size(); ++i) {
-      const torch::Tensor tensor = torch::from_blob(observation[i].data, observation[i].shape,
-                                                    ToTorch(observation[i].dtype));
+      const torch::Tensor tensor =
+          torch::from_blob(observation[i].data, observation[i].shape, ToTorch(observation[i].dtype))
+              .to(device_);
       inputs[ObservationField(observation_.fields[i].name)] =
           recurrent ? tensor.unsqueeze(0) : tensor;
     }
@@ -73,25 +84,34 @@ class TorchInferenceModel final : public InferenceModel {
       return absl::OkStatus();
     }
     // Rows that begin an episode have a state of zero already.
-    const HeadOutputs outputs =
-        policy_->Forward(inputs, torch::zeros({1, rows}, torch::kUInt8),
-                         torch::from_blob(state.data(), {rows, state_size}).clone());
+    const HeadOutputs outputs = policy_->Forward(
+        inputs, torch::zeros({1, rows}, torch::dtype(torch::kUInt8).device(device_)),
+        torch::from_blob(state.data(), {rows, state_size})
+            .to(device_, torch::kFloat32, /*non_blocking=*/false, /*copy=*/true));
     CopyHeads(outputs, heads);
     CopyOut(outputs.state, state);
     return absl::OkStatus();
   }
 
-  static void CopyHeads(const HeadOutputs& outputs, const HeadSpans& heads) {
+  // In reward units.
+  torch::Tensor ValueOf(const HeadOutputs& outputs) const {
+    if (!value_mean_.defined()) return outputs.value;
+    return outputs.value * (value_variance_ + kNormalizerEpsilon).sqrt() + value_mean_;
+  }
+
+  void CopyHeads(const HeadOutputs& outputs, const HeadSpans& heads) const {
     CopyOut(outputs.logits, heads.logits);
     CopyOut(outputs.mean, heads.mean);
     CopyOut(outputs.log_std, heads.log_std);
-    CopyOut(outputs.value, heads.value);
+    CopyOut(ValueOf(outputs), heads.value);
   }
 
   const std::shared_ptr<Policy> policy_;
   const ObservationSpec observation_;
   const ActionSpec action_;
   const ParameterLayout layout_;
+  const torch::Device device_;
+  torch::Tensor value_mean_, value_variance_;  // the built-in models', if they normalise values
 };
 
 }  // namespace

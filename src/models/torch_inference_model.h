@@ -10,8 +10,8 @@
 namespace millrace {
 
 // kInvalidArgument if its outputs do not fit (CheckPolicyOutputs). Runs `policy` without gradients
-// on CPU. Value outputs are taken to be in reward units: a module that normalises values has to
-// undo that itself.
+// on the device its parameters are on. Value outputs of a user's module are taken to be in reward
+// units: one that normalises values has to undo that itself.
 absl::StatusOr<std::unique_ptr<InferenceModel>> MakeTorchInferenceModel(
     std::shared_ptr<Policy> policy, const ObservationSpec& observation, const ActionSpec& action);
 

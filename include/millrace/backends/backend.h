@@ -65,6 +65,8 @@ class RowTrainer {
 class Backend {
  public:
   virtual ~Backend() = default;
+  // Where the parameters are and minibatches are expected; the module was there at construction.
+  virtual torch::Device device() const { return torch::kCPU; }
   virtual int64_t state_size() const = 0;
   virtual const ParameterLayout& layout() const = 0;
 

@@ -46,11 +46,11 @@ DenseBackend::DenseBackend(std::shared_ptr<Policy> policy,
                            Evaluation evaluation)
     : policy_(std::move(policy)),
       parameters_(std::move(parameters)),
-      adam_(parameters_->trainable().numel(), adam),
+      adam_(parameters_->trainable(), adam),
       normalizers_(dynamic_cast<const BuiltinPolicy*>(policy_.get()), *parameters_),
       weights_(parameters_->weights()),
       state_(normalizers_.State()) {
-  if (evaluation == Evaluation::kNative) {
+  if (evaluation == Evaluation::kNative && device().is_cpu()) {
     auto builtin = std::dynamic_pointer_cast<const BuiltinPolicy>(policy_);
     if (builtin != nullptr && builtin->spec().type == "mlp") {
       row_trainer_ = std::make_unique<NativeTrainer>(std::move(builtin), *parameters_, adam_,
@@ -126,7 +126,10 @@ absl::Status DenseBackend::LoadWeights(std::span<const std::byte> blob) {
 
 std::map<std::string, torch::Tensor> DenseBackend::OptimizerState() const {
   std::map<std::string, torch::Tensor> copies;
-  for (const auto& [name, tensor] : state_) copies[name] = tensor.clone();
+  for (const auto& [name, tensor] : state_) {
+    copies[name] = tensor.to(torch::kCPU, tensor.scalar_type(), /*non_blocking=*/false,
+                             /*copy=*/true);
+  }
   return copies;
 }
 

@@ -25,6 +25,7 @@ class DenseBackend : public Backend {
       std::shared_ptr<Policy> policy, const AdamOptions& adam,
       Evaluation evaluation = Evaluation::kAuto);
 
+  torch::Device device() const override { return weights_.device(); }
   int64_t state_size() const override { return policy_->state_size(); }
   const ParameterLayout& layout() const override { return parameters_->layout(); }
   absl::StatusOr<HeadOutputs> Forward(const TensorDict& minibatch) override;

@@ -2,11 +2,11 @@
 
 namespace millrace {
 
-FlatAdam::FlatAdam(int64_t size, const AdamOptions& options)
+FlatAdam::FlatAdam(const torch::Tensor& parameters, const AdamOptions& options)
     : options_(options),
-      mean_(torch::zeros({size})),
-      variance_(torch::zeros({size})),
-      step_(torch::zeros({1})) {}
+      mean_(torch::zeros_like(parameters)),
+      variance_(torch::zeros_like(parameters)),
+      step_(torch::zeros({1}, parameters.options())) {}
 
 void FlatAdam::Step(const torch::Tensor& parameters, const torch::Tensor& gradients,
                     double learning_rate, double epsilon) {

@@ -14,7 +14,8 @@ struct AdamOptions {
 // The same updates as torch::optim::Adam, by one fused call. Bound to one thread.
 class FlatAdam {
  public:
-  FlatAdam(int64_t size, const AdamOptions& options);
+  // For `parameters` [size], on their device.
+  FlatAdam(const torch::Tensor& parameters, const AdamOptions& options);
 
   // Updates `parameters` [size] from `gradients` [size].
   void Step(const torch::Tensor& parameters, const torch::Tensor& gradients, double learning_rate,

@@ -1,10 +1,9 @@
 #include "backends/dense/flat_parameters.h"
 
-#include <cstring>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "millrace/core/status.h"
+#include "models/torch_device.h"
 
 namespace millrace {
 namespace {
@@ -31,15 +30,15 @@ absl::Status CheckEntry(const ParameterEntry& entry, const torch::Tensor* tensor
 
 }  // namespace
 
-FlatParameters::FlatParameters(ParameterLayout layout)
+FlatParameters::FlatParameters(ParameterLayout layout, torch::Device device)
     : layout_(std::move(layout)),
-      weights_(torch::zeros({static_cast<int64_t>(layout_.num_floats())})),
+      weights_(torch::zeros({static_cast<int64_t>(layout_.num_floats())}, device)),
       trainable_(weights_.narrow(0, 0, static_cast<int64_t>(layout_.num_trainable()))),
       gradients_(torch::zeros_like(trainable_)) {}
 
 absl::StatusOr<std::unique_ptr<FlatParameters>> FlatParameters::Create(
     std::shared_ptr<Policy> policy) {
-  std::unique_ptr<FlatParameters> flat(new FlatParameters(policy->layout()));
+  std::unique_ptr<FlatParameters> flat(new FlatParameters(policy->layout(), DeviceOf(*policy)));
   MILLRACE_RETURN_IF_ERROR(flat->Adopt(*policy));
   flat->policy_ = std::move(policy);
   return flat;
@@ -75,7 +74,7 @@ torch::Tensor FlatParameters::Gradient(std::string_view name) const {
 
 void FlatParameters::Snapshot(std::span<std::byte> blob) const {
   MILLRACE_CHECK(blob.size() == layout_.bytes(), "Snapshot into a blob of another size");
-  std::memcpy(blob.data(), weights_.const_data_ptr<float>(), blob.size());
+  torch::from_blob(blob.data(), weights_.sizes()).copy_(weights_);
 }
 
 absl::Status FlatParameters::Load(std::span<const std::byte> blob) {
@@ -83,7 +82,9 @@ absl::Status FlatParameters::Load(std::span<const std::byte> blob) {
     return absl::InvalidArgumentError(absl::StrCat("weights of the model: expected ",
                                                    layout_.bytes(), " bytes, got ", blob.size()));
   }
-  std::memcpy(weights_.data_ptr<float>(), blob.data(), blob.size());
+  const torch::NoGradGuard no_gradient;
+  auto* const bytes = const_cast<std::byte*>(blob.data());  // only read
+  weights_.copy_(torch::from_blob(bytes, weights_.sizes()));
   return absl::OkStatus();
 }
 

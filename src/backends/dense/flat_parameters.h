@@ -30,7 +30,7 @@ class FlatParameters {
   absl::Status Load(std::span<const std::byte> blob);
 
  private:
-  explicit FlatParameters(ParameterLayout layout);
+  FlatParameters(ParameterLayout layout, torch::Device device);
   absl::Status Adopt(Policy& policy);
 
   const ParameterLayout layout_;

@@ -12,9 +12,11 @@ namespace {
 
 using torch::Tensor;
 
-// A buffer of the given size, the old one if it fits.
-Tensor& Sized(Tensor& buffer, int64_t rows, int64_t columns) {
-  if (!buffer.defined() || buffer.size(0) != rows) buffer = torch::empty({rows, columns});
+// A buffer of the given size where `like` is, the old one if it fits.
+Tensor& Sized(Tensor& buffer, int64_t rows, int64_t columns, const Tensor& like) {
+  if (!buffer.defined() || buffer.size(0) != rows) {
+    buffer = torch::empty({rows, columns}, like.options());
+  }
   return buffer;
 }
 
@@ -27,7 +29,7 @@ struct Layer {
         bias_gradient(parameters.Gradient(name + ".bias")) {}
 
   const Tensor& Forward(const Tensor& x) {
-    Sized(output, x.size(0), weight.size(0));
+    Sized(output, x.size(0), weight.size(0), weight);
     return at::addmm_out(output, bias, x, weight_transposed);
   }
   // From the gradient of the output [N, out], for input x [N, in].
@@ -36,7 +38,7 @@ struct Layer {
     at::sum_out(bias_gradient, gradient, {0});
   }
   Tensor& InputGradient(const Tensor& gradient) {
-    Sized(input_gradient, gradient.size(0), weight.size(1));
+    Sized(input_gradient, gradient.size(0), weight.size(1), weight);
     return at::mm_out(input_gradient, gradient, weight);
   }
 

@@ -8,9 +8,12 @@ namespace {
 
 // 1 for the rows that count. `present` covers [T+1, B]; a tensor over the first T steps has fewer
 // rows than it, one of single steps or without the field has all.
-torch::Tensor Weights(const TensorDict& batch, int64_t rows) {
+torch::Tensor Weights(const TensorDict& batch, const torch::Tensor& samples) {
+  const int64_t rows = samples.size(0);
   const auto present = batch.find("present");
-  if (present == batch.end() || present->second.numel() < rows) return torch::ones({rows});
+  if (present == batch.end() || present->second.numel() < rows) {
+    return torch::ones({rows}, samples.device());
+  }
   return present->second.flatten().narrow(0, 0, rows);
 }
 
@@ -25,8 +28,11 @@ Normalizers::Normalizers(const BuiltinPolicy* policy, const FlatParameters& para
       value_weight_(parameters.Weight("value_head.weight")),
       value_bias_(parameters.Weight("value_head.bias")) {
   if (policy == nullptr) return;
-  if (policy->spec().normalize_observation) observation_.emplace(policy->spec().num_features());
-  if (policy->spec().normalize_value) value_.emplace(1);
+  const torch::Device device = value_weight_.device();
+  if (policy->spec().normalize_observation) {
+    observation_.emplace(policy->spec().num_features(), device);
+  }
+  if (policy->spec().normalize_value) value_.emplace(1, device);
 }
 
 absl::Status Normalizers::Update(const TensorDict& batch, const torch::Tensor& value_targets,
@@ -35,11 +41,11 @@ absl::Status Normalizers::Update(const TensorDict& batch, const torch::Tensor& v
   std::vector<torch::Tensor> sums;
   if (observation_) {
     const torch::Tensor features = policy_->RawFeatures(batch).flatten(0, -2);
-    sums.push_back(observation_->Sums(features, Weights(batch, features.size(0))));
+    sums.push_back(observation_->Sums(features, Weights(batch, features)));
   }
   if (value_ && value_targets.defined()) {
     const torch::Tensor targets = value_targets.reshape({-1, 1});
-    sums.push_back(value_->Sums(targets, Weights(batch, targets.size(0))));
+    sums.push_back(value_->Sums(targets, Weights(batch, targets)));
   }
   if (sums.empty()) return absl::OkStatus();
   torch::Tensor all = torch::cat(sums);

@@ -2,8 +2,9 @@
 
 namespace millrace {
 
-RunningStatistics::RunningStatistics(int64_t size)
-    : size_(size), state_(torch::zeros({1 + 2 * size}, torch::kFloat64)) {
+RunningStatistics::RunningStatistics(int64_t size, torch::Device device)
+    : size_(size),
+      state_(torch::zeros({1 + 2 * size}, torch::dtype(torch::kFloat64).device(device))) {
   variance().fill_(1.0);
 }
 

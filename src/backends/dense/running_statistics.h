@@ -9,7 +9,7 @@ namespace millrace {
 // precision. Bound to one thread.
 class RunningStatistics {
  public:
-  explicit RunningStatistics(int64_t size);
+  explicit RunningStatistics(int64_t size, torch::Device device = torch::kCPU);
 
   int64_t size() const { return size_; }
   // What Merge() needs of samples [N, size] with weights [N]: float64 [1 + 2 size], to be summed

@@ -11,6 +11,7 @@
 #include "cli/torch/inference_bench.h"
 #include "cli/torch/single_process_ppo.h"
 #include "millrace/core/status.h"
+#include "models/torch_device.h"
 #include "models/torch_inference_model.h"
 #include "registry/torch_plugin_loader.h"
 #include "workers/actor/actor_worker.h"
@@ -34,17 +35,21 @@ absl::Status LoadPlugins(const ExperimentConfig& config, TorchRegistry& registry
   return LoadPlugins(config.plugins, config.Subject("plugins"), registry);
 }
 
-// Built-in models act natively; a user's own module acts through LibTorch.
-InferenceModelFactory ModelFactoryFor(const TorchRegistry& registry) {
-  return [&registry](
+// Built-in models act natively on the CPU, where that is fastest; a user's own module, and every
+// model on another device, acts through LibTorch.
+InferenceModelFactory ModelFactoryFor(const TorchRegistry& registry, const std::string& device) {
+  return [&registry, device](
              const PolicyConfig& policy,
              const PolicyAgents& agents) -> absl::StatusOr<std::unique_ptr<InferenceModel>> {
-    if (ModelSpec::IsBuiltinType(policy.model.type)) {
+    const bool builtin = ModelSpec::IsBuiltinType(policy.model.type);
+    if (builtin && (device == "auto" || device == "cpu")) {
       return MakeNativeInferenceModel(policy, agents);
     }
+    MILLRACE_ASSIGN_OR_RETURN(const torch::Device where, FindDevice(device));
     MILLRACE_ASSIGN_OR_RETURN(
         auto module, registry.MakeModel(policy.model.type, policy.model.options, agents.observation,
                                         agents.action, /*seed=*/0, policy.model.where));
+    module->to(where);
     return MakeTorchInferenceModel(std::move(module), agents.observation, agents.action);
   };
 }
@@ -52,12 +57,16 @@ InferenceModelFactory ModelFactoryFor(const TorchRegistry& registry) {
 absl::Status RunWorker(WorkerProcess& process, TorchRegistry& registry) {
   MILLRACE_RETURN_IF_ERROR(LoadPlugins(process.config(), registry));
   const std::string& role = process.arguments().role;
+  const ExperimentConfig& config = process.config();
   if (role == "trainer") {
-    return RunTrainerWorker(process, registry, ModelFactoryFor(registry));
+    return RunTrainerWorker(process, registry, ModelFactoryFor(registry, config.trainer.device));
   }
   at::set_num_threads(1);
-  if (role == "policy") return RunPolicyWorker(process, registry, ModelFactoryFor(registry));
-  return RunActorWorker(process, registry, ModelFactoryFor(registry));
+  if (role == "policy") {
+    return RunPolicyWorker(process, registry,
+                           ModelFactoryFor(registry, config.policy_worker.device));
+  }
+  return RunActorWorker(process, registry, ModelFactoryFor(registry, "cpu"));
 }
 
 // Model, algorithm and backend of every policy can be made and go together.
@@ -124,7 +133,7 @@ absl::Status RunEvaluation(const EvalArguments& arguments, TorchRegistry& regist
   const RunPaths paths(arguments.run);
   MILLRACE_ASSIGN_OR_RETURN(const ExperimentConfig config, LoadExperiment(paths.config()));
   MILLRACE_RETURN_IF_ERROR(LoadPlugins(config, registry));
-  return body(arguments, config, paths, registry, ModelFactoryFor(registry));
+  return body(arguments, config, paths, registry, ModelFactoryFor(registry, "cpu"));
 }
 
 int RunCommandLine(int argc, char** argv, TorchRegistry& registry) {

@@ -8,6 +8,7 @@
 
 #include "millrace/core/status.h"
 #include "models/policy_check.h"
+#include "models/torch_device.h"
 #include "workers/common/sample_fields.h"
 
 namespace millrace {
@@ -50,6 +51,13 @@ absl::StatusOr<int32_t> ChunkOf(const ExperimentConfig& config, const Learner& l
                   config.Subject("workers.trainer.unroll"), chunk, unroll));
 }
 
+// The CPU's kernels for the mlp are the fastest way to train one of the usual sizes.
+std::string TrainerDevice(const ExperimentConfig& config, const TypedOptions& model) {
+  const bool native = config.backend.type == "auto" || config.backend.type == "native";
+  return config.trainer.device == "auto" && native && model.type == "mlp" ? "cpu"
+                                                                          : config.trainer.device;
+}
+
 }  // namespace
 
 absl::StatusOr<Learner> MakeLearner(const TorchRegistry& registry, const ExperimentConfig& config,
@@ -65,6 +73,11 @@ absl::StatusOr<Learner> MakeLearner(const TorchRegistry& registry, const Experim
       return WithContext(fits, fmt::format("{}: model \"{}\"", model.where, model.type));
     }
   }
+  const auto device = FindDevice(TrainerDevice(config, model));
+  if (!device.ok()) {
+    return WithContext(device.status(), config.Subject("workers.trainer.device"));
+  }
+  module->to(*device);
   MILLRACE_ASSIGN_OR_RETURN(learner.algorithm,
                             registry.MakeAlgorithm(config.algorithm.type, config.algorithm.options,
                                                    agents.action, config.algorithm.where));

@@ -55,8 +55,10 @@ int64_t ItemView::DimensionOf(const std::string& name) const {
 
 TensorDict ItemView::Shuffled(const torch::Tensor& permutation) const {
   TensorDict shuffled;
+  torch::Tensor order;  // where the tensors are
   for (const auto& [name, tensor] : tensors_) {
-    shuffled[name] = tensor.index_select(DimensionOf(name), permutation);
+    if (!order.defined()) order = permutation.to(tensor.device());
+    shuffled[name] = tensor.index_select(DimensionOf(name), order);
   }
   return shuffled;
 }

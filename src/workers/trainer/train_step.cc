@@ -86,6 +86,7 @@ absl::StatusOr<TrainReport> TrainStep::RunOrThrow(const SampleBatch& batch, doub
   {
     torch::NoGradGuard no_grad;
     MILLRACE_RETURN_IF_ERROR(algorithm_->ComputeTargets(tensors));
+    for (auto& [name, tensor] : tensors) tensor = tensor.to(backend_->device());
     if (const auto target = tensors.find(target_key); target != tensors.end()) {
       value_targets = target->second;
       target->second = backend_->NormalizeValue(value_targets);

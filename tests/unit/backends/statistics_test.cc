@@ -12,7 +12,7 @@ TEST(FlatAdam, TakesTheStepsOfTorchAdam) {
   auto got = expected.detach().clone();
   torch::optim::Adam reference(
       {expected}, torch::optim::AdamOptions(1e-2).eps(1e-5).betas(std::make_tuple(0.9, 0.99)));
-  FlatAdam adam(50, {.beta1 = 0.9, .beta2 = 0.99});
+  FlatAdam adam(got, {.beta1 = 0.9, .beta2 = 0.99});
   for (int step = 0; step < 10; ++step) {
     const auto gradient = torch::randn({50});
     expected.mutable_grad() = gradient;

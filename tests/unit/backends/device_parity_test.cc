@@ -1,0 +1,153 @@
+// Training and acting on every device LibTorch finds, beside the CPU. On a machine without a GPU
+// the CPU is compared with itself, so that the test's own code is run.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "backends/dense/dense_backend.h"
+#include "backends/single_rank_collectives.h"
+#include "models/torch_device.h"
+#include "models/torch_inference_model.h"
+
+namespace millrace {
+namespace {
+
+constexpr int64_t kSteps = 4, kRows = 6;
+
+std::vector<std::string> Devices() {
+  std::vector<std::string> devices = {"cpu"};
+  for (int64_t i = 0; i < static_cast<int64_t>(torch::cuda::device_count()); ++i) {
+    devices.push_back("cuda:" + std::to_string(i));
+  }
+  return devices;
+}
+
+ModelSpec Spec(const std::string& type) {
+  ModelSpec spec;
+  spec.type = type;
+  spec.hidden = {32, 32};
+  spec.shared_trunk = type == "lstm";
+  spec.lstm_size = type == "lstm" ? 16 : 0;
+  spec.normalize_observation = spec.normalize_value = true;
+  spec.observation.fields = {{"x", DType::kFloat32, {5}, Extent::kRows}};
+  spec.action = ActionSpec::Discrete(3);
+  spec.action.components.push_back(ActionSpec::Continuous({-1, -1}, {1, 1}).components[0]);
+  return spec;
+}
+
+class DeviceParity : public testing::TestWithParam<std::tuple<std::string, const char*>> {
+ protected:
+  torch::Device device() const { return FindDevice(std::get<0>(GetParam())).value(); }
+  ModelSpec spec() const { return Spec(std::get<1>(GetParam())); }
+
+  std::shared_ptr<Policy> PolicyOn(torch::Device where) const {
+    auto policy = MakePolicy(spec(), /*seed=*/3).value();
+    policy->to(where);
+    return policy;
+  }
+};
+
+TensorDict Minibatch(int64_t state_size, torch::Device device) {
+  torch::manual_seed(5);
+  TensorDict batch = {{"observation/x", torch::randn({kSteps, kRows, 5})},
+                      {"first", torch::randint(0, 2, {kSteps, kRows}, torch::kUInt8)}};
+  if (state_size > 0) batch["state"] = torch::randn({kRows, state_size});
+  for (auto& [name, tensor] : batch) tensor = tensor.to(device);
+  return batch;
+}
+
+// Some steps of a loss that depends on every head, with normalisers; the weights after them.
+std::vector<float> Train(DenseBackend& backend) {
+  const auto group = MakeSingleRankCollectives();
+  const TensorDict batch = Minibatch(backend.state_size(), backend.device());
+  const torch::Tensor targets = batch.at("observation/x").sum(-1).flatten();
+  for (int step = 0; step < 5; ++step) {
+    const HeadOutputs heads = backend.Forward(batch).value();
+    const auto loss = heads.logits.log_softmax(-1).select(-1, 0).mean() +
+                      heads.mean.square().mean() + heads.log_std.exp().sum() +
+                      (heads.value.flatten() - backend.NormalizeValue(targets)).square().mean();
+    loss.backward();
+    EXPECT_TRUE(backend.Backward(heads).ok());
+    EXPECT_FALSE(backend.Step({.learning_rate = 1e-2}, *group).value().skipped);
+    EXPECT_TRUE(backend.UpdateNormalizers(batch, targets, *group).ok());
+  }
+  std::vector<float> weights(backend.layout().num_floats());
+  backend.Snapshot(std::as_writable_bytes(std::span(weights)));
+  return weights;
+}
+
+TEST_P(DeviceParity, TrainsAsOnTheCpu) {
+  auto reference = DenseBackend::Create(PolicyOn(torch::kCPU), {}, DenseBackend::Evaluation::kAuto);
+  auto backend = DenseBackend::Create(PolicyOn(device()), {}, DenseBackend::Evaluation::kAuto);
+  ASSERT_TRUE(reference.ok() && backend.ok());
+  EXPECT_EQ((*backend)->device(), device());
+  const auto expected = Train(**reference), got = Train(**backend);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    ASSERT_NEAR(got[i], expected[i], 2e-4 * (1 + std::abs(expected[i]))) << i;
+  }
+  for (const auto& [name, tensor] : (*backend)->OptimizerState()) {
+    EXPECT_TRUE(tensor.is_cpu()) << name;
+  }
+}
+
+TEST_P(DeviceParity, GoesOnFromACheckpointOfTheCpu) {
+  auto reference = DenseBackend::Create(PolicyOn(torch::kCPU), {}, DenseBackend::Evaluation::kAuto);
+  auto backend = DenseBackend::Create(PolicyOn(device()), {}, DenseBackend::Evaluation::kAuto);
+  ASSERT_TRUE(reference.ok() && backend.ok());
+  const auto weights = Train(**reference);
+  ASSERT_TRUE((*backend)->LoadWeights(std::as_bytes(std::span(weights))).ok());
+  ASSERT_TRUE((*backend)->LoadOptimizerState((*reference)->OptimizerState()).ok());
+  const auto expected = Train(**reference), got = Train(**backend);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    ASSERT_NEAR(got[i], expected[i], 2e-4 * (1 + std::abs(expected[i]))) << i;
+  }
+}
+
+// Head outputs of one model for observations of its own.
+std::vector<float> Act(InferenceModel& model, const ModelSpec& spec) {
+  std::vector<float> features(static_cast<size_t>(kRows * 5)),
+      state(static_cast<size_t>(kRows * spec.state_size()), 0.1F);
+  for (size_t i = 0; i < features.size(); ++i) features[i] = std::sin(static_cast<float>(i));
+  std::vector<float> logits(kRows * 3), mean(kRows * 2), log_std(2), value(kRows);
+  const std::vector<int64_t> shape = {kRows, 5};
+  const TensorView view{DType::kFloat32, shape, reinterpret_cast<std::byte*>(features.data())};
+  const absl::Status status =
+      model.Forward(kRows, std::span(&view, 1), state, {logits, mean, log_std, value});
+  EXPECT_TRUE(status.ok()) << status;
+  std::vector<float> all;
+  for (const auto* part : {&logits, &mean, &log_std, &value, &state}) {
+    all.insert(all.end(), part->begin(), part->end());
+  }
+  return all;
+}
+
+TEST_P(DeviceParity, ActsAsTheNativeForward) {
+  auto model = MakeTorchInferenceModel(PolicyOn(device()), spec().observation, spec().action);
+  auto native = MakeNativeModel(spec());
+  ASSERT_TRUE(model.ok() && native.ok()) << model.status();
+  std::vector<float> weights((*native)->layout().num_floats());
+  for (size_t i = 0; i < weights.size(); ++i) {
+    weights[i] = 0.3F + 0.2F * std::cos(static_cast<float>(i));  // variances among them
+  }
+  for (InferenceModel* each : {model->get(), native->get()}) {
+    ASSERT_TRUE(each->Load(std::as_bytes(std::span(weights))).ok());
+  }
+  const auto expected = Act(**native, spec()), got = Act(**model, spec());
+  for (size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(got[i], expected[i], 1e-4) << i;
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, DeviceParity,
+                         testing::Combine(testing::ValuesIn(Devices()),
+                                          testing::Values("mlp", "lstm")));
+
+TEST(FindDevice, SaysWhatIsThere) {
+  EXPECT_EQ(FindDevice("cpu").value(), torch::Device(torch::kCPU));
+  for (const char* name : {"cuda:99", "cuda:", "gpu"}) {
+    const auto device = FindDevice(name);
+    EXPECT_EQ(device.status().code(), absl::StatusCode::kResourceExhausted) << name;
+    EXPECT_NE(std::string(device.status().message()).find(name), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace millrace
