@@ -60,6 +60,17 @@ struct KernelSet {
   // One step of Adam over `size` floats, a multiple of kPanel.
   void (*adam)(const AdamStep& step, const float* gradient, float* parameter, float* mean,
                float* variance, int64_t size);
+
+  // y[r] = gain * (x[r] - mean) / sqrt(variance + 1e-5) + bias over `width` numbers of each row.
+  // x and y [rows, size], size a multiple of kPanel; the size - width last numbers of a row are 0
+  // in x, gain, bias and then y. y may be x.
+  void (*layer_norm)(const float* x, int64_t rows, int64_t width, int64_t size, const float* gain,
+                     const float* bias, float* y);
+  // In place: the softmax of each column of x [rows, size], rows at least 1 and size a multiple of
+  // kPanel.
+  void (*softmax_columns)(float* x, int64_t rows, int64_t size);
+  // y += x over `size` floats, a multiple of kPanel.
+  void (*add)(const float* x, int64_t size, float* y);
 };
 
 extern const KernelSet kGenericKernels;

@@ -1,12 +1,14 @@
 #if defined(__x86_64__)
 #include "inference/kernels.h"
 #include "inference/simd_kernels.h"
+#include "inference/simd_row_kernels.h"
 
 namespace millrace::kernels {
 
-extern const KernelSet kAvx512Kernels = {"avx512",   Dense,       TanhInPlace,  ReluInPlace,
-                                         LstmCell,   Product,     TanhBackward, ReluBackward,
-                                         ColumnSums, SquaredNorm, MultiplyAdds, Adam};
+extern const KernelSet kAvx512Kernels = {"avx512",   Dense,          TanhInPlace,  ReluInPlace,
+                                         LstmCell,   Product,        TanhBackward, ReluBackward,
+                                         ColumnSums, SquaredNorm,    MultiplyAdds, Adam,
+                                         LayerNorm,  SoftmaxColumns, Add};
 
 }  // namespace millrace::kernels
 #endif

@@ -1,10 +1,12 @@
 #include "inference/kernels.h"
 #include "inference/simd_kernels.h"
+#include "inference/simd_row_kernels.h"
 
 namespace millrace::kernels {
 
-extern const KernelSet kGenericKernels = {"generic",  Dense,       TanhInPlace,  ReluInPlace,
-                                          LstmCell,   Product,     TanhBackward, ReluBackward,
-                                          ColumnSums, SquaredNorm, MultiplyAdds, Adam};
+extern const KernelSet kGenericKernels = {"generic",  Dense,          TanhInPlace,  ReluInPlace,
+                                          LstmCell,   Product,        TanhBackward, ReluBackward,
+                                          ColumnSums, SquaredNorm,    MultiplyAdds, Adam,
+                                          LayerNorm,  SoftmaxColumns, Add};
 
 }  // namespace millrace::kernels

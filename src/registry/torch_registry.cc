@@ -17,6 +17,8 @@ struct BuiltinModel {
 };
 constexpr std::array kBuiltinModels = {
     BuiltinModel{"lstm", "dense layers, then an LSTM: for tasks that need memory"},
+    BuiltinModel{"entity_attention",
+                 "self-attention over sets of entities, an LSTM, a critic that may see more"},
     BuiltinModel{"mlp", "dense layers: separate actor and critic, or one trunk"},
 };
 
