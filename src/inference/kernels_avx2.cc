@@ -8,7 +8,7 @@ namespace millrace::kernels {
 extern const KernelSet kAvx2Kernels = {"avx2",     Dense,          TanhInPlace,  ReluInPlace,
                                        LstmCell,   Product,        TanhBackward, ReluBackward,
                                        ColumnSums, SquaredNorm,    MultiplyAdds, Adam,
-                                       LayerNorm,  SoftmaxColumns, Add};
+                                       LayerNorm,  SoftmaxColumns, Add,          GruCell};
 
 }  // namespace millrace::kernels
 #endif

@@ -8,7 +8,7 @@ namespace millrace::kernels {
 extern const KernelSet kAvx512Kernels = {"avx512",   Dense,          TanhInPlace,  ReluInPlace,
                                          LstmCell,   Product,        TanhBackward, ReluBackward,
                                          ColumnSums, SquaredNorm,    MultiplyAdds, Adam,
-                                         LayerNorm,  SoftmaxColumns, Add};
+                                         LayerNorm,  SoftmaxColumns, Add,          GruCell};
 
 }  // namespace millrace::kernels
 #endif

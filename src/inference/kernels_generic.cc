@@ -7,6 +7,6 @@ namespace millrace::kernels {
 extern const KernelSet kGenericKernels = {"generic",  Dense,          TanhInPlace,  ReluInPlace,
                                           LstmCell,   Product,        TanhBackward, ReluBackward,
                                           ColumnSums, SquaredNorm,    MultiplyAdds, Adam,
-                                          LayerNorm,  SoftmaxColumns, Add};
+                                          LayerNorm,  SoftmaxColumns, Add,          GruCell};
 
 }  // namespace millrace::kernels

@@ -32,25 +32,27 @@ struct Defaults {
   std::vector<double> hidden = {64, 64};
   std::string activation = "tanh";
   bool shared_trunk = false;
-  int64_t lstm_size = 0;
+  int64_t lstm_size = 0;  // gru_size of type gru
 };
 
 Defaults DefaultsOf(const std::string& type) {
-  if (type == "lstm") return {.shared_trunk = true, .lstm_size = 64};
+  if (type == "lstm" || type == "gru") return {.shared_trunk = true, .lstm_size = 64};
   if (type == "entity_attention") return {.hidden = {256}, .activation = "relu", .lstm_size = 256};
   return {};
 }
 
 absl::Status CheckCombination(const Options& options, const ModelSpec& spec) {
-  if (spec.type == "lstm" && spec.lstm_size <= 0) {
-    return BadOption(options, "lstm_size", "at least 1 for type lstm",
-                     absl::StrCat(spec.lstm_size));
+  const bool recurrent = spec.type == "lstm" || spec.type == "gru";
+  if (recurrent && spec.recurrent_size() <= 0) {
+    return BadOption(options, spec.type + "_size", "at least 1 for type " + spec.type,
+                     absl::StrCat(spec.recurrent_size()));
   }
   if (spec.type == "mlp" && spec.lstm_size != 0) {
     return BadOption(options, "lstm_size", "none for type mlp", absl::StrCat(spec.lstm_size));
   }
-  if (spec.type == "lstm" && !spec.shared_trunk) {
-    return BadOption(options, "shared_trunk", "true for type lstm, which has one trunk", "false");
+  if (recurrent && !spec.shared_trunk) {
+    return BadOption(options, "shared_trunk",
+                     absl::StrCat("true for type ", spec.type, ", which has one trunk"), "false");
   }
   if (spec.num_features() <= 0) {
     return absl::InvalidArgumentError(
@@ -80,7 +82,9 @@ absl::Status ReadModelOptions(const Options& options, ModelSpec& spec) {
       options.GetChoice("activation", defaults.activation, {"tanh", "relu"});
   spec.activation = activation == "tanh" ? Activation::kTanh : Activation::kRelu;
   spec.shared_trunk = options.GetBool("shared_trunk", defaults.shared_trunk);
-  spec.lstm_size = options.GetInt("lstm_size", defaults.lstm_size, 0, kMaxModelWidth);
+  const bool gru = spec.type == "gru";
+  (gru ? spec.gru_size : spec.lstm_size) =
+      options.GetInt(gru ? "gru_size" : "lstm_size", defaults.lstm_size, 0, kMaxModelWidth);
   spec.normalize_observation = options.GetBool("normalize_observation", false);
   spec.normalize_value = options.GetBool("normalize_value", false);
   spec.initial_log_std = options.GetDouble("initial_log_std", 0.0, -20.0, 5.0);

@@ -8,7 +8,7 @@
 namespace millrace {
 
 const std::vector<std::string>& ModelSpec::BuiltinTypes() {
-  static const std::vector<std::string> types = {"mlp", "lstm", "entity_attention"};
+  static const std::vector<std::string> types = {"mlp", "lstm", "gru", "entity_attention"};
   return types;
 }
 
@@ -22,7 +22,8 @@ std::string ModelSpec::TrunkName(Network network) const {
 }
 
 std::string ModelSpec::CellName(Network network) const {
-  return network == Network::kActor ? "lstm" : "critic_lstm";
+  const std::string cell = gru_size > 0 ? "gru" : "lstm";
+  return network == Network::kActor ? cell : "critic_" + cell;
 }
 
 bool ModelSpec::IsFeature(const Field& field) const {

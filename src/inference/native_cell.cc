@@ -4,11 +4,12 @@
 
 namespace millrace {
 
-NativeCell::NativeCell(int64_t in, int64_t size, const kernels::KernelSet& kernels)
+NativeCell::NativeCell(int64_t in, int64_t size, bool gru, const kernels::KernelSet& kernels)
     : kernels_(kernels),
       in_(in),
       size_(size),
       padded_(PadToPanel(size)),
+      gru_(gru),
       gates_layer_(in + size, 4 * PadToPanel(size)) {}
 
 void NativeCell::Pack(const WeightBlob& weights, const std::string& name) {
@@ -18,13 +19,14 @@ void NativeCell::Pack(const WeightBlob& weights, const std::string& name) {
   const auto bias_hh = weights.Tensor(name + ".bias_hh");
   const auto size = static_cast<size_t>(size_), in = static_cast<size_t>(in_);
   gates_layer_.Clear();
-  for (size_t gate = 0; gate < 4; ++gate) {
+  // What input and hidden state contribute to a GRU's new state is kept apart.
+  for (size_t gate = 0; gate < (gru_ ? 3 : 4); ++gate) {
     const size_t row = gate * size;
     const auto out = static_cast<int64_t>(gate) * padded_;
     gates_layer_.Pack(weight_ih.subspan(row * in, size * in), bias_ih.subspan(row, size), size_,
                       in_, out);
     gates_layer_.Pack(weight_hh.subspan(row * size, size * size), bias_hh.subspan(row, size), size_,
-                      size_, out, in_);
+                      size_, gru_ && gate == 2 ? out + padded_ : out, in_);
   }
 }
 
@@ -43,6 +45,12 @@ RowMatrix NativeCell::Apply(const RowMatrix& x, int64_t rows, float* state, int6
   for (int64_t row = 0; row < rows; ++row) {
     float* row_state = state + row * state_stride;
     float* hidden = hidden_.data() + row * padded_;
+    if (gru_) {
+      std::copy_n(row_state, size_, hidden);
+      kernels_.gru_cell(gates_.data() + row * 4 * padded_, padded_, hidden);
+      std::copy_n(hidden, size_, row_state);
+      continue;
+    }
     std::copy_n(row_state + size_, size_, cell_.data());
     kernels_.lstm_cell(gates_.data() + row * 4 * padded_, padded_, cell_.data(), hidden);
     std::copy_n(hidden, size_, row_state);

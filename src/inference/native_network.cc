@@ -11,9 +11,9 @@ NativeNetwork::NativeNetwork(const ModelSpec& spec, Network network,
       state_stride_(spec.state_size()),
       trunk_(MakeNativeTrunk(spec, network, kernels)),
       width_(trunk_->width()) {
-  if (spec.lstm_size == 0) return;
-  cell_.emplace(width_, spec.lstm_size, kernels);
-  width_ = spec.lstm_size;
+  if (spec.recurrent_size() == 0) return;
+  cell_.emplace(width_, spec.recurrent_size(), spec.gru_size > 0, kernels);
+  width_ = spec.recurrent_size();
   if (spec.layer_norm()) norm_.emplace(width_);
 }
 

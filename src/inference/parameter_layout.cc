@@ -23,11 +23,11 @@ class LayoutBuilder {
     Add(name + ".weight", {width});
     Add(name + ".bias", {width});
   }
-  void Lstm(const std::string& name, int64_t in, int64_t size) {
-    Add(name + ".weight_ih", {4 * size, in});
-    Add(name + ".weight_hh", {4 * size, size});
-    Add(name + ".bias_ih", {4 * size});
-    Add(name + ".bias_hh", {4 * size});
+  void Cell(const std::string& name, int64_t in, int64_t size, int64_t gates) {
+    Add(name + ".weight_ih", {gates * size, in});
+    Add(name + ".weight_hh", {gates * size, size});
+    Add(name + ".bias_ih", {gates * size});
+    Add(name + ".bias_hh", {gates * size});
   }
   void Add(std::string name, std::vector<int64_t> shape, bool trainable = true) {
     entries_.push_back({std::move(name), std::move(shape), 0, trainable});
@@ -76,10 +76,11 @@ int64_t NetworkEntries(const ModelSpec& spec, Network network, LayoutBuilder& bu
       builder.Norm(absl::StrCat(name, ".norm.", i), spec.hidden[i]);
     }
   }
-  if (spec.lstm_size == 0) return width;
-  builder.Lstm(spec.CellName(network), width, spec.lstm_size);
-  if (spec.layer_norm()) builder.Norm(spec.CellName(network) + "_norm", spec.lstm_size);
-  return spec.lstm_size;
+  const int64_t units = spec.recurrent_size();
+  if (units == 0) return width;
+  builder.Cell(spec.CellName(network), width, units, spec.gru_size > 0 ? 3 : 4);
+  if (spec.layer_norm()) builder.Norm(spec.CellName(network) + "_norm", units);
+  return units;
 }
 
 std::vector<ParameterEntry> EntriesOf(const ModelSpec& spec) {

@@ -71,6 +71,15 @@ void SoftmaxColumns(float* x, int64_t rows, int64_t size) {
   }
 }
 
+void GruCell(const float* gates, int64_t size, float* hidden) {
+  for (int64_t i = 0; i < size; i += kWidth) {
+    const Vector reset = Sigmoid(Load(gates + i));
+    const Vector update = Sigmoid(Load(gates + size + i));
+    const Vector fresh = Tanh(Load(gates + 2 * size + i) + reset * Load(gates + 3 * size + i));
+    Store(hidden + i, fresh + update * (Load(hidden + i) - fresh));
+  }
+}
+
 void Add(const float* x, int64_t size, float* y) {
   for (int64_t i = 0; i < size; i += kWidth) Store(y + i, Load(y + i) + Load(x + i));
 }

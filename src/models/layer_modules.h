@@ -34,21 +34,38 @@ class NormModule : public torch::nn::Module {
   torch::Tensor weight_, bias_;
 };
 
-// An LSTM layer; its gates are in the order input, forget, cell, output.
-class LstmModule : public torch::nn::Module {
+// A recurrent layer.
+class CellModule : public torch::nn::Module {
  public:
-  LstmModule(int64_t in, int64_t size, Rng& rng);
   struct Outputs {
     torch::Tensor hidden;  // [L, N, size]
-    torch::Tensor state;   // [N, 2 x size] after the last step
+    torch::Tensor state;   // [N, size of the state] after the last step
   };
-  // x [L, N, in], first [L, N] (1: the state restarts from zero), state [N, 2 x size]
-  Outputs Forward(const torch::Tensor& x, const torch::Tensor& first,
-                  const torch::Tensor& state) const;
+  // x [L, N, in], first [L, N] (1: the state restarts from zero), state [N, size of the state]
+  virtual Outputs Forward(const torch::Tensor& x, const torch::Tensor& first,
+                          const torch::Tensor& state) const = 0;
 
- private:
-  int64_t size_;
+ protected:
+  CellModule(int64_t in, int64_t size, int64_t gates, Rng& rng);
+
+  const int64_t size_;
   torch::Tensor weight_ih_, weight_hh_, bias_ih_, bias_hh_;
+};
+
+// Gates in the order input, forget, cell, output; state: hidden, then cell.
+class LstmModule : public CellModule {
+ public:
+  LstmModule(int64_t in, int64_t size, Rng& rng) : CellModule(in, size, 4, rng) {}
+  Outputs Forward(const torch::Tensor& x, const torch::Tensor& first,
+                  const torch::Tensor& state) const override;
+};
+
+// Gates in the order reset, update, new; state: hidden.
+class GruModule : public CellModule {
+ public:
+  GruModule(int64_t in, int64_t size, Rng& rng) : CellModule(in, size, 3, rng) {}
+  Outputs Forward(const torch::Tensor& x, const torch::Tensor& first,
+                  const torch::Tensor& state) const override;
 };
 
 }  // namespace millrace

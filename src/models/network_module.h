@@ -24,7 +24,7 @@ class NetworkModules {
 
  private:
   std::shared_ptr<TrunkModule> trunk_;
-  std::shared_ptr<LstmModule> cell_;  // null if not recurrent
+  std::shared_ptr<CellModule> cell_;  // null if not recurrent
   std::shared_ptr<NormModule> norm_;  // of the cell's output, or null
   int64_t width_;
   int64_t state_offset_, state_size_;

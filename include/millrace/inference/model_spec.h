@@ -41,14 +41,17 @@ struct EntitySpec {
 //   mlp   actor:  F -> hidden -> [logits | means]     critic: F -> hidden -> value
 //         (one trunk for both if shared_trunk)
 //   lstm  F -> hidden -> LSTM(lstm_size) -> [logits | means], value; always one trunk
-//   entity_attention  the policy of Baker et al. 2020 (arXiv:1909.07528), section 4 and appendix B:
-//         actor and critic each (or one trunk for both if shared_trunk)
-//           self      = [flat features, act(circular convolution) of every circular field]
-//           tokens    = act(dense(self)), act(dense([entity, self])) of every entity that is there
-//           per layer: tokens = norm(tokens + dense(attention(norm(tokens))))
-//           hidden layers over norm([mean of tokens, the first token before attention]), each
-//           followed by act and norm; then LSTM(lstm_size) and norm, if any
-//         without layer_norm every norm is left out
+//   gru   the same with gated recurrent units (Cho et al. 2014, arXiv:1406.1078), as LibTorch has
+//         them: the reset gate is applied after the hidden state's product
+//   entity_attention
+//         The policy of Baker et al. 2020 (arXiv:1909.07528); actor and critic each (or one trunk
+//         for both if shared_trunk):
+//           self   = [flat features, act(circular convolution) of every circular field]
+//           tokens = act(dense(self)), act(dense([entity, self])) of every entity that is there
+//         per layer: tokens = norm(tokens + dense(attention(norm(tokens))))
+//         then hidden layers over norm([mean of tokens, the first token before attention]), each
+//         followed by act and norm; then LSTM(lstm_size) and norm, if any. Without layer_norm
+//         every norm is left out.
 //
 // A diagonal Gaussian's log standard deviations are free parameters, one per dimension.
 struct ModelSpec {
@@ -57,6 +60,7 @@ struct ModelSpec {
   Activation activation = Activation::kTanh;
   bool shared_trunk = false;
   int64_t lstm_size = 0;               // 0: no LSTM
+  int64_t gru_size = 0;                // 0: no gated recurrent unit; not with an LSTM
   bool normalize_observation = false;  // running mean and variance, versioned with the weights
   bool normalize_value = false;        // the value head predicts normalised returns
   double initial_log_std = 0.0;
@@ -65,7 +69,7 @@ struct ModelSpec {
   ActionSpec action;
 
   // Whether one trunk feeds both heads.
-  bool one_trunk() const { return shared_trunk || type == "lstm"; }
+  bool one_trunk() const { return shared_trunk || type == "lstm" || type == "gru"; }
   // Whether the layers behind the trunk are normalised.
   bool layer_norm() const { return type == "entity_attention" && entity.layer_norm; }
   // What names of weights begin with.
@@ -74,9 +78,11 @@ struct ModelSpec {
   // False for masks.
   bool IsFeature(const Field& field) const;
   int64_t num_features() const;
-  // Floats of recurrent state per row: hidden, then cell, of the actor's (or the one) LSTM and then
-  // of the critic's; or 0.
-  int64_t state_size() const { return (one_trunk() ? 1 : 2) * 2 * lstm_size; }
+  // Units of the recurrent cell, or 0.
+  int64_t recurrent_size() const { return lstm_size + gru_size; }
+  // Floats of recurrent state per row: hidden, then cell (LSTM only), of the actor's (or the one)
+  // recurrent cell and then of the critic's; or 0.
+  int64_t state_size() const { return (one_trunk() ? 1 : 2) * (2 * lstm_size + gru_size); }
 
   // The types that a spec describes, for which LibTorch is not needed to act.
   static const std::vector<std::string>& BuiltinTypes();
@@ -95,9 +101,9 @@ struct ParameterEntry {
 };
 
 // The weight blob: float32, entries one after another, trainable ones first. Gates of the LSTM are
-// in LibTorch's order: input, forget, cell, output. Names:
+// in LibTorch's order: input, forget, cell, output; those of the GRU: reset, update, new. Names:
 //   {actor,critic,trunk}.I.{weight,bias}, policy_head.{weight,bias}, value_head.{weight,bias},
-//   log_std, {lstm,critic_lstm}.{weight_ih,weight_hh,bias_ih,bias_hh},
+//   log_std, {lstm,gru,critic_lstm}.{weight_ih,weight_hh,bias_ih,bias_hh},
 //   of entity_attention (T: actor, critic or trunk; every norm has weight and bias)
 //     T.circular.FIELD.{weight,bias} [channels, C, width], T.self.{weight,bias},
 //     T.entity.FIELD.{weight,bias} (inputs: entity, then self), T.attention.I.in_norm,

@@ -22,13 +22,13 @@ struct BenchModel {
   bool roof = true;  // whether every weight is used once a sample, so that operations are known
 };
 
-ModelSpec Spec(const std::string& type, std::vector<int64_t> hidden, int64_t lstm_size,
+ModelSpec Spec(const std::string& type, std::vector<int64_t> hidden, int64_t recurrent_size,
                int64_t features, ActionSpec action) {
   ModelSpec spec;
   spec.type = type;
   spec.hidden = std::move(hidden);
-  spec.shared_trunk = type == "lstm";
-  spec.lstm_size = lstm_size;
+  spec.shared_trunk = type != "mlp";
+  (type == "gru" ? spec.gru_size : spec.lstm_size) = recurrent_size;
   spec.observation.fields = {{"observation", DType::kFloat32, {features}}};
   spec.action = std::move(action);
   return spec;
@@ -64,6 +64,7 @@ const std::vector<BenchModel>& Models() {
       {"mlp64x64", Spec("mlp", {64, 64}, 0, 4, ActionSpec::Discrete(2))},
       {"mlp256x256", Spec("mlp", {256, 256}, 0, 27, ActionSpec::Continuous(low, high))},
       {"lstm256", Spec("lstm", {256}, 256, 27, ActionSpec::Continuous(low, high))},
+      {"gru256", Spec("gru", {256}, 256, 27, ActionSpec::Continuous(low, high))},
       {"hide_and_seek", HideAndSeek(/*masked=*/true), /*roof=*/false},
       {"hide_and_seek_unmasked", HideAndSeek(/*masked=*/false), /*roof=*/false},
   };

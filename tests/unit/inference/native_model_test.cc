@@ -44,7 +44,7 @@ ModelSpec Spec(const std::string& type, int64_t features) {
   ModelSpec spec;
   spec.type = type;
   spec.hidden = {40, 64};
-  spec.lstm_size = type == "mlp" ? 0 : 24;
+  (type == "gru" ? spec.gru_size : spec.lstm_size) = type == "mlp" ? 0 : 24;
   spec.observation.fields = {{"observation", DType::kFloat32, {features}, Extent::kRows}};
   if (type == "entity_attention") spec.entity.circular = {"observation"};
   spec.action = ActionSpec::Continuous({-1, -1}, {1, 1});
@@ -102,7 +102,7 @@ TEST_P(NativeModelOf, LoadReplacesEveryWeight) {
 }
 
 INSTANTIATE_TEST_SUITE_P(EveryType, NativeModelOf,
-                         testing::Values("mlp", "lstm", "entity_attention"),
+                         testing::Values("mlp", "lstm", "gru", "entity_attention"),
                          [](const auto& test) { return test.param; });
 
 TEST(NativeModelErrors, SayWhatWasExpected) {
