@@ -58,17 +58,17 @@ extern "C" void MillraceRegisterTorch(millrace::TorchRegistry& registry) {
                          const millrace::ActionSpec& action,
                          uint64_t seed) -> absl::StatusOr<std::shared_ptr<millrace::Policy>> {
     const int64_t size = options.GetInt("size", 32, 1, 4096);
-    MILLRACE_RETURN_IF_ERROR(options.Finish("gru"));
+    MILLRACE_RETURN_IF_ERROR(options.Finish("gru_cell"));
     for (const millrace::Field& field : observation.fields) {
       if (field.name == millrace::kActionMask) {
-        return absl::InvalidArgumentError("gru: expected no action mask");
+        return absl::InvalidArgumentError("gru_cell: expected no action mask");
       }
     }
     if (action.num_discrete() != 1 || action.continuous_size() != 0) {
-      return absl::InvalidArgumentError("gru: expected one discrete action component");
+      return absl::InvalidArgumentError("gru_cell: expected one discrete action component");
     }
     torch::manual_seed(seed);
     return std::make_shared<Gru>(observation, action.num_choices(), size);
   };
-  registry.AddModel("gru", create, "gated recurrent unit");
+  registry.AddModel("gru_cell", create, "a GRUCell of LibTorch's");
 }

@@ -39,8 +39,9 @@ void CopyField(const TensorView& view, int64_t rows, int64_t width, float* to, i
 
 FeatureReader::FeatureReader(const ModelSpec& spec)
     : fields_(spec.observation.fields), num_features_(spec.num_features()) {
-  pass_through_ = fields_.size() == 1 && fields_[0].dtype == DType::kFloat32 &&
-                  fields_[0].name != kActionMask && !spec.normalize_observation;
+  for (const Field& field : fields_) is_feature_.push_back(spec.IsFeature(field));
+  pass_through_ = fields_.size() == 1 && fields_[0].dtype == DType::kFloat32 && is_feature_[0] &&
+                  !spec.normalize_observation;
 }
 
 void FeatureReader::SetNormalizer(std::span<const float> mean, std::span<const float> variance) {
@@ -73,7 +74,7 @@ absl::StatusOr<const float*> FeatureReader::Read(int rows,
   features_.Reserve(static_cast<size_t>(rows * num_features_));
   int64_t column = 0;
   for (size_t i = 0; i < fields_.size(); ++i) {
-    if (fields_[i].name == kActionMask) continue;
+    if (!is_feature_[i]) continue;
     const int64_t width = NumElements(fields_[i].shape);
     CopyField(observation[i], rows, width, features_.data() + column, num_features_);
     column += width;

@@ -28,6 +28,7 @@ class FeatureReader {
   absl::Status Check(int rows, std::span<const TensorView> observation) const;
 
   std::vector<Field> fields_;
+  std::vector<bool> is_feature_;  // of fields_
   int64_t num_features_;
   bool pass_through_;  // a single float32 field that needs no arithmetic
   std::vector<float> mean_;

@@ -69,6 +69,21 @@ struct KernelSet {
   // One step of Adam over `size` floats, a multiple of kPanel.
   void (*adam)(const AdamStep& step, const float* gradient, float* parameter, float* mean,
                float* variance, int64_t size);
+
+  // y[r] = gain * (x[r] - mean) / sqrt(variance + 1e-5) + bias over `width` numbers of each row.
+  // x and y [rows, size], size a multiple of kPanel; the size - width last numbers of a row are 0
+  // in x, gain, bias and then y. y may be x.
+  void (*layer_norm)(const float* x, int64_t rows, int64_t width, int64_t size, const float* gain,
+                     const float* bias, float* y);
+  // In place: the softmax of each column of x [rows, size], rows at least 1 and size a multiple of
+  // kPanel.
+  void (*softmax_columns)(float* x, int64_t rows, int64_t size);
+  // y += x over `size` floats, a multiple of kPanel.
+  void (*add)(const float* x, int64_t size, float* y);
+  // One row of a GRU. gates [4, size], before activation: reset, update, and what the input and
+  // what the hidden state contribute to the new state; hidden [size] is updated; size a multiple of
+  // kPanel.
+  void (*gru_cell)(const float* gates, int64_t size, float* hidden);
 };
 
 extern const KernelSet kGenericKernels;

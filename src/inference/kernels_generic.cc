@@ -1,5 +1,5 @@
 #include "inference/kernels.h"
-#include "inference/simd_kernels.h"
+#include "inference/simd_kernel_set.h"
 
 namespace millrace::kernels {
 

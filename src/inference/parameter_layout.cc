@@ -1,4 +1,5 @@
 #include "absl/strings/str_cat.h"
+#include "inference/entity_inputs.h"
 #include "millrace/inference/model_spec.h"
 
 namespace millrace {
@@ -18,6 +19,16 @@ class LayoutBuilder {
     }
     return in;
   }
+  void Norm(const std::string& name, int64_t width) {
+    Add(name + ".weight", {width});
+    Add(name + ".bias", {width});
+  }
+  void Cell(const std::string& name, int64_t in, int64_t size, int64_t gates) {
+    Add(name + ".weight_ih", {gates * size, in});
+    Add(name + ".weight_hh", {gates * size, size});
+    Add(name + ".bias_ih", {gates * size});
+    Add(name + ".bias_hh", {gates * size});
+  }
   void Add(std::string name, std::vector<int64_t> shape, bool trainable = true) {
     entries_.push_back({std::move(name), std::move(shape), 0, trainable});
   }
@@ -27,26 +38,59 @@ class LayoutBuilder {
   std::vector<ParameterEntry> entries_;
 };
 
+// The tokens and the attention; returns the width of what is pooled.
+int64_t Entities(const ModelSpec& spec, Network network, const std::string& name,
+                 LayoutBuilder& builder) {
+  const EntitySpec& entity = spec.entity;
+  const EntityInputs inputs = EntityInputsOf(spec, network);
+  for (const FeatureBlock& block : inputs.circular) {
+    const std::string circular = absl::StrCat(name, ".circular.", block.field);
+    builder.Add(circular + ".weight",
+                {entity.circular_channels, block.width, entity.circular_width});
+    builder.Add(circular + ".bias", {entity.circular_channels});
+  }
+  builder.Linear(name + ".self", inputs.self_width, entity.embedding);
+  for (const FeatureBlock& set : inputs.sets) {
+    builder.Linear(absl::StrCat(name, ".entity.", set.field), set.width + inputs.self_width,
+                   entity.embedding);
+  }
+  for (int64_t i = 0; i < entity.layers; ++i) {
+    const std::string layer = absl::StrCat(name, ".attention.", i);
+    if (entity.layer_norm) builder.Norm(layer + ".in_norm", entity.embedding);
+    builder.Linear(layer + ".qkv", entity.embedding, 3 * entity.embedding);
+    builder.Linear(layer + ".out", entity.embedding, entity.embedding);
+    if (entity.layer_norm) builder.Norm(layer + ".out_norm", entity.embedding);
+  }
+  if (entity.layer_norm) builder.Norm(name + ".pool_norm", 2 * entity.embedding);
+  return 2 * entity.embedding;
+}
+
+// Trunk and cell; returns the width of what the heads read.
+int64_t NetworkEntries(const ModelSpec& spec, Network network, LayoutBuilder& builder) {
+  const std::string name = spec.TrunkName(network);
+  int64_t width = spec.num_features();
+  if (spec.type == "entity_attention") width = Entities(spec, network, name, builder);
+  width = builder.Trunk(name, width, spec.hidden);
+  if (spec.layer_norm()) {
+    for (size_t i = 0; i < spec.hidden.size(); ++i) {
+      builder.Norm(absl::StrCat(name, ".norm.", i), spec.hidden[i]);
+    }
+  }
+  const int64_t units = spec.recurrent_size();
+  if (units == 0) return width;
+  builder.Cell(spec.CellName(network), width, units, spec.gru_size > 0 ? 3 : 4);
+  if (spec.layer_norm()) builder.Norm(spec.CellName(network) + "_norm", units);
+  return units;
+}
+
 std::vector<ParameterEntry> EntriesOf(const ModelSpec& spec) {
   LayoutBuilder builder;
   const int64_t features = spec.num_features();
   const int64_t outputs = spec.action.num_choices() + spec.action.continuous_size();
-  if (spec.type == "mlp" && !spec.shared_trunk) {
-    builder.Linear("policy_head", builder.Trunk("actor", features, spec.hidden), outputs);
-    builder.Linear("value_head", builder.Trunk("critic", features, spec.hidden), 1);
-  } else {
-    int64_t width = builder.Trunk("trunk", features, spec.hidden);
-    if (spec.lstm_size > 0) {
-      const int64_t gates = 4 * spec.lstm_size;
-      builder.Add("lstm.weight_ih", {gates, width});
-      builder.Add("lstm.weight_hh", {gates, spec.lstm_size});
-      builder.Add("lstm.bias_ih", {gates});
-      builder.Add("lstm.bias_hh", {gates});
-      width = spec.lstm_size;
-    }
-    builder.Linear("policy_head", width, outputs);
-    builder.Linear("value_head", width, 1);
-  }
+  int64_t width = NetworkEntries(spec, Network::kActor, builder);
+  builder.Linear("policy_head", width, outputs);
+  if (!spec.one_trunk()) width = NetworkEntries(spec, Network::kCritic, builder);
+  builder.Linear("value_head", width, 1);
   if (spec.action.continuous_size() > 0) builder.Add("log_std", {spec.action.continuous_size()});
   if (spec.normalize_observation) {
     builder.Add("observation_mean", {features}, false);

@@ -379,24 +379,5 @@ void Adam(const AdamStep& step, const float* gradient, float* parameter, float* 
   }
 }
 
-constexpr KernelSet MakeKernelSet(const char* name) {
-  return {.name = name,
-          .dense = Dense,
-          .tanh = TanhInPlace,
-          .relu = ReluInPlace,
-          .lstm_cell = LstmCell,
-          .product = Product,
-          .tanh_backward = TanhBackward,
-          .relu_backward = ReluBackward,
-          .column_sums = ColumnSums,
-          .squared_norm = SquaredNorm,
-          .multiply_adds = MultiplyAdds,
-          .exp = ExpInPlace,
-          .log = LogInPlace,
-          .gumbel = Gumbel,
-          .normals = Normals,
-          .adam = Adam};
-}
-
 }  // namespace
 }  // namespace millrace::kernels

@@ -17,6 +17,9 @@ struct BuiltinModel {
 };
 constexpr std::array kBuiltinModels = {
     BuiltinModel{"lstm", "dense layers, then an LSTM: for tasks that need memory"},
+    BuiltinModel{"gru", "dense layers, then gated recurrent units: the LSTM's task, fewer weights"},
+    BuiltinModel{"entity_attention",
+                 "self-attention over sets of entities, an LSTM, a critic that may see more"},
     BuiltinModel{"mlp", "dense layers: separate actor and critic, or one trunk"},
 };
 

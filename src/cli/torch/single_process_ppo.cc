@@ -242,7 +242,7 @@ absl::Status CheckSupported(const ExperimentConfig& config, const EnvironmentSpe
   };
   if (config.algorithm.type != "ppo") return refuse("algorithm but ppo");
   if (config.policies.size() != 1 || spec.agents.size() != 1) return refuse("second agent");
-  if (config.policies[0].model.type == "lstm") return refuse("recurrent model");
+  if (config.policies[0].model.type != "mlp") return refuse("model that is no mlp");
   const ActionSpec& action = spec.agents[0].action;
   if (action.num_discrete() != 1 || action.continuous_size() != 0) {
     return refuse("action but one discrete component");

@@ -104,6 +104,50 @@ TEST_P(Kernels, NormalNumbersAreBoxAndMullers) {
   }
 }
 
+TEST_P(Kernels, LayerNormIgnoresThePadding) {
+  constexpr int64_t kRows = 3, kSize = 48;
+  for (const int64_t width : {1, 7, 16, 33, 48}) {
+    auto x = Random(kRows * kSize, 1), gain = Random(kSize, 2), bias = Random(kSize, 3);
+    for (int64_t i = 0; i < kRows * kSize; ++i) {
+      if (i % kSize >= width) x[static_cast<size_t>(i)] = 0;
+    }
+    std::fill(gain.begin() + width, gain.end(), 0.0F);
+    std::fill(bias.begin() + width, bias.end(), 0.0F);
+    std::vector<float> y(x.size());
+    GetParam()->layer_norm(x.data(), kRows, width, kSize, gain.data(), bias.data(), y.data());
+    for (int64_t row = 0; row < kRows; ++row) {
+      const auto at = [&](int64_t i) { return static_cast<size_t>(row * kSize + i); };
+      double mean = 0, variance = 0;
+      for (int64_t i = 0; i < width; ++i) mean += x[at(i)] / static_cast<double>(width);
+      for (int64_t i = 0; i < width; ++i) {
+        variance += (x[at(i)] - mean) * (x[at(i)] - mean) / static_cast<double>(width);
+      }
+      for (int64_t i = 0; i < kSize; ++i) {
+        const auto column = static_cast<size_t>(i);
+        const double expected =
+            (x[at(i)] - mean) / std::sqrt(variance + 1e-5) * gain[column] + bias[column];
+        EXPECT_NEAR(y[at(i)], i < width ? expected : 0.0, 1e-5) << width;
+      }
+    }
+  }
+}
+
+TEST_P(Kernels, SoftmaxColumnsSumToOneAlsoFarFromZero) {
+  constexpr int64_t kRows = 5, kSize = 32;
+  auto x = Random(kRows * kSize, 1);
+  for (size_t i = 0; i < x.size(); ++i) x[i] += i % 2 == 0 ? 300.0F : -300.0F;
+  auto y = x;
+  GetParam()->softmax_columns(y.data(), kRows, kSize);
+  for (size_t column = 0; column < kSize; ++column) {
+    double sum = 0;
+    for (size_t row = 0; row < kRows; ++row) sum += std::exp(x[row * kSize + column] - x[column]);
+    for (size_t row = 0; row < kRows; ++row) {
+      const size_t at = row * kSize + column;
+      EXPECT_NEAR(y[at], std::exp(x[at] - x[column]) / sum, 1e-6);
+    }
+  }
+}
+
 TEST_P(Kernels, TanhIsWithinAMillionth) {
   std::vector<float> x;
   for (float v = -12.0F; v < 12.0F; v += 1e-3F) x.push_back(v);

@@ -38,6 +38,13 @@ TEST(ModelSpec, MistakesNameThePlaceAndTheNearestName) {
   EXPECT_THAT(ErrorOf(With({{"activation", Scalar("tan")}})), HasSubstr("\"tanh\""));
   EXPECT_THAT(ErrorOf(With({{"hiden", Scalar("3")}})), HasSubstr("\"hidden\""));
   EXPECT_THAT(ErrorOf(With({{"lstm_size", Scalar("8")}})), HasSubstr("a.yaml:3"));
+  const auto gru = Scalar("gru");
+  EXPECT_THAT(ErrorOf(With({{"type", gru}, {"gru_size", Scalar("0")}})),
+              HasSubstr("a.yaml:3: model.gru_size: expected at least 1"));
+  EXPECT_THAT(ErrorOf(With({{"type", gru}, {"lstm_size", Scalar("8")}})),
+              HasSubstr("\"gru_size\""));
+  EXPECT_THAT(ErrorOf(With({{"type", gru}, {"shared_trunk", Scalar("false")}})),
+              HasSubstr("which has one trunk"));
   EXPECT_THAT(
       ErrorOf(
           With({{"hidden",

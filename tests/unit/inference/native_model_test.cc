@@ -44,8 +44,9 @@ ModelSpec Spec(const std::string& type, int64_t features) {
   ModelSpec spec;
   spec.type = type;
   spec.hidden = {40, 64};
-  spec.lstm_size = type == "lstm" ? 24 : 0;
+  (type == "gru" ? spec.gru_size : spec.lstm_size) = type == "mlp" ? 0 : 24;
   spec.observation.fields = {{"observation", DType::kFloat32, {features}, Extent::kRows}};
+  if (type == "entity_attention") spec.entity.circular = {"observation"};
   spec.action = ActionSpec::Continuous({-1, -1}, {1, 1});
   spec.action.components.push_back(ActionSpec::Discrete(3).components[0]);
   return spec;
@@ -100,7 +101,8 @@ TEST_P(NativeModelOf, LoadReplacesEveryWeight) {
   EXPECT_EQ(a.value, b.value);
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryType, NativeModelOf, testing::Values("mlp", "lstm"),
+INSTANTIATE_TEST_SUITE_P(EveryType, NativeModelOf,
+                         testing::Values("mlp", "lstm", "gru", "entity_attention"),
                          [](const auto& test) { return test.param; });
 
 TEST(NativeModelErrors, SayWhatWasExpected) {

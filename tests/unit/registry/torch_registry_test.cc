@@ -35,10 +35,16 @@ TEST(TorchRegistry, BuiltinsCanBeMadeByName) {
   for (const auto& listing : registry.algorithms()) {
     EXPECT_TRUE(registry.MakeAlgorithm(listing.name, {}, action).ok()) << listing.name;
   }
+  ObservationSpec observation = kObservation;
+  observation.fields.push_back({"things", DType::kFloat32, {2, 3}, Extent::kRows});
   for (const auto& listing : registry.models()) {
-    const auto model = registry.MakeModel(listing.name, {}, kObservation, action, 1);
+    Options options;
+    if (listing.name == "entity_attention") {
+      options.Set("entities", {.items = {"things"}, .is_list = true});
+    }
+    const auto model = registry.MakeModel(listing.name, options, observation, action, 1);
     ASSERT_TRUE(model.ok()) << listing.name << ": " << model.status();
-    EXPECT_EQ((*model)->state_size() > 0, listing.name == "lstm");
+    EXPECT_EQ((*model)->state_size() > 0, listing.name != "mlp");
     EXPECT_TRUE(registry.MakeBackend("auto", {}, *model).ok()) << listing.name;
   }
   EXPECT_TRUE(registry.MakeEnvironment("cartpole", {}).ok());

@@ -1,0 +1,188 @@
+#include <algorithm>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "inference/entity_inputs.h"
+#include "inference/model_options.h"
+#include "millrace/core/nearest_name.h"
+#include "millrace/core/status.h"
+
+namespace millrace {
+namespace {
+
+constexpr char kNoMask[] = "none";
+
+std::string Quoted(const std::string& text) { return absl::StrCat("\"", text, "\""); }
+
+// Looks fields up for the options that name them. Refers to both for its lifetime.
+class FieldNames {
+ public:
+  FieldNames(const Options& options, const ObservationSpec& observation)
+      : options_(options), observation_(observation) {
+    for (const Field& field : observation.fields) {
+      if (field.name != kActionMask) names_.push_back(field.name);
+    }
+  }
+
+  absl::StatusOr<const Field*> Find(const std::string& key, const std::string& name) const {
+    if (std::ranges::count(names_, name) == 0) {
+      return BadOption(
+          options_, key,
+          absl::StrCat("fields of the observation (", absl::StrJoin(names_, ", "), ")"),
+          absl::StrCat(Quoted(name), DidYouMean(name, names_)));
+    }
+    return &*std::ranges::find(observation_.fields, name, &Field::name);
+  }
+
+  // A field that no other option of this kind may name: entity sets, circular fields.
+  absl::StatusOr<const Field*> Claim(const std::string& key, const std::string& name) {
+    MILLRACE_ASSIGN_OR_RETURN(const Field* field, Find(key, name));
+    if (name.find('.') != std::string::npos) {
+      return BadOption(options_, key, "fields without a dot in their names", Quoted(name));
+    }
+    if (!claimed_.insert(name).second) {
+      return BadOption(options_, key, "each field at most once in entities and circular",
+                       Quoted(name));
+    }
+    return field;
+  }
+  bool IsClaimed(const std::string& name) const { return claimed_.contains(name); }
+
+  absl::Status BadShape(const std::string& key, const Field& field, const std::string& expected) {
+    return BadOption(
+        options_, key, expected,
+        absl::StrCat(Quoted(field.name), " of shape [", absl::StrJoin(field.shape, ", "), "]"));
+  }
+
+ private:
+  const Options& options_;
+  const ObservationSpec& observation_;
+  std::vector<std::string> names_;
+  std::set<std::string> claimed_;
+};
+
+// The masks of `key`, one for each set; `fallback` if the user gave none.
+absl::StatusOr<std::vector<std::string>> MasksOf(const Options& options, const std::string& key,
+                                                 const std::vector<int64_t>& counts,
+                                                 std::vector<std::string> fallback,
+                                                 FieldNames& fields) {
+  std::vector<std::string> masks = options.GetStrings(key, std::move(fallback));
+  if (masks.size() != counts.size()) {
+    return BadOption(options, key,
+                     absl::StrCat("one for each of the ", counts.size(), " entities (", kNoMask,
+                                  ": all are there)"),
+                     absl::StrCat(masks.size()));
+  }
+  for (size_t i = 0; i < masks.size(); ++i) {
+    if (masks[i] == kNoMask) masks[i].clear();
+    if (masks[i].empty()) continue;
+    MILLRACE_ASSIGN_OR_RETURN(const Field* mask, fields.Find(key, masks[i]));
+    if (mask->shape != std::vector<int64_t>{counts[i]}) {
+      return fields.BadShape(key, *mask, absl::StrCat("a field of shape [", counts[i], "]"));
+    }
+    if (fields.IsClaimed(masks[i])) {
+      return BadOption(options, key, "a field that is not in entities or circular",
+                       Quoted(masks[i]));
+    }
+  }
+  return masks;
+}
+
+absl::Status SetSets(const Options& options, FieldNames& fields, EntitySpec& entity) {
+  std::vector<int64_t> counts;
+  entity.sets.clear();
+  for (const std::string& name : options.GetStrings("entities", {})) {
+    MILLRACE_ASSIGN_OR_RETURN(const Field* field, fields.Claim("entities", name));
+    if (field->shape.size() != 2) {
+      return fields.BadShape("entities", *field, "fields of shape [N, F]");
+    }
+    counts.push_back(field->shape[0]);
+    entity.sets.push_back({.field = name});
+  }
+  if (entity.sets.empty()) {
+    return BadOption(options, "entities", "at least one field of shape [N, F]", "none");
+  }
+  const std::vector<std::string> none(counts.size(), kNoMask);
+  MILLRACE_ASSIGN_OR_RETURN(const auto masks,
+                            MasksOf(options, "entity_masks", counts, none, fields));
+  std::vector<std::string> same = options.GetStrings("entity_masks", none);
+  MILLRACE_ASSIGN_OR_RETURN(const auto critic_masks,
+                            MasksOf(options, "critic_masks", counts, std::move(same), fields));
+  for (size_t i = 0; i < counts.size(); ++i) {
+    entity.sets[i].mask = masks[i];
+    entity.sets[i].critic_mask = critic_masks[i];
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SetCircular(const Options& options, FieldNames& fields, EntitySpec& entity) {
+  entity.circular = options.GetStrings("circular", {});
+  for (const std::string& name : entity.circular) {
+    MILLRACE_ASSIGN_OR_RETURN(const Field* field, fields.Claim("circular", name));
+    const size_t rank = field->shape.size();
+    if ((rank == 1 || rank == 2) && field->shape[0] >= entity.circular_width) continue;
+    return fields.BadShape("circular", *field,
+                           absl::StrCat("fields of shape [L] or [L, C] with L at least the ",
+                                        entity.circular_width, " of circular_width"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SetCriticOnly(const Options& options, const FieldNames& fields, ModelSpec& spec) {
+  EntitySpec& entity = spec.entity;
+  entity.critic_only = options.GetStrings("critic_only", {});
+  for (const std::string& name : entity.critic_only) {
+    MILLRACE_ASSIGN_OR_RETURN(const Field* field, fields.Find("critic_only", name));
+    if (spec.IsFeature(*field)) continue;
+    return BadOption(options, "critic_only", "fields that are no masks (see critic_masks)",
+                     Quoted(name));
+  }
+  for (const char* key : {"critic_only", "critic_masks"}) {
+    if (spec.shared_trunk && options.Has(key)) {
+      return BadOption(options, key, "nothing with shared_trunk: true, where there is no critic",
+                       "a list");
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AskEntityOptions(const Options& options, EntitySpec& entity) {
+  for (const char* key : {"entities", "entity_masks", "critic_masks", "circular", "critic_only"}) {
+    options.GetStrings(key, {});
+  }
+  const EntitySpec defaults;
+  const auto size = [&](const char* key, int64_t fallback, int64_t high) {
+    return options.GetInt(key, fallback, 1, high);
+  };
+  entity.circular_channels = size("circular_channels", defaults.circular_channels, kMaxModelWidth);
+  entity.circular_width = size("circular_width", defaults.circular_width, kMaxModelWidth);
+  entity.embedding = size("embedding", defaults.embedding, kMaxModelWidth);
+  entity.heads = size("heads", defaults.heads, kMaxModelWidth);
+  entity.layers = size("layers", defaults.layers, 64);
+  entity.layer_norm = options.GetBool("layer_norm", defaults.layer_norm);
+}
+
+absl::Status CheckEntityOptions(const Options& options, ModelSpec& spec) {
+  EntitySpec& entity = spec.entity;
+  FieldNames fields(options, spec.observation);
+  if (entity.embedding % entity.heads != 0) {
+    return BadOption(options, "heads",
+                     absl::StrCat("a divisor of the embedding's ", entity.embedding),
+                     absl::StrCat(entity.heads));
+  }
+  if (spec.hidden.empty()) return BadOption(options, "hidden", "at least one layer", "none");
+  // Circular first: a mask may be neither.
+  MILLRACE_RETURN_IF_ERROR(SetCircular(options, fields, entity));
+  MILLRACE_RETURN_IF_ERROR(SetSets(options, fields, entity));
+  MILLRACE_RETURN_IF_ERROR(SetCriticOnly(options, fields, spec));
+  if (EntityInputsOf(spec, Network::kActor).self_width == 0) {
+    return BadOption(options, "entities", "a flat or circular field beside them for the policy",
+                     "only entities");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace millrace

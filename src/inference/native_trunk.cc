@@ -1,0 +1,14 @@
+#include "inference/native_trunk.h"
+
+#include "inference/entity_trunk.h"
+#include "inference/mlp_trunk.h"
+
+namespace millrace {
+
+std::unique_ptr<NativeTrunk> MakeNativeTrunk(const ModelSpec& spec, Network network,
+                                             const kernels::KernelSet& kernels) {
+  if (spec.type == "entity_attention") return std::make_unique<EntityTrunk>(spec, network, kernels);
+  return std::make_unique<MlpTrunk>(spec.num_features(), spec.hidden, spec.activation, kernels);
+}
+
+}  // namespace millrace

@@ -1,0 +1,34 @@
+// All kernels of one instruction set. Included like simd_kernels.h.
+#pragma once
+
+#include "inference/simd_kernels.h"
+#include "inference/simd_row_kernels.h"
+
+namespace millrace::kernels {
+namespace {
+
+constexpr KernelSet MakeKernelSet(const char* name) {
+  return {.name = name,
+          .dense = Dense,
+          .tanh = TanhInPlace,
+          .relu = ReluInPlace,
+          .lstm_cell = LstmCell,
+          .product = Product,
+          .tanh_backward = TanhBackward,
+          .relu_backward = ReluBackward,
+          .column_sums = ColumnSums,
+          .squared_norm = SquaredNorm,
+          .multiply_adds = MultiplyAdds,
+          .exp = ExpInPlace,
+          .log = LogInPlace,
+          .gumbel = Gumbel,
+          .normals = Normals,
+          .adam = Adam,
+          .layer_norm = LayerNorm,
+          .softmax_columns = SoftmaxColumns,
+          .add = Add,
+          .gru_cell = GruCell};
+}
+
+}  // namespace
+}  // namespace millrace::kernels

@@ -1,0 +1,88 @@
+// Kernels that work on one row after another; included like simd_kernels.h, on which they build.
+#pragma once
+
+#include "inference/simd_kernels.h"
+
+namespace millrace::kernels {
+namespace {
+
+// The sum of the lanes, halves added until four are left.
+template <int64_t kLanes>
+inline float SumOf(const float* x) {
+  if constexpr (kLanes == 4) {
+    return (x[0] + x[1]) + (x[2] + x[3]);
+  } else {
+    typedef float Half __attribute__((vector_size(kLanes / 2 * sizeof(float))));
+    Half low, high;
+    __builtin_memcpy(&low, x, sizeof(low));
+    __builtin_memcpy(&high, x + kLanes / 2, sizeof(high));
+    low += high;
+    float half[kLanes / 2];
+    __builtin_memcpy(half, &low, sizeof(low));
+    return SumOf<kLanes / 2>(half);
+  }
+}
+inline float Sum(Vector x) {
+  float lanes[kWidth];
+  Store(lanes, x);
+  return SumOf<kWidth>(lanes);
+}
+
+void LayerNorm(const float* x, int64_t rows, int64_t width, int64_t size, const float* gain,
+               const float* bias, float* y) {
+  constexpr float kEpsilon = 1e-5F;
+  const float share = 1.0F / static_cast<float>(width);
+  for (int64_t row = 0; row < rows; ++row, x += size, y += size) {
+    Vector sum{}, squares{};
+    for (int64_t i = 0; i < size; i += kWidth) sum += Load(x + i);
+    const float mean = Sum(sum) * share;
+    int64_t done = 0;
+    for (; done + kWidth <= width; done += kWidth) {
+      const Vector centred = Load(x + done) - mean;
+      squares += centred * centred;
+    }
+    float square = Sum(squares);
+    for (; done < width; ++done) square += (x[done] - mean) * (x[done] - mean);
+    const float scale = 1.0F / __builtin_sqrtf(square * share + kEpsilon);
+    for (int64_t i = 0; i < size; i += kWidth) {
+      Store(y + i, (Load(x + i) - mean) * scale * Load(gain + i) + Load(bias + i));
+    }
+  }
+}
+
+void SoftmaxColumns(float* x, int64_t rows, int64_t size) {
+  for (int64_t column = 0; column < size; column += kWidth) {
+    float* top = x + column;
+    Vector max = Load(top);
+    for (int64_t row = 1; row < rows; ++row) {
+      const Vector value = Load(top + row * size);
+      max = value > max ? value : max;
+    }
+    Vector sum{};
+    for (int64_t row = 0; row < rows; ++row) {
+      const Vector power = Exp(Load(top + row * size) - max);
+      sum += power;
+      Store(top + row * size, power);
+    }
+    const Vector scale = 1.0F / sum;
+    for (int64_t row = 0; row < rows; ++row) {
+      Store(top + row * size, Load(top + row * size) * scale);
+    }
+  }
+}
+
+void GruCell(const float* gates, int64_t size, float* hidden) {
+  for (int64_t i = 0; i < size; i += kWidth) {
+    const Vector reset = Sigmoid(Load(gates + i));
+    const Vector update = Sigmoid(Load(gates + size + i));
+    const Vector fresh = Tanh(Load(gates + 2 * size + i) + reset * Load(gates + 3 * size + i));
+    Store(hidden + i, fresh + update * (Load(hidden + i) - fresh));
+  }
+}
+
+void Add(const float* x, int64_t size, float* y) {
+  for (int64_t i = 0; i < size; i += kWidth) Store(y + i, Load(y + i) + Load(x + i));
+}
+
+}  // namespace
+}  // namespace millrace::kernels
