@@ -105,7 +105,7 @@ struct ExperimentConfig {
   PolicyWorkerConfig policy_worker;
   TrainerConfig trainer;
   ParameterServerConfig parameter_server;
-  int spin_us = 20;  // actors and policy workers, before a wait goes to sleep
+  int spin_us = 50;  // actors and policy workers, before a wait goes to sleep
   StreamConfig inference_stream;
   SampleStreamConfig sample_stream;
   StreamConfig weight_stream;

@@ -15,6 +15,7 @@
 #include <zmq.h>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <fstream>
 #include <functional>
@@ -374,7 +375,12 @@ WeightSpec BlobSpec(const StreamEndOptions& options) {
   return {.policy = kPolicy, .layout_hash = 1, .bytes = options.bytes};
 }
 
-std::string ReadKey(uint64_t version) { return fmt::format("bench/read/{}", version); }
+// How many copies the readers have made in all. Not through the controller: its work would compete
+// with that of the readers which are still copying.
+absl::StatusOr<std::unique_ptr<MappedFile>> OpenReadCount(const StreamContext& context) {
+  return MappedFile::OpenOrCreate(context.shm_directory / "bench-reads",
+                                  sizeof(std::atomic<uint64_t>));
+}
 
 absl::Status ServeWeights(End& end) {
   MILLRACE_ASSIGN_OR_RETURN(const Transport transport, TransportOf(end.options()));
@@ -392,6 +398,7 @@ absl::Status ReadWeights(End& end) {
   MILLRACE_ASSIGN_OR_RETURN(const Transport transport, TransportOf(end.options()));
   MILLRACE_ASSIGN_OR_RETURN(const auto reader,
                             MakeWeightReader(transport, end.context(), BlobSpec(end.options())));
+  MILLRACE_ASSIGN_OR_RETURN(const auto read_count, OpenReadCount(end.context()));
   std::vector<std::byte> blob(end.options().bytes);
   nlohmann::json times = nlohmann::json::array();
   WeightVersion held;
@@ -399,7 +406,7 @@ absl::Status ReadWeights(End& end) {
     MILLRACE_RETURN_IF_ERROR(end.Await("weights", [&] { return reader->Available() > held; }));
     MILLRACE_ASSIGN_OR_RETURN(held, reader->Read(blob));
     times.push_back({held.version, Clock::now().time_since_epoch().count()});
-    MILLRACE_RETURN_IF_ERROR(end.control().StoreAdd(ReadKey(held.version), 1).status());
+    read_count->At<std::atomic<uint64_t>>(0)->fetch_add(1);
   }
   return WriteResult(end.options(), times);
 }
@@ -409,6 +416,7 @@ absl::Status PublishWeights(End& end) {
   MILLRACE_ASSIGN_OR_RETURN(const Transport transport, TransportOf(end.options()));
   MILLRACE_ASSIGN_OR_RETURN(const auto publisher,
                             MakeWeightPublisher(transport, end.context(), BlobSpec(end.options())));
+  MILLRACE_ASSIGN_OR_RETURN(const auto read_count, OpenReadCount(end.context()));
   std::vector<std::byte> blob(end.options().bytes);
   nlohmann::json times = nlohmann::json::array();
   for (int version = 1; version <= end.options().count; ++version) {
@@ -416,11 +424,10 @@ absl::Status PublishWeights(End& end) {
     times.push_back({version, Clock::now().time_since_epoch().count()});
     MILLRACE_RETURN_IF_ERROR(
         publisher->Publish({.epoch = 1, .version = static_cast<uint64_t>(version)}, blob));
+    const uint64_t expected =
+        static_cast<uint64_t>(version) * static_cast<uint64_t>(end.options().peers);
     const Deadline deadline = After(kPatience);
-    while (true) {
-      MILLRACE_ASSIGN_OR_RETURN(const int64_t read,
-                                end.control().StoreAdd(ReadKey(static_cast<uint64_t>(version)), 0));
-      if (read >= end.options().peers) break;
+    while (read_count->At<std::atomic<uint64_t>>(0)->load() < expected) {
       if (Expired(deadline)) return absl::UnavailableError("waited in vain for weight readers");
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }

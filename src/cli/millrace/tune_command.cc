@@ -81,7 +81,7 @@ std::vector<Question> Questions(const ExperimentConfig& config, int cores) {
   }
   questions.push_back(std::move(batches));
   questions.push_back(
-      {"spinning", {{{"workers.spin_us", "0"}}, {{"workers.spin_us", "20"}}}, true});
+      {"spinning", {{{"workers.spin_us", "0"}}, {{"workers.spin_us", "50"}}}, true});
   Question threads{"trainer threads", {}, false};
   for (int count = 1; count <= cores; count *= 2) {
     threads.choices.push_back({{"workers.trainer.threads", number(count)}});

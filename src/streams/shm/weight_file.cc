@@ -113,19 +113,22 @@ void WeightFile::Write(WeightVersion version, std::span<const std::byte> blob) {
   MILLRACE_CHECK(blob.size() == bytes_, "WeightFile::Write with a blob of another size");
   const uint32_t index = NextSlot();
   Begin(index);
-  if (!blob.empty()) std::memcpy(SlotData(index).data(), blob.data(), blob.size());
-  Finish(index, version, Crc32c(blob));
+  Finish(index, version, CopyWithCrc32c(SlotData(index), blob));
 }
 
 absl::StatusOr<WeightVersion> WeightFile::CopyNewest(const WeightFile& from) {
   const uint32_t index = NextSlot();
   Begin(index);
-  MILLRACE_ASSIGN_OR_RETURN(const Copied copied, from.CopyOut(SlotData(index)));
-  if (Crc32c(SlotData(index)) != copied.crc) {
+  uint32_t crc = 0;
+  MILLRACE_ASSIGN_OR_RETURN(const Stamp stamp,
+                            from.CopyOut([&](std::span<const std::byte> newest_bytes) {
+                              crc = CopyWithCrc32c(SlotData(index), newest_bytes);
+                            }));
+  if (crc != stamp.crc) {
     return absl::DataLossError(absl::StrCat(from.file_->path().string(), ": checksum mismatch"));
   }
-  if (copied.version > newest()) Finish(index, copied.version, copied.crc);
-  return copied.version;
+  if (stamp.version > newest()) Finish(index, stamp.version, crc);
+  return stamp.version;
 }
 
 WeightVersion WeightFile::newest() const {
@@ -142,11 +145,15 @@ WeightVersion WeightFile::newest() const {
 }
 
 absl::StatusOr<WeightVersion> WeightFile::Read(std::span<std::byte> blob) const {
-  MILLRACE_ASSIGN_OR_RETURN(const Copied copied, CopyOut(blob));
-  return copied.version;
+  MILLRACE_ASSIGN_OR_RETURN(const Stamp stamp, CopyOut([&](std::span<const std::byte> bytes) {
+                              if (!bytes.empty())
+                                std::memcpy(blob.data(), bytes.data(), bytes.size());
+                            }));
+  return stamp.version;
 }
 
-absl::StatusOr<WeightFile::Copied> WeightFile::CopyOut(std::span<std::byte> blob) const {
+absl::StatusOr<WeightFile::Stamp> WeightFile::CopyOut(
+    const std::function<void(std::span<const std::byte>)>& copy) const {
   for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
     const uint32_t current = header_->current.load();
     if (current == 0 || current > 2) return absl::UnavailableError("no weights are there yet");
@@ -154,10 +161,10 @@ absl::StatusOr<WeightFile::Copied> WeightFile::CopyOut(std::span<std::byte> blob
     const uint64_t serial = slot.serial.load();
     if ((serial & 1) != 0) continue;
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (!blob.empty()) std::memcpy(blob.data(), SlotData(current - 1).data(), blob.size());
-    const Copied copied{{slot.epoch.load(), slot.version.load()}, slot.crc.load()};
+    copy(SlotData(current - 1));
+    const Stamp stamp{{slot.epoch.load(), slot.version.load()}, slot.crc.load()};
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (slot.serial.load() == serial) return copied;
+    if (slot.serial.load() == serial) return stamp;
   }
   return absl::UnavailableError("weights change faster than they can be read");
 }

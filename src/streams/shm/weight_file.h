@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -39,7 +40,7 @@ class WeightFile {
  private:
   struct Slot;
   struct Header;
-  struct Copied {
+  struct Stamp {
     WeightVersion version;
     uint32_t crc = 0;
   };
@@ -52,7 +53,8 @@ class WeightFile {
   uint32_t NextSlot() const;
   void Begin(uint32_t index);
   void Finish(uint32_t index, WeightVersion version, uint32_t crc);
-  absl::StatusOr<Copied> CopyOut(std::span<std::byte> blob) const;
+  // Runs `copy` on the newest version's bytes, again if they were overwritten meanwhile.
+  absl::StatusOr<Stamp> CopyOut(const std::function<void(std::span<const std::byte>)>& copy) const;
 
   const std::unique_ptr<MappedFile> file_;
   const size_t bytes_;

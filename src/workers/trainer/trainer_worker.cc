@@ -99,10 +99,10 @@ class Trainer {
 
   bool has_parameters_ = false;
   uint64_t epoch_ = 0;
-  uint64_t batch_ = 0;        // the next to be trained
-  int64_t version_ = -1;      // published newest
-  ActorSnapshots snapshots_;  // deterministic: of the newest batch
-  std::string report_;        // not sent yet
+  uint64_t batch_ = 0;                      // the next to be trained
+  int64_t version_ = -1;                    // published newest
+  ActorSnapshots snapshots_;                // deterministic: of the newest batch
+  decltype(TrainReport::metrics) metrics_;  // not sent yet
   Clock::time_point next_metrics_;
 };
 
@@ -478,15 +478,15 @@ absl::Status Trainer::TrainOne(SampleBatch batch) {
 
 // Not at every batch: there may be hundreds a second. The last one is always sent.
 void Trainer::PutMetrics(const TrainReport& report) {
-  report_ = nlohmann::json(report.metrics).dump();
+  metrics_ = report.metrics;
   if (Expired(next_metrics_)) SendMetrics();
 }
 
 void Trainer::SendMetrics() {
-  if (report_.empty()) return;
+  if (metrics_.empty()) return;
   next_metrics_ = After(kMetricsEvery);
-  const absl::Status status =
-      process_.control().Put("metrics/" + agents_.policy, std::exchange(report_, {}));
+  const absl::Status status = process_.control().Put(
+      "metrics/" + agents_.policy, nlohmann::json(std::exchange(metrics_, {})).dump());
   if (!status.ok()) spdlog::debug("metrics not sent: {}", std::string(status.message()));
 }
 

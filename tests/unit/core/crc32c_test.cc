@@ -45,6 +45,15 @@ TEST(Crc32c, HardwareAndTableAgreeOnLongRanges) {
   }
 }
 
+TEST(Crc32c, CopyingGivesTheBytesAndTheirCrc) {
+  for (const size_t size : {size_t{0}, size_t{5}, size_t{96 << 10}, size_t{(96 << 10) + 13}}) {
+    std::vector<std::byte> from(size), to(size);
+    for (size_t i = 0; i < size; ++i) from[i] = static_cast<std::byte>(i * 31 >> 2);
+    EXPECT_EQ(CopyWithCrc32c(to, from), Crc32cPortable(from)) << size;
+    EXPECT_EQ(to, from);
+  }
+}
+
 TEST(Crc32c, ContinuesOverParts) {
   const std::string text = "a segment is what an actor posts";
   const uint32_t whole = Crc32c(Bytes(text));
