@@ -230,7 +230,12 @@ absl::Status Actor::Run() {
     const bool all_parked = std::all_of(groups_.begin(), groups_.end(),
                                         [](const auto& group) { return group->parked(); });
     const ActivityScope waiting(all_parked ? Activity::kWaitCredit : Activity::kWaitActions);
-    process_.AwaitBell(seen, next_maintenance);
+    if (all_parked) {
+      process_.bell().Wait(seen,
+                           next_maintenance);  // a batch is trained meanwhile: no use spinning
+    } else {
+      process_.AwaitBell(seen, next_maintenance);
+    }
   }
   return Drain();
 }
