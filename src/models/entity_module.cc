@@ -115,13 +115,12 @@ void EntityModule::AddDense(const ModelSpec& spec, Rng& rng) {
 torch::Tensor EntityModule::Forward(const TensorDict& observation,
                                     const torch::Tensor& features) const {
   const torch::Tensor x = features.flatten(0, -2);
-  const int64_t rows = x.size(0);
   const torch::Tensor self = Self(x);
   std::vector<torch::Tensor> sets = {self_->Forward(self).unsqueeze(1)};
   for (size_t set = 0; set < entity_.size(); ++set) sets.push_back(Embed(set, x, self));
   torch::Tensor tokens = Activate(torch::cat(sets, 1), activation_);
   const torch::Tensor first = tokens.select(1, 0);
-  const torch::Tensor present = Present(observation, rows);
+  const torch::Tensor present = Present(observation, x);
   for (const auto& layer : attention_) tokens = layer->Forward(tokens, present);
   const torch::Tensor weights = present.to(torch::kFloat32);
   // A masked entity may hold anything finite: its token counts zero times.
@@ -163,13 +162,15 @@ torch::Tensor EntityModule::Embed(size_t set, const torch::Tensor& x,
          torch::linear(self, weights[1], layer.bias).unsqueeze(1);
 }
 
-torch::Tensor EntityModule::Present(const TensorDict& observation, int64_t rows) const {
+torch::Tensor EntityModule::Present(const TensorDict& observation, const torch::Tensor& x) const {
   const torch::NoGradGuard no_gradient;
-  std::vector<torch::Tensor> present = {torch::ones({rows, 1}, torch::kBool)};
+  const int64_t rows = x.size(0);
+  const auto all = torch::dtype(torch::kBool).device(x.device());
+  std::vector<torch::Tensor> present = {torch::ones({rows, 1}, all)};
   for (size_t set = 0; set < masks_.size(); ++set) {
     const int64_t count = inputs_.sets[set].count;
     present.push_back(masks_[set].empty()
-                          ? torch::ones({rows, count}, torch::kBool)
+                          ? torch::ones({rows, count}, all)
                           : observation.at(masks_[set]).reshape({rows, count}) != 0);
   }
   return torch::cat(present, 1);

@@ -48,7 +48,7 @@ class EntityModule : public TrunkModule {
   // [M, N, embedding] of a set, before activation
   torch::Tensor Embed(size_t set, const torch::Tensor& x, const torch::Tensor& self) const;
   // bool [M, 1 + entities]
-  torch::Tensor Present(const TensorDict& observation, int64_t rows) const;
+  torch::Tensor Present(const TensorDict& observation, const torch::Tensor& x) const;
 
   const EntityInputs inputs_;
   const Activation activation_;

@@ -26,10 +26,16 @@ ModelSpec Spec(const std::string& type) {
   ModelSpec spec;
   spec.type = type;
   spec.hidden = {32, 32};
-  spec.shared_trunk = type == "lstm";
-  spec.lstm_size = type == "lstm" ? 16 : 0;
+  spec.shared_trunk = type == "lstm" || type == "gru";
+  if (type == "lstm" || type == "entity_attention") spec.lstm_size = 16;
+  if (type == "gru") spec.gru_size = 16;
   spec.normalize_observation = spec.normalize_value = true;
   spec.observation.fields = {{"x", DType::kFloat32, {5}, Extent::kRows}};
+  if (type == "entity_attention") {
+    spec.observation.fields.push_back({"boxes", DType::kFloat32, {3, 4}, Extent::kRows});
+    spec.observation.fields.push_back({"seen", DType::kUInt8, {3}, Extent::kRows});
+    spec.entity.sets = {{.field = "boxes", .mask = "seen"}};
+  }
   spec.action = ActionSpec::Discrete(3);
   spec.action.components.push_back(ActionSpec::Continuous({-1, -1}, {1, 1}).components[0]);
   return spec;
@@ -50,6 +56,8 @@ class DeviceParity : public testing::TestWithParam<std::tuple<std::string, const
 TensorDict Minibatch(int64_t state_size, torch::Device device) {
   torch::manual_seed(5);
   TensorDict batch = {{"observation/x", torch::randn({kSteps, kRows, 5})},
+                      {"observation/boxes", torch::randn({kSteps, kRows, 3, 4})},
+                      {"observation/seen", torch::randint(0, 2, {kSteps, kRows, 3}, torch::kUInt8)},
                       {"first", torch::randint(0, 2, {kSteps, kRows}, torch::kUInt8)}};
   if (state_size > 0) batch["state"] = torch::randn({kRows, state_size});
   for (auto& [name, tensor] : batch) tensor = tensor.to(device);
@@ -105,14 +113,28 @@ TEST_P(DeviceParity, GoesOnFromACheckpointOfTheCpu) {
 
 // Head outputs of one model for observations of its own.
 std::vector<float> Act(InferenceModel& model, const ModelSpec& spec) {
-  std::vector<float> features(static_cast<size_t>(kRows * 5)),
-      state(static_cast<size_t>(kRows * spec.state_size()), 0.1F);
-  for (size_t i = 0; i < features.size(); ++i) features[i] = std::sin(static_cast<float>(i));
+  std::vector<std::vector<float>> reals;
+  std::vector<std::vector<int64_t>> shapes;
+  std::vector<uint8_t> seen(kRows * 3);
+  for (size_t i = 0; i < seen.size(); ++i) seen[i] = i % 3 != 1;
+  std::vector<TensorView> views;
+  for (const Field& field : spec.observation.fields) {
+    shapes.push_back(field.shape);
+    shapes.back().insert(shapes.back().begin(), kRows);
+    reals.emplace_back(static_cast<size_t>(NumElements(shapes.back())));
+    for (size_t i = 0; i < reals.back().size(); ++i) {
+      reals.back()[i] = std::sin(static_cast<float>(i + reals.size()));
+    }
+  }
+  for (size_t i = 0; i < reals.size(); ++i) {
+    const DType dtype = spec.observation.fields[i].dtype;
+    views.push_back({dtype, shapes[i],
+                     dtype == DType::kUInt8 ? reinterpret_cast<std::byte*>(seen.data())
+                                            : reinterpret_cast<std::byte*>(reals[i].data())});
+  }
+  std::vector<float> state(static_cast<size_t>(kRows * spec.state_size()), 0.1F);
   std::vector<float> logits(kRows * 3), mean(kRows * 2), log_std(2), value(kRows);
-  const std::vector<int64_t> shape = {kRows, 5};
-  const TensorView view{DType::kFloat32, shape, reinterpret_cast<std::byte*>(features.data())};
-  const absl::Status status =
-      model.Forward(kRows, std::span(&view, 1), state, {logits, mean, log_std, value});
+  const absl::Status status = model.Forward(kRows, views, state, {logits, mean, log_std, value});
   EXPECT_TRUE(status.ok()) << status;
   std::vector<float> all;
   for (const auto* part : {&logits, &mean, &log_std, &value, &state}) {
@@ -138,7 +160,8 @@ TEST_P(DeviceParity, ActsAsTheNativeForward) {
 
 INSTANTIATE_TEST_SUITE_P(Devices, DeviceParity,
                          testing::Combine(testing::ValuesIn(Devices()),
-                                          testing::Values("mlp", "lstm")));
+                                          testing::Values("mlp", "lstm", "gru",
+                                                          "entity_attention")));
 
 TEST(FindDevice, SaysWhatIsThere) {
   EXPECT_EQ(FindDevice("cpu").value(), torch::Device(torch::kCPU));
