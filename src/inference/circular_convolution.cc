@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "inference/dense_stack.h"
+
 namespace millrace {
 
 CircularConvolution::CircularConvolution(int64_t length, int64_t in, int64_t channels,
@@ -41,7 +43,7 @@ void CircularConvolution::Apply(const float* x, float* y) {
   std::copy_n(x, after * in_, unrolled);
   layer_.Apply(kernels_, unrolled_.data(), in_, length_, out_.data());
   const int64_t stride = layer_.padded_out();
-  (activation_ == Activation::kTanh ? kernels_.tanh : kernels_.relu)(out_.data(), length_ * stride);
+  Activate(kernels_, activation_, out_.data(), length_ * stride);
   for (int64_t p = 0; p < length_; ++p) {
     std::copy_n(out_.data() + p * stride, channels_, y + p * channels_);
   }

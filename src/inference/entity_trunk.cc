@@ -40,8 +40,8 @@ EntityTrunk::EntityTrunk(const ModelSpec& spec, Network network, const kernels::
       embedding_(spec.entity.embedding),
       padded_(PadToPanel(embedding_)),
       pooled_stride_(PadToPanel(2 * embedding_)),
-      width_(2 * embedding_),
-      self_layer_(inputs_.self_width, (1 + static_cast<int64_t>(inputs_.sets.size())) * padded_) {
+      self_layer_(inputs_.self_width, (1 + static_cast<int64_t>(inputs_.sets.size())) * padded_),
+      layers_(2 * embedding_, spec.hidden, spec.activation, spec.entity.layer_norm, kernels) {
   const EntitySpec& entity = spec.entity;
   for (const FeatureBlock& block : inputs_.circular) {
     circular_.emplace_back(block.count, block.width, entity.circular_channels,
@@ -52,12 +52,7 @@ EntityTrunk::EntityTrunk(const ModelSpec& spec, Network network, const kernels::
   for (int64_t i = 0; i < entity.layers; ++i) {
     attention_.emplace_back(entity.embedding, entity.heads, entity.layer_norm, kernels);
   }
-  if (entity.layer_norm) norms_.emplace_back(width_);
-  for (int64_t width : spec.hidden) {
-    layers_.emplace_back(width_, width);
-    if (entity.layer_norm) norms_.emplace_back(width);
-    width_ = width;
-  }
+  if (entity.layer_norm) pool_norm_.emplace(2 * embedding_);
   const auto block = static_cast<size_t>(kBlockRows);
   first_.Reserve(block * static_cast<size_t>(embedding_));
   tokens_.Reserve(block * static_cast<size_t>(max_tokens_ * padded_));
@@ -75,11 +70,8 @@ void EntityTrunk::Pack(const WeightBlob& weights, const std::string& name) {
   for (size_t i = 0; i < attention_.size(); ++i) {
     attention_[i].Pack(weights, absl::StrCat(name, ".attention.", i));
   }
-  if (!norms_.empty()) norms_[0].Pack(weights, name + ".pool_norm");
-  for (size_t i = 0; i < layers_.size(); ++i) {
-    weights.PackLinear(absl::StrCat(name, ".", i), layers_[i]);
-    if (!norms_.empty()) norms_[i + 1].Pack(weights, absl::StrCat(name, ".norm.", i));
-  }
+  if (pool_norm_) pool_norm_->Pack(weights, name + ".pool_norm");
+  layers_.Pack(weights, name);
 }
 
 // The columns of [embedding, F + S] that belong to the entity itself, transposed; those that belong
@@ -109,7 +101,8 @@ RowMatrix EntityTrunk::Apply(const TrunkInput& input) {
     for (SelfAttention& layer : attention_) layer.Apply(begins_, tokens_.data());
     Pool(begin, end);
   }
-  return Dense(input.rows);
+  if (pool_norm_) pool_norm_->Apply(kernels_, pooled_.data(), input.rows, pooled_.data());
+  return layers_.Apply({pooled_.data(), pooled_stride_}, input.rows);
 }
 
 void EntityTrunk::ReadSelf(const TrunkInput& input) {
@@ -141,7 +134,7 @@ void EntityTrunk::Embed(const TrunkInput& input, int64_t begin, int64_t end) {
     }
     begins_.push_back(token);
   }
-  Activate(tokens_.data(), begins_.back() * padded_);
+  Activate(kernels_, activation_, tokens_.data(), begins_.back() * padded_);
   for (int64_t row = begin; row < end; ++row) {
     const int64_t first = begins_[static_cast<size_t>(row - begin)];
     std::copy_n(tokens_.data() + first * padded_, embedding_,
@@ -180,25 +173,6 @@ void EntityTrunk::Pool(int64_t begin, int64_t end) {
     for (int64_t i = 0; i < embedding_; ++i) mean[i] *= share;
     std::copy_n(first_.data() + (row - begin) * embedding_, embedding_, mean + embedding_);
   }
-}
-
-RowMatrix EntityTrunk::Dense(int64_t rows) {
-  RowMatrix x{pooled_.data(), pooled_stride_};
-  if (!norms_.empty()) norms_[0].Apply(kernels_, x.data, rows, pooled_.data());
-  for (size_t i = 0; i < layers_.size(); ++i) {
-    const int64_t size = rows * layers_[i].padded_out();
-    AlignedFloats& buffer = buffers_[i % 2];
-    buffer.Reserve(static_cast<size_t>(size));
-    layers_[i].Apply(kernels_, x.data, x.stride, rows, buffer.data());
-    Activate(buffer.data(), size);
-    if (!norms_.empty()) norms_[i + 1].Apply(kernels_, buffer.data(), rows, buffer.data());
-    x = {buffer.data(), layers_[i].padded_out()};
-  }
-  return x;
-}
-
-void EntityTrunk::Activate(float* x, int64_t size) const {
-  (activation_ == Activation::kTanh ? kernels_.tanh : kernels_.relu)(x, size);
 }
 
 }  // namespace millrace

@@ -1,9 +1,11 @@
 // The trunk of type entity_attention (see ModelSpec).
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "inference/circular_convolution.h"
+#include "inference/dense_stack.h"
 #include "inference/entity_inputs.h"
 #include "inference/native_trunk.h"
 #include "inference/packed_norm.h"
@@ -19,7 +21,7 @@ class EntityTrunk : public NativeTrunk {
 
   void Pack(const WeightBlob& weights, const std::string& name) override;
   RowMatrix Apply(const TrunkInput& input) override;
-  int64_t width() const override { return width_; }
+  int64_t width() const override { return layers_.width(); }
 
  private:
   void PackEntity(const WeightBlob& weights, const std::string& name, size_t set);
@@ -30,8 +32,6 @@ class EntityTrunk : public NativeTrunk {
   // Writes the tokens of one observation's entities of a set; returns how many are there.
   int64_t EmbedEntities(const TrunkInput& input, int64_t row, size_t set, const float* start,
                         float* tokens);
-  RowMatrix Dense(int64_t rows);
-  void Activate(float* x, int64_t size) const;
 
   const kernels::KernelSet& kernels_;
   const EntityInputs inputs_;
@@ -40,21 +40,19 @@ class EntityTrunk : public NativeTrunk {
   const int64_t embedding_, padded_;  // numbers of a token
   const int64_t pooled_stride_;
   int64_t max_tokens_ = 1;
-  int64_t width_;
 
   std::vector<CircularConvolution> circular_;
   PackedLayer self_layer_;  // self -> its own token, then what it adds to entities of each set
   std::vector<AlignedFloats> entity_weights_;  // per set [F, padded_]
   std::vector<SelfAttention> attention_;
-  std::vector<PackedLayer> layers_;
-  std::vector<PackedNorm> norms_;  // of pooled_, then after each layer; or none
+  std::optional<PackedNorm> pool_norm_;
+  DenseStack layers_;
 
   std::vector<int64_t> begins_;
   AlignedFloats self_, from_self_;  // [rows, inputs and outputs of self_layer_]
   AlignedFloats tokens_, present_;
-  AlignedFloats first_;       // [kBlockRows, embedding_]: an observation's first token
-  AlignedFloats pooled_;      // [rows, pooled_stride_]: mean token, first token
-  AlignedFloats buffers_[2];  // of layers_
+  AlignedFloats first_;   // [kBlockRows, embedding_]: an observation's first token
+  AlignedFloats pooled_;  // [rows, pooled_stride_]: mean token, first token
 };
 
 }  // namespace millrace

@@ -1,28 +1,28 @@
-// A stack of dense layers with the same activation after each.
+// The trunk of types mlp, lstm and gru: dense layers over the features.
 #pragma once
 
-#include <vector>
-
+#include "inference/dense_stack.h"
 #include "inference/native_trunk.h"
 
 namespace millrace {
 
 class MlpTrunk : public NativeTrunk {
  public:
-  MlpTrunk(int64_t in, const std::vector<int64_t>& hidden, Activation activation,
-           const kernels::KernelSet& kernels);
+  MlpTrunk(const ModelSpec& spec, const kernels::KernelSet& kernels)
+      : features_(spec.num_features()),
+        layers_(features_, spec.hidden, spec.activation, /*layer_norm=*/false, kernels) {}
 
-  void Pack(const WeightBlob& weights, const std::string& name) override;
-  RowMatrix Apply(const TrunkInput& input) override;
-  int64_t width() const override { return width_; }
+  void Pack(const WeightBlob& weights, const std::string& name) override {
+    layers_.Pack(weights, name);
+  }
+  RowMatrix Apply(const TrunkInput& input) override {
+    return layers_.Apply({input.features, features_}, input.rows);
+  }
+  int64_t width() const override { return layers_.width(); }
 
  private:
-  const kernels::KernelSet& kernels_;
-  const int64_t in_;
-  const Activation activation_;
-  int64_t width_;
-  std::vector<PackedLayer> layers_;
-  AlignedFloats buffers_[2];
+  const int64_t features_;
+  DenseStack layers_;
 };
 
 }  // namespace millrace

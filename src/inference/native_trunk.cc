@@ -8,7 +8,7 @@ namespace millrace {
 std::unique_ptr<NativeTrunk> MakeNativeTrunk(const ModelSpec& spec, Network network,
                                              const kernels::KernelSet& kernels) {
   if (spec.type == "entity_attention") return std::make_unique<EntityTrunk>(spec, network, kernels);
-  return std::make_unique<MlpTrunk>(spec.num_features(), spec.hidden, spec.activation, kernels);
+  return std::make_unique<MlpTrunk>(spec, kernels);
 }
 
 }  // namespace millrace

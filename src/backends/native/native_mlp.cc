@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "inference/dense_stack.h"
 #include "millrace/core/check.h"
 #include "millrace/data/schema.h"
 
@@ -94,8 +95,7 @@ const float* NativeMlp::ApplyTrunk(Trunk& trunk, const float* parameters, const 
                                    int64_t rows) const {
   for (Layer& layer : trunk) {
     Apply(layer, parameters, x, rows);
-    (activation_ == Activation::kTanh ? kernels_.tanh : kernels_.relu)(layer.output.data(),
-                                                                       rows * layer.out_stride);
+    Activate(kernels_, activation_, layer.output.data(), rows * layer.out_stride);
     x = layer.output.data();
   }
   return x;
