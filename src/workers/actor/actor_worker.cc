@@ -139,12 +139,9 @@ absl::Status Actor::MakeStreams(const InferenceModelFactory& make_model) {
   }
   if (!inline_inference) return absl::OkStatus();
 
-  PolicyServiceOptions options;
+  PolicyServiceOptions options = PolicyServiceOptions::From(config);
   options.inference = Transport::kInproc;
-  options.weight = ChooseTransport(config.weight_stream.transport, Transport::kShm);
-  options.seed = config.seed;
-  options.rows_per_agent = environments_per_group();
-  options.max_batch = config.policy_worker.max_batch;
+  options.max_delay = {};  // no other actor's requests come
   StreamContext service_context = inference_context;
   service_context.index = 0;
   MILLRACE_ASSIGN_OR_RETURN(

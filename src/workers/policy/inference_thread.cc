@@ -1,17 +1,11 @@
 #include "workers/policy/inference_thread.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "core/thread_name.h"
 #include "millrace/core/status.h"
 
 namespace millrace {
-namespace {
-
-constexpr auto kIdleWait = std::chrono::milliseconds(100);
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<InferenceThread>> InferenceThread::Start(
     WorkerProcess& process, StreamContext context, const PolicyAgents& agents,
@@ -46,18 +40,11 @@ absl::Status InferenceThread::status() const {
 void InferenceThread::Serve(const std::stop_token& stop, std::chrono::microseconds spin_limit) {
   SetThreadName("inference");
   AdaptiveSpin spin(spin_limit);
-  while (!stop.stop_requested()) {
-    const uint32_t seen = bell().Value();
-    const auto answered = service_->Poll();
-    if (!answered.ok()) {
-      MutexLock lock(mutex_);
-      status_ = answered.status();
-      return;
-    }
-    if (*answered == 0) {
-      spin.Wait(bell(), seen, std::min(After(kIdleWait), service_->NextDeadline()));
-    }
-  }
+  const absl::Status ended = service_->Serve(
+      bell(), [&](uint32_t seen, Deadline deadline) { spin.Wait(bell(), seen, deadline); },
+      [&]() -> absl::StatusOr<bool> { return !stop.stop_requested(); });
+  MutexLock lock(mutex_);
+  status_ = ended;
 }
 
 }  // namespace millrace

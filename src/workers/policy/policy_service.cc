@@ -10,6 +10,11 @@
 #include "workers/common/worker_process.h"
 
 namespace millrace {
+namespace {
+
+constexpr auto kIdleWait = std::chrono::milliseconds(100);
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<InferenceModel>> MakeNativeInferenceModel(
     const PolicyConfig& policy, const PolicyAgents& agents) {
@@ -94,6 +99,20 @@ absl::StatusOr<int> PolicyService::Poll() {
     answered += count;
   }
   return answered;
+}
+
+absl::Status PolicyService::Serve(Doorbell& bell,
+                                  const std::function<void(uint32_t seen, Deadline)>& wait,
+                                  const std::function<absl::StatusOr<bool>()>& go_on) {
+  while (true) {
+    const uint32_t seen = bell.Value();
+    MILLRACE_ASSIGN_OR_RETURN(const int answered, Poll());
+    MILLRACE_ASSIGN_OR_RETURN(const bool more, go_on());
+    if (!more) return absl::OkStatus();
+    if (answered > 0) continue;
+    const ActivityScope idle(Activity::kIdle);
+    wait(seen, std::min(After(kIdleWait), NextDeadline()));
+  }
 }
 
 absl::Status PolicyService::LoadWeights(Served& served) {

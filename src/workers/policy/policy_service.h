@@ -29,7 +29,7 @@ absl::StatusOr<std::unique_ptr<InferenceModel>> MakeNativeInferenceModel(
     const PolicyConfig& policy, const PolicyAgents& agents);
 
 struct PolicyServiceOptions {
-  // As the experiment says, for an end outside the actors.
+  // As the experiment says, for a server outside the actors.
   static PolicyServiceOptions From(const ExperimentConfig& config);
 
   Transport inference = Transport::kShm;
@@ -56,6 +56,10 @@ class PolicyService {
   // One round without waiting: takes new weights, collects requests, answers what is due. Returns
   // how many requests were answered.
   absl::StatusOr<int> Poll();
+  // Polls until `go_on`, asked after each round, says no; waits at `bell` with `wait` when there is
+  // nothing to do.
+  absl::Status Serve(Doorbell& bell, const std::function<void(uint32_t seen, Deadline)>& wait,
+                     const std::function<absl::StatusOr<bool>()>& go_on);
   // When Poll() will have something to do although no doorbell rings: the oldest request's delay.
   Deadline NextDeadline() const;
   // Whether any policy has weights (the worker is ready).

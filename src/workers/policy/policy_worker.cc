@@ -7,25 +7,20 @@
 namespace millrace {
 namespace {
 
-constexpr auto kIdleWait = std::chrono::milliseconds(100);
-
+// Policy workers go on while the run drains: actors still ask for bootstrap values. They end by
+// kExit.
 absl::Status Serve(WorkerProcess& process, PolicyService& service) {
   bool ready = false;
   EnterActivity(Activity::kOther);
-  // Policy workers go on while the run drains: actors still ask for bootstrap values. They end by
-  // kExit.
-  while (process.command() < WorkerCommand::kExit) {
-    const uint32_t seen = process.bell().Value();
-    MILLRACE_ASSIGN_OR_RETURN(const int answered, service.Poll());
-    if (!ready && service.HasWeights()) {
-      ready = true;
-      MILLRACE_RETURN_IF_ERROR(process.control().ReportReady());
-    }
-    if (answered > 0) continue;
-    const ActivityScope idle(Activity::kIdle);
-    process.AwaitBell(seen, std::min(After(kIdleWait), service.NextDeadline()));
-  }
-  return absl::OkStatus();
+  return service.Serve(
+      process.bell(), [&](uint32_t seen, Deadline deadline) { process.AwaitBell(seen, deadline); },
+      [&]() -> absl::StatusOr<bool> {
+        if (!ready && service.HasWeights()) {
+          ready = true;
+          MILLRACE_RETURN_IF_ERROR(process.control().ReportReady());
+        }
+        return process.command() < WorkerCommand::kExit;
+      });
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "workers/trainer/batch_snapshots.h"
 #include "workers/trainer/learner.h"
 #include "workers/trainer/policy_checkpoints.h"
+#include "workers/trainer/recovered_state.h"
 #include "workers/trainer/sample_intake.h"
 #include "workers/trainer/train_step.h"
 #include "workers/trainer/trainer_checkpoint.h"
@@ -52,7 +53,6 @@ class Trainer {
   absl::Status ReadHistory();
   absl::Status JoinGroup(std::optional<SampleBatch> in_hand);
   absl::Status AdoptFormation(const Formation& formation);
-  ConsumerState StateFor(const Formation& formation) const;
   absl::Status OpenStreams(const ConsumerState& state);
   absl::Status TrainUntilTold();
   absl::Status TrainOne(SampleBatch batch);
@@ -276,7 +276,8 @@ absl::Status Trainer::AdoptFormation(const Formation& formation) {
   epoch_ = formation.epoch;
   version_ = static_cast<int64_t>(formation.version);
   const bool first_time = ledger_ == nullptr;
-  if (first_time) MILLRACE_RETURN_IF_ERROR(OpenStreams(StateFor(formation)));
+  if (first_time)
+    MILLRACE_RETURN_IF_ERROR(OpenStreams(RecoveredState(formation, history_, checkpoint_part_)));
   intake_->Begin(formation.epoch, batch_, formation.version);
   if (leader()) {
     MILLRACE_RETURN_IF_ERROR(PublishVersion(formation.version));
@@ -287,41 +288,6 @@ absl::Status Trainer::AdoptFormation(const Formation& formation) {
   checkpoint_part_.reset();
   history_.reset();
   return absl::OkStatus();
-}
-
-// What this rank has consumed in the lineage of the group's parameters.
-ConsumerState Trainer::StateFor(const Formation& formation) const {
-  ConsumerState state{};
-  const uint64_t batch = formation.winner.batch;
-  if (history_.has_value()) {
-    const bool pending_counts = history_->pending.has_value() &&
-                                history_->pending->batch == batch &&
-                                formation.winner.has_parameters;
-    state = pending_counts ? *history_->pending : history_->current;
-  }
-  SegmentCount kept = state.trained;
-  if (!formation.winner.has_parameters) {
-    kept = checkpoint_part_.has_value() ? checkpoint_part_->trained : SegmentCount{};
-  } else if (state.batch == batch + 1) {
-    kept = {state.trained.segments - state.last_batch.segments,
-            state.trained.env_steps - state.last_batch.env_steps};
-  }
-  // Trained once, but not part of the parameters that go on.
-  if (kept.segments < state.trained.segments) {
-    SegmentCount& lost = state.dropped[static_cast<size_t>(DropReason::kRolledBack)];
-    lost.segments += state.trained.segments - kept.segments;
-    lost.env_steps += state.trained.env_steps - kept.env_steps;
-    spdlog::warn("{} trained segments rolled back", state.trained.segments - kept.segments);
-    state.trained = kept;
-  }
-  state.last_batch = {};
-  state.batch = batch;
-  if (checkpoint_part_.has_value()) {
-    state.train_steps = std::max(state.train_steps, checkpoint_part_->train_steps);
-  }
-  state.epoch = formation.epoch;
-  state.policy_version = formation.version;
-  return state;
 }
 
 absl::Status Trainer::OpenStreams(const ConsumerState& state) {

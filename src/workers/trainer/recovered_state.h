@@ -1,0 +1,19 @@
+// What a trainer has consumed, when its group forms (anew).
+#pragma once
+
+#include <optional>
+
+#include "data/ledger.h"
+#include "workers/trainer/trainer_checkpoint.h"
+#include "workers/trainer/trainer_group.h"
+
+namespace millrace {
+
+// What this rank has consumed in the lineage of the group's parameters: of `history`, its previous
+// incarnation's ledger, what the parameters of the formation's winner hold; the rest is rolled
+// back.
+ConsumerState RecoveredState(const Formation& formation,
+                             const std::optional<Ledger::ConsumerHistory>& history,
+                             const std::optional<PolicyPart>& checkpoint);
+
+}  // namespace millrace
