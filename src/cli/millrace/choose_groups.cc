@@ -6,12 +6,12 @@
 #include <chrono>
 #include <thread>
 
+#include "cli/common/acting.h"
 #include "cli/common/bench_row.h"
 #include "cli/common/evaluate_command.h"
 #include "core/doorbell.h"
 #include "env/env_cli.h"
 #include "millrace/core/status.h"
-#include "millrace/inference/action_sampler.h"
 #include "workers/common/agent_assignment.h"
 #include "workers/policy/policy_service.h"
 
@@ -57,42 +57,16 @@ Microseconds TimeWakeUps() {
   return MedianOf(std::move(times));
 }
 
-// A forward pass over `rows` observations of zeros, with sampling.
+// A forward pass over `rows` observations, with sampling.
 absl::StatusOr<Microseconds> TimeForward(const PolicyConfig& policy, const PolicyAgents& agents,
                                          int rows) {
-  MILLRACE_ASSIGN_OR_RETURN(const auto model, MakeNativeInferenceModel(policy, agents));
-  std::vector<std::byte> blob(model->weight_bytes());
-  MILLRACE_RETURN_IF_ERROR(model->Load(blob));
-  const auto count = static_cast<size_t>(rows);
-  const ActionSpec& action = model->action();
-  std::vector<std::vector<std::byte>> bytes;
-  std::vector<std::vector<int64_t>> shapes;
-  std::vector<TensorView> observation;
-  for (const Field& field : agents.observation.fields) {
-    shapes.push_back(field.shape);
-    shapes.back().insert(shapes.back().begin(), rows);
-    int64_t elements = 1;
-    for (const int64_t size : shapes.back()) elements *= size;
-    bytes.emplace_back(static_cast<size_t>(elements) * SizeOf(field.dtype));
-  }
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    observation.push_back({agents.observation.fields[i].dtype, shapes[i], bytes[i].data()});
-  }
-  const auto choices = static_cast<size_t>(action.num_choices());
-  const auto reals = static_cast<size_t>(action.continuous_size());
-  std::vector<float> state(count * static_cast<size_t>(model->state_size()));
-  std::vector<float> logits(count * choices), mean(count * reals), log_std(reals), value(count);
-  std::vector<int32_t> discrete(count * static_cast<size_t>(action.num_discrete()));
-  std::vector<float> continuous(count * reals), log_prob(count);
-  ActionSampler sampler(action);
   constexpr int kCalls = 20;
+  MILLRACE_ASSIGN_OR_RETURN(auto model, MakeNativeInferenceModel(policy, agents));
+  Acting acting(std::move(model), agents.observation, rows);
   std::vector<double> times;
   for (int call = 0; call < kCalls; ++call) {
     const Clock::time_point start = Clock::now();
-    MILLRACE_RETURN_IF_ERROR(
-        model->Forward(rows, observation, state, {logits, mean, log_std, value}));
-    sampler.Sample(rows, {logits, mean, log_std, value}, {}, {}, /*greedy=*/false,
-                   {discrete, continuous, log_prob});
+    MILLRACE_RETURN_IF_ERROR(acting.Act());
     times.push_back(Microseconds(Clock::now() - start).count());
   }
   return MedianOf(std::move(times));

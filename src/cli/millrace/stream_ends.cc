@@ -59,21 +59,44 @@ absl::Status WriteResult(const StreamEndOptions& options, const nlohmann::json& 
   return file ? absl::OkStatus() : absl::ResourceExhaustedError("cannot write " + options.result);
 }
 
-nlohmann::json RoundTrips(std::vector<double>& trips, double cpu_seconds) {
-  std::ranges::sort(trips);
+// `trip` over and over, each timed; the first tenth warms up.
+template <typename Trip>
+absl::StatusOr<nlohmann::json> MeasureTrips(int count, Trip trip) {
+  std::vector<double> times;
+  double cpu = 0;
+  for (int number = -count / 10; number < count; ++number) {
+    if (number == 0) {
+      times.clear();
+      cpu = CpuSeconds();
+    }
+    const Clock::time_point start = Clock::now();
+    MILLRACE_RETURN_IF_ERROR(trip());
+    times.push_back(Microseconds(Clock::now() - start));
+  }
+  cpu = CpuSeconds() - cpu;
+  std::ranges::sort(times);
   const auto quantile = [&](double q) {
-    return trips[static_cast<size_t>(q * static_cast<double>(trips.size() - 1))];
+    return times[static_cast<size_t>(q * static_cast<double>(times.size() - 1))];
   };
-  return {{"p50", quantile(0.5)},
-          {"p99", quantile(0.99)},
-          {"cpu_us", 1e6 * cpu_seconds / static_cast<double>(trips.size())}};
+  return nlohmann::json{{"p50", quantile(0.5)},
+                        {"p99", quantile(0.99)},
+                        {"cpu_us", 1e6 * cpu / static_cast<double>(times.size())}};
+}
+
+absl::StatusOr<Transport> TransportOf(const StreamEndOptions& options) {
+  for (const Transport transport :
+       {Transport::kInproc, Transport::kShm, Transport::kZmq, Transport::kGrpc}) {
+    if (Name(transport) == options.transport) return transport;
+  }
+  return absl::InvalidArgumentError("unknown transport: " + options.transport);
 }
 
 // The process as a worker of the bench's controller.
 class End {
  public:
   static absl::StatusOr<std::unique_ptr<End>> Join(const StreamEndOptions& options) {
-    std::unique_ptr<End> end(new End(options));
+    MILLRACE_ASSIGN_OR_RETURN(const Transport transport, TransportOf(options));
+    std::unique_ptr<End> end(new End(options, transport));
     MILLRACE_ASSIGN_OR_RETURN(
         end->bell_file_,
         MappedFile::OpenOrCreate(end->paths_.bell(options.role, options.index), sizeof(Doorbell)));
@@ -87,6 +110,7 @@ class End {
   }
 
   const StreamEndOptions& options() const { return options_; }
+  Transport transport() const { return transport_; }
   Doorbell& bell() { return *bell_file_->At<Doorbell>(0); }
   ControlClient& control() { return *control_; }
 
@@ -112,22 +136,15 @@ class End {
   }
 
  private:
-  explicit End(const StreamEndOptions& options)
-      : options_(options), paths_(options.run_directory) {}
+  End(const StreamEndOptions& options, Transport transport)
+      : options_(options), transport_(transport), paths_(options.run_directory) {}
 
   const StreamEndOptions options_;
+  const Transport transport_;
   const RunPaths paths_;
   std::unique_ptr<MappedFile> bell_file_;
   std::unique_ptr<ControlClient> control_;
 };
-
-absl::StatusOr<Transport> TransportOf(const StreamEndOptions& options) {
-  for (const Transport transport :
-       {Transport::kInproc, Transport::kShm, Transport::kZmq, Transport::kGrpc}) {
-    if (Name(transport) == options.transport) return transport;
-  }
-  return absl::InvalidArgumentError("unknown transport: " + options.transport);
-}
 
 // ---- inference ----
 
@@ -151,8 +168,7 @@ void Answer(InferenceServer& server, std::vector<PendingRequest>& requests) {
 }
 
 absl::Status ServeInference(End& end) {
-  MILLRACE_ASSIGN_OR_RETURN(const Transport transport, TransportOf(end.options()));
-  MILLRACE_ASSIGN_OR_RETURN(const auto server, MakeInferenceServer(transport, end.context(),
+  MILLRACE_ASSIGN_OR_RETURN(const auto server, MakeInferenceServer(end.transport(), end.context(),
                                                                    RoundTripSpec(end.options())));
   std::vector<PendingRequest> requests;
   while (end.control().command() < WorkerCommand::kDrain) {
@@ -163,40 +179,29 @@ absl::Status ServeInference(End& end) {
   return absl::OkStatus();
 }
 
-// Request and reply over and over; the first tenth warms up.
 absl::StatusOr<nlohmann::json> AskOverAndOver(InferenceClient& client, Doorbell& bell,
                                               const StreamEndOptions& options) {
-  std::vector<double> trips;
-  double cpu = CpuSeconds();
-  for (int trip = -options.count / 10; trip < options.count; ++trip) {
-    if (trip == 0) {
-      trips.clear();
-      cpu = CpuSeconds();
-    }
-    std::memset(client.RequestPayload(0), trip & 0x7F, options.bytes);
-    const Clock::time_point start = Clock::now();
+  std::memset(client.RequestPayload(0), 1, options.bytes);
+  return MeasureTrips(options.count, [&]() -> absl::Status {
     MILLRACE_RETURN_IF_ERROR(client.Post(0, {}));
     Deadline maintenance = After(kMaintenance);
     while (true) {
       const uint32_t seen = bell.Value();
-      if (client.TryReply(0)) break;
+      if (client.TryReply(0)) return absl::OkStatus();
       WaitAt(bell, seen, maintenance, options);
       if (!Expired(maintenance)) continue;
       MILLRACE_RETURN_IF_ERROR(client.Maintain());
       maintenance = After(kMaintenance);
     }
-    trips.push_back(Microseconds(Clock::now() - start));
-  }
-  return RoundTrips(trips, CpuSeconds() - cpu);
+  });
 }
 
 InferenceClientOptions Patient() { return {.groups = 1, .patience = kPatience}; }
 
 absl::Status AskInference(End& end) {
-  MILLRACE_ASSIGN_OR_RETURN(const Transport transport, TransportOf(end.options()));
   MILLRACE_ASSIGN_OR_RETURN(
       const auto client,
-      MakeInferenceClient(transport, end.context(), RoundTripSpec(end.options()), Patient()));
+      MakeInferenceClient(end.transport(), end.context(), RoundTripSpec(end.options()), Patient()));
   MILLRACE_ASSIGN_OR_RETURN(const auto result, AskOverAndOver(*client, end.bell(), end.options()));
   return WriteResult(end.options(), result);
 }
@@ -270,21 +275,14 @@ absl::Status AskSocket(const StreamEndOptions& options) {
   const PairSocket socket;
   ::zmq_connect(socket.get(), SocketAddress(options).c_str());
   std::vector<std::byte> message(options.bytes);
-  std::vector<double> trips;
-  double cpu = CpuSeconds();
-  for (int trip = -options.count / 10; trip < options.count; ++trip) {
-    if (trip == 0) {
-      trips.clear();
-      cpu = CpuSeconds();
-    }
-    const Clock::time_point start = Clock::now();
-    ::zmq_send(socket.get(), message.data(), message.size(), 0);
-    if (::zmq_recv(socket.get(), message.data(), message.size(), 0) < 0) {
-      return absl::UnavailableError("waited in vain for the echo of a socket");
-    }
-    trips.push_back(Microseconds(Clock::now() - start));
-  }
-  return WriteResult(options, RoundTrips(trips, CpuSeconds() - cpu));
+  MILLRACE_ASSIGN_OR_RETURN(
+      const auto result, MeasureTrips(options.count, [&] {
+        ::zmq_send(socket.get(), message.data(), message.size(), 0);
+        return ::zmq_recv(socket.get(), message.data(), message.size(), 0) >= 0
+                   ? absl::OkStatus()
+                   : absl::UnavailableError("waited in vain for the echo of a socket");
+      }));
+  return WriteResult(options, result);
 }
 
 // ---- samples ----
@@ -302,10 +300,9 @@ absl::StatusOr<SampleStreamSpec> PayloadSpec(const StreamEndOptions& options) {
 }
 
 absl::Status ProduceSamples(End& end) {
-  MILLRACE_ASSIGN_OR_RETURN(const Transport transport, TransportOf(end.options()));
   MILLRACE_ASSIGN_OR_RETURN(const SampleStreamSpec spec, PayloadSpec(end.options()));
   MILLRACE_ASSIGN_OR_RETURN(const auto producer,
-                            MakeSampleProducer(transport, end.context(), spec, kSampleSlots));
+                            MakeSampleProducer(end.transport(), end.context(), spec, kSampleSlots));
   producer->Want(end.options().count);
   uint64_t number = 0;
   while (end.control().command() < WorkerCommand::kDrain) {
@@ -344,10 +341,9 @@ void GrantWanted(SampleConsumer& consumer) {
 }
 
 absl::Status ConsumeSamples(End& end) {
-  MILLRACE_ASSIGN_OR_RETURN(const Transport transport, TransportOf(end.options()));
   MILLRACE_ASSIGN_OR_RETURN(const SampleStreamSpec spec, PayloadSpec(end.options()));
   MILLRACE_ASSIGN_OR_RETURN(const auto consumer,
-                            MakeSampleConsumer(transport, end.context(), spec));
+                            MakeSampleConsumer(end.transport(), end.context(), spec));
   const int count = end.options().count, warm = count / 4;
   Clock::time_point start;
   for (int number = 1; number <= count; ++number) {
@@ -383,9 +379,8 @@ absl::StatusOr<std::unique_ptr<MappedFile>> OpenReadCount(const StreamContext& c
 }
 
 absl::Status ServeWeights(End& end) {
-  MILLRACE_ASSIGN_OR_RETURN(const Transport transport, TransportOf(end.options()));
-  MILLRACE_ASSIGN_OR_RETURN(const auto server,
-                            MakeWeightServer(transport, end.context(), {BlobSpec(end.options())}));
+  MILLRACE_ASSIGN_OR_RETURN(const auto server, MakeWeightServer(end.transport(), end.context(),
+                                                                {BlobSpec(end.options())}));
   while (end.control().command() < WorkerCommand::kDrain) {
     const uint32_t seen = end.bell().Value();
     end.bell().Wait(seen, After(kMaintenance));
@@ -395,9 +390,8 @@ absl::Status ServeWeights(End& end) {
 
 // When this end had copied each version; CLOCK_MONOTONIC is the same for all processes of a host.
 absl::Status ReadWeights(End& end) {
-  MILLRACE_ASSIGN_OR_RETURN(const Transport transport, TransportOf(end.options()));
-  MILLRACE_ASSIGN_OR_RETURN(const auto reader,
-                            MakeWeightReader(transport, end.context(), BlobSpec(end.options())));
+  MILLRACE_ASSIGN_OR_RETURN(
+      const auto reader, MakeWeightReader(end.transport(), end.context(), BlobSpec(end.options())));
   MILLRACE_ASSIGN_OR_RETURN(const auto read_count, OpenReadCount(end.context()));
   std::vector<std::byte> blob(end.options().bytes);
   nlohmann::json times = nlohmann::json::array();
@@ -413,9 +407,9 @@ absl::Status ReadWeights(End& end) {
 
 // One version after the other, each when all readers have the one before.
 absl::Status PublishWeights(End& end) {
-  MILLRACE_ASSIGN_OR_RETURN(const Transport transport, TransportOf(end.options()));
-  MILLRACE_ASSIGN_OR_RETURN(const auto publisher,
-                            MakeWeightPublisher(transport, end.context(), BlobSpec(end.options())));
+  MILLRACE_ASSIGN_OR_RETURN(
+      const auto publisher,
+      MakeWeightPublisher(end.transport(), end.context(), BlobSpec(end.options())));
   MILLRACE_ASSIGN_OR_RETURN(const auto read_count, OpenReadCount(end.context()));
   std::vector<std::byte> blob(end.options().bytes);
   nlohmann::json times = nlohmann::json::array();

@@ -3,7 +3,6 @@
 #include <signal.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -16,6 +15,7 @@
 
 #include "cli/millrace/run_directory.h"
 #include "cli/millrace/stream_ends.h"
+#include "cli/millrace/trial_run.h"
 #include "control/controller.h"
 #include "launcher/process.h"
 #include "millrace/core/status.h"
@@ -33,11 +33,8 @@ constexpr int kSpinMicroseconds = 200;
 class Workplace {
  public:
   static absl::StatusOr<std::unique_ptr<Workplace>> Make() {
-    std::string pattern = (fs::temp_directory_path() / "millrace-bench-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) {
-      return absl::ResourceExhaustedError("cannot make a temporary directory");
-    }
-    std::unique_ptr<Workplace> workplace(new Workplace(pattern));
+    MILLRACE_ASSIGN_OR_RETURN(auto directory, TrialDirectory::Make());
+    std::unique_ptr<Workplace> workplace(new Workplace(std::move(directory)));
     std::error_code error;
     fs::create_directories(workplace->paths_.ledger(), error);
     fs::create_directories(workplace->paths_.shm(), error);
@@ -47,14 +44,16 @@ class Workplace {
   ~Workplace() {
     std::error_code ignored;
     fs::remove_all(paths_.shm(), ignored);
-    fs::remove_all(paths_.root(), ignored);
   }
   Workplace(const Workplace&) = delete;
   Workplace& operator=(const Workplace&) = delete;
   const RunPaths& paths() const { return paths_; }
 
  private:
-  explicit Workplace(const std::string& directory) : paths_(directory) {}
+  explicit Workplace(std::unique_ptr<TrialDirectory> directory)
+      : directory_(std::move(directory)), paths_(directory_->path()) {}
+
+  const std::unique_ptr<TrialDirectory> directory_;
   const RunPaths paths_;
 };
 

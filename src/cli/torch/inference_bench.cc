@@ -5,12 +5,11 @@
 #include <algorithm>
 #include <memory>
 
+#include "cli/common/acting.h"
 #include "core/deadline.h"
 #include "inference/kernels.h"
 #include "millrace/core/nearest_name.h"
-#include "millrace/core/rng.h"
 #include "millrace/core/status.h"
-#include "millrace/inference/action_sampler.h"
 #include "models/torch_inference_model.h"
 
 namespace millrace {
@@ -71,100 +70,25 @@ const std::vector<BenchModel>& Models() {
   return models;
 }
 
-// Random fields of `rows` observations: reals normal, bytes of features 0 to 255, of masks 0 or 1.
-class Observations {
- public:
-  Observations(const ModelSpec& spec, int rows, Rng& rng) {
-    for (const Field& field : spec.observation.fields) {
-      std::vector<int64_t>& shape = shapes_.emplace_back(field.shape);
-      shape.insert(shape.begin(), rows);
-      const auto size = static_cast<size_t>(NumElements(shape));
-      std::vector<std::byte>& data = data_.emplace_back(size * SizeOf(field.dtype));
-      const uint64_t values = spec.IsFeature(field) ? 256 : 2;
-      for (size_t i = 0; i < size; ++i) {
-        if (field.dtype == DType::kFloat32) {
-          reinterpret_cast<float*>(data.data())[i] = static_cast<float>(rng.Normal());
-        } else {
-          data[i] = static_cast<std::byte>(rng.Below(values));
-        }
-      }
-    }
-    for (size_t i = 0; i < data_.size(); ++i) {
-      views_.push_back({spec.observation.fields[i].dtype, shapes_[i], data_[i].data()});
-    }
+// Samples per second over at least so long.
+absl::StatusOr<double> Measure(Acting& acting, double seconds) {
+  const Clock::time_point start = Clock::now();
+  int64_t calls = 0;
+  do {
+    MILLRACE_RETURN_IF_ERROR(acting.Act());
+    ++calls;
+  } while (SecondsSince(start) < seconds);
+  return static_cast<double>(calls * acting.rows()) / SecondsSince(start);
+}
+
+// Multiply-adds of a sample, each as two operations.
+double Operations(const ParameterLayout& layout) {
+  double weights = 0;
+  for (const ParameterEntry& entry : layout.entries()) {
+    if (entry.shape.size() == 2) weights += static_cast<double>(entry.shape[0] * entry.shape[1]);
   }
-  std::span<const TensorView> views() const { return views_; }
-
- private:
-  std::vector<std::vector<int64_t>> shapes_;
-  std::vector<std::vector<std::byte>> data_;
-  std::vector<TensorView> views_;
-};
-
-// A model with everything that one call needs, for a batch of `rows`.
-class Acting {
- public:
-  Acting(std::unique_ptr<InferenceModel> model, const ModelSpec& spec, int rows)
-      : model_(std::move(model)),
-        rows_(rows),
-        rng_(/*seed=*/1, /*stream=*/0),
-        observations_(spec, rows, rng_),
-        state_(static_cast<size_t>(rows * spec.state_size())),
-        logits_(static_cast<size_t>(rows * spec.action.num_choices())),
-        mean_(static_cast<size_t>(rows * spec.action.continuous_size())),
-        log_std_(static_cast<size_t>(spec.action.continuous_size())),
-        value_(static_cast<size_t>(rows)),
-        log_prob_(static_cast<size_t>(rows)),
-        discrete_(static_cast<size_t>(rows * spec.action.num_discrete())),
-        continuous_(mean_.size()),
-        sampler_(spec.action) {
-    std::vector<float> weights(model_->layout().num_floats());
-    for (float& weight : weights) weight = static_cast<float>(0.1 * rng_.Normal());
-    loaded_ = model_->Load(std::as_bytes(std::span(weights)));
-  }
-
-  absl::Status Act() {
-    MILLRACE_RETURN_IF_ERROR(loaded_);
-    MILLRACE_RETURN_IF_ERROR(
-        model_->Forward(rows_, observations_.views(), state_, {logits_, mean_, log_std_, value_}));
-    sampler_.Sample(rows_, {logits_, mean_, log_std_, value_}, {}, {.seed = 1, .counter = draw_},
-                    /*greedy=*/false, {discrete_, continuous_, log_prob_});
-    ++draw_;
-    return absl::OkStatus();
-  }
-
-  // Samples per second over at least so long.
-  absl::StatusOr<double> Measure(double seconds) {
-    const Clock::time_point start = Clock::now();
-    int64_t calls = 0;
-    do {
-      MILLRACE_RETURN_IF_ERROR(Act());
-      ++calls;
-    } while (SecondsSince(start) < seconds);
-    return static_cast<double>(calls * rows_) / SecondsSince(start);
-  }
-
-  // Multiply-adds of a sample, each as two operations.
-  double operations() const {
-    double weights = 0;
-    for (const ParameterEntry& entry : model_->layout().entries()) {
-      if (entry.shape.size() == 2) weights += static_cast<double>(entry.shape[0] * entry.shape[1]);
-    }
-    return 2 * weights;
-  }
-
- private:
-  const std::unique_ptr<InferenceModel> model_;
-  const int rows_;
-  Rng rng_;
-  const Observations observations_;
-  std::vector<float> state_, logits_, mean_, log_std_, value_, log_prob_;
-  std::vector<int32_t> discrete_;
-  std::vector<float> continuous_;
-  absl::Status loaded_;
-  ActionSampler sampler_;
-  uint64_t draw_ = 0;
-};
+  return 2 * weights;
+}
 
 double Peak(double seconds) {
   constexpr int64_t kRounds = 100'000;
@@ -185,14 +109,15 @@ absl::Status BenchOne(const BenchModel& model, int rows, const InferenceBenchOpt
   MILLRACE_ASSIGN_OR_RETURN(auto policy, MakePolicy(model.spec, /*seed=*/1));
   MILLRACE_ASSIGN_OR_RETURN(
       auto torch, MakeTorchInferenceModel(policy, model.spec.observation, model.spec.action));
-  Acting ours(std::move(native), model.spec, rows), theirs(std::move(torch), model.spec, rows);
+  const ObservationSpec& observation = model.spec.observation;
+  Acting ours(std::move(native), observation, rows), theirs(std::move(torch), observation, rows);
   MILLRACE_RETURN_IF_ERROR(ours.Act());  // warm
   MILLRACE_RETURN_IF_ERROR(theirs.Act());
   std::vector<double> fast, slow, shares;
   for (int round = 0; round < options.rounds; ++round) {
-    MILLRACE_ASSIGN_OR_RETURN(fast.emplace_back(), ours.Measure(options.seconds));
-    MILLRACE_ASSIGN_OR_RETURN(slow.emplace_back(), theirs.Measure(options.seconds));
-    shares.push_back(fast.back() * ours.operations() / peak);
+    MILLRACE_ASSIGN_OR_RETURN(fast.emplace_back(), Measure(ours, options.seconds));
+    MILLRACE_ASSIGN_OR_RETURN(slow.emplace_back(), Measure(theirs, options.seconds));
+    shares.push_back(fast.back() * Operations(ours.model().layout()) / peak);
   }
   const std::string name = fmt::format("inference/native/{}/{}", model.name, rows);
   table.push_back({name, "samples/s", Median(fast), "LibTorch", Median(slow), fast});
