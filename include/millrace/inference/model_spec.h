@@ -59,10 +59,12 @@ struct ModelSpec {
   std::vector<int64_t> hidden = {64, 64};
   Activation activation = Activation::kTanh;
   bool shared_trunk = false;
-  int64_t lstm_size = 0;               // 0: no LSTM
-  int64_t gru_size = 0;                // 0: no gated recurrent unit; not with an LSTM
-  bool normalize_observation = false;  // running mean and variance, versioned with the weights
-  bool normalize_value = false;        // the value head predicts normalised returns
+  int64_t lstm_size = 0;  // 0: no LSTM
+  int64_t gru_size = 0;   // 0: no gated recurrent unit; not with an LSTM
+  // By running mean and variance, versioned with the weights; entities of a set have theirs in
+  // common, and so have the steps of a circular field.
+  bool normalize_observation = false;
+  bool normalize_value = false;  // the value head predicts normalised returns
   double initial_log_std = 0.0;
   EntitySpec entity;  // of type entity_attention
   ObservationSpec observation;

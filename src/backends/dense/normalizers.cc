@@ -1,7 +1,9 @@
 #include "backends/dense/normalizers.h"
 
+#include "absl/strings/str_cat.h"
 #include "inference/normalization.h"
 #include "millrace/core/status.h"
+#include "millrace/data/schema.h"
 
 namespace millrace {
 namespace {
@@ -29,19 +31,48 @@ Normalizers::Normalizers(const BuiltinPolicy* policy, const FlatParameters& para
       value_bias_(parameters.Weight("value_head.bias")) {
   if (policy == nullptr) return;
   const torch::Device device = value_weight_.device();
-  if (policy->spec().normalize_observation) {
-    observation_.emplace(policy->spec().num_features(), device);
-  }
+  if (policy->spec().normalize_observation) AddBlocks(policy->spec(), device);
   if (policy->spec().normalize_value) value_.emplace(1, device);
+}
+
+void Normalizers::AddBlocks(const ModelSpec& spec, torch::Device device) {
+  if (spec.type != "entity_attention") {
+    observation_.push_back({{.field = "", .width = spec.num_features()},
+                            "",
+                            RunningStatistics(spec.num_features(), device)});
+    return;
+  }
+  const EntityInputs inputs =
+      EntityInputsOf(spec, spec.one_trunk() ? Network::kActor : Network::kCritic);
+  for (const auto* blocks : {&inputs.flat, &inputs.circular, &inputs.sets}) {
+    for (const FeatureBlock& block : *blocks) {
+      const std::string mask =
+          block.mask < 0
+              ? ""
+              : ObservationField(spec.observation.fields[static_cast<size_t>(block.mask)].name);
+      observation_.push_back({block, mask, RunningStatistics(block.width, device)});
+    }
+  }
+}
+
+// `features` [N, F] of the batch.
+torch::Tensor Normalizers::BlockSums(const Block& block, const TensorDict& batch,
+                                     const torch::Tensor& features) const {
+  const FeatureBlock& part = block.features;
+  const torch::Tensor samples =
+      features.narrow(1, part.column, part.size()).reshape({-1, part.width});
+  torch::Tensor weights = Weights(batch, features).unsqueeze(1).expand({-1, part.count});
+  if (!block.mask.empty()) weights = weights * (batch.at(block.mask).view({-1, part.count}) != 0);
+  return block.statistics.Sums(samples, weights.reshape({-1}));
 }
 
 absl::Status Normalizers::Update(const TensorDict& batch, const torch::Tensor& value_targets,
                                  Collectives& group) {
   const torch::NoGradGuard no_gradient;
   std::vector<torch::Tensor> sums;
-  if (observation_) {
+  if (!observation_.empty()) {
     const torch::Tensor features = policy_->RawFeatures(batch).flatten(0, -2);
-    sums.push_back(observation_->Sums(features, Weights(batch, features)));
+    for (const Block& block : observation_) sums.push_back(BlockSums(block, batch, features));
   }
   if (value_ && value_targets.defined()) {
     const torch::Tensor targets = value_targets.reshape({-1, 1});
@@ -50,20 +81,32 @@ absl::Status Normalizers::Update(const TensorDict& batch, const torch::Tensor& v
   if (sums.empty()) return absl::OkStatus();
   torch::Tensor all = torch::cat(sums);
   MILLRACE_RETURN_IF_ERROR(group.AllReduceSum(all));
-  if (observation_) {
-    observation_->Merge(all);
-    WriteObservation();
-  }
+  int64_t begin = 0;
+  const auto merge = [&](RunningStatistics& statistics) {
+    const int64_t size = statistics.state().numel();
+    statistics.Merge(all.narrow(0, begin, size));
+    begin += size;
+  };
+  for (Block& block : observation_) merge(block.statistics);
+  WriteObservation();
   if (value_ && value_targets.defined()) {
-    value_->Merge(all.narrow(0, all.numel() - 3, 3));
+    merge(*value_);
     WriteValue();
   }
   return absl::OkStatus();
 }
 
 void Normalizers::WriteObservation() {
-  observation_mean_.copy_(observation_->mean());
-  observation_variance_.copy_(observation_->variance());
+  for (const Block& block : observation_) {
+    const auto write = [&](torch::Tensor& buffer, const torch::Tensor& statistic) {
+      const FeatureBlock& features = block.features;
+      buffer.narrow(0, features.column, features.size())
+          .view({features.count, features.width})
+          .copy_(statistic);
+    };
+    write(observation_mean_, block.statistics.mean());
+    write(observation_variance_, block.statistics.variance());
+  }
 }
 
 void Normalizers::WriteValue() {
@@ -88,13 +131,21 @@ torch::Tensor Normalizers::NormalizeValue(const torch::Tensor& value) const {
 }
 
 void Normalizers::ReadBuffers() {
-  if (observation_) observation_->SetMoments(observation_mean_, observation_variance_);
+  for (Block& block : observation_) {
+    const FeatureBlock& features = block.features;
+    block.statistics.SetMoments(observation_mean_.narrow(0, features.column, features.width),
+                                observation_variance_.narrow(0, features.column, features.width));
+  }
   if (value_) value_->SetMoments(value_mean_, value_variance_);
 }
 
 std::map<std::string, torch::Tensor> Normalizers::State() {
   std::map<std::string, torch::Tensor> state;
-  if (observation_) state["normalizer.observation"] = observation_->state();
+  for (Block& block : observation_) {
+    const std::string& field = block.features.field;
+    state[absl::StrCat("normalizer.observation", field.empty() ? "" : ".", field)] =
+        block.statistics.state();
+  }
   if (value_) state["normalizer.value"] = value_->state();
   return state;
 }

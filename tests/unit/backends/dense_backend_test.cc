@@ -150,6 +150,36 @@ TEST(DenseBackend, PopArtKeepsValuesInRewardUnits) {
       torch::allclose(backend->NormalizeValue(backend->DenormalizeValue(x)), x, 1e-4, 1e-4));
 }
 
+TEST(DenseBackend, EntitiesOfASetShareTheirStatisticsAndHiddenOnesDoNotCount) {
+  ModelSpec spec;
+  spec.type = "entity_attention";
+  spec.normalize_observation = true;
+  spec.observation.fields = {{"x", DType::kFloat32, {2}, Extent::kRows},
+                             {"boxes", DType::kFloat32, {3, 1}, Extent::kRows},
+                             {"there", DType::kUInt8, {3}, Extent::kRows},
+                             {"lidar", DType::kFloat32, {4}, Extent::kRows}};
+  spec.entity.sets = {{.field = "boxes", .critic_mask = "there"}};
+  spec.entity.circular = {"lidar"};
+  spec.entity.embedding = 8;
+  spec.action = ActionSpec::Discrete(2);
+  const auto backend = Make(spec);
+  const auto group = MakeSingleRankCollectives();
+  const TensorDict batch = {
+      {"observation/x", torch::tensor({{1.0F, 10.0F}, {3.0F, 10.0F}})},
+      {"observation/boxes",
+       torch::tensor({{1.0F, 100.0F, 2.0F}, {3.0F, std::nanf(""), 1000.0F}}).unsqueeze(-1)},
+      {"observation/there", torch::tensor({{1, 0, 1}, {1, 0, 0}}, torch::kUInt8)},
+      {"observation/lidar", torch::tensor({{0.0F, 4.0F, 0.0F, 4.0F}, {0.0F, 4.0F, 0.0F, 4.0F}})}};
+  ASSERT_TRUE(backend->UpdateNormalizers(batch, {}, *group).ok());
+  const auto mean = backend->parameters().Weight("observation_mean");
+  const auto variance = backend->parameters().Weight("observation_variance");
+  // Columns: x, boxes, lidar.
+  EXPECT_TRUE(torch::allclose(
+      mean, torch::tensor({2.0F, 10.0F, 2.0F, 2.0F, 2.0F, 2.0F, 2.0F, 2.0F, 2.0F})));
+  EXPECT_TRUE(torch::allclose(
+      variance, torch::tensor({1.0F, 0.0F, 2.0F / 3, 2.0F / 3, 2.0F / 3, 4.0F, 4.0F, 4.0F, 4.0F})));
+}
+
 // The same step whenever the backend is in the same state.
 void TrainOneStep(Backend& backend) {
   const TensorDict minibatch = Minibatch({9});  // seeds the targets below, too
