@@ -80,10 +80,9 @@ struct KernelSet {
   void (*softmax_columns)(float* x, int64_t rows, int64_t size);
   // y += x over `size` floats, a multiple of kPanel.
   void (*add)(const float* x, int64_t size, float* y);
-  // One row of a GRU. gates [4, size], before activation: reset, update, and what the input and
-  // what the hidden state contribute to the new state; hidden [size] is updated; size a multiple of
-  // kPanel.
-  void (*gru_cell)(const float* gates, int64_t size, float* hidden);
+  // One row of a GRU. from_input and from_hidden [3, size]: what the two contribute to reset,
+  // update and new state, before activation; hidden [size] is updated; size a multiple of kPanel.
+  void (*gru_cell)(const float* from_input, const float* from_hidden, int64_t size, float* hidden);
 };
 
 extern const KernelSet kGenericKernels;

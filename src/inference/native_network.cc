@@ -10,9 +10,9 @@ NativeNetwork::NativeNetwork(const ModelSpec& spec, Network network,
       state_offset_(network == Network::kCritic ? spec.state_size() / 2 : 0),
       state_stride_(spec.state_size()),
       trunk_(MakeNativeTrunk(spec, network, kernels)),
-      width_(trunk_->width()) {
-  if (spec.recurrent_size() == 0) return;
-  cell_.emplace(width_, spec.recurrent_size(), spec.gru_size > 0, kernels);
+      width_(trunk_->width()),
+      cell_(MakeNativeCell(spec, width_, kernels)) {
+  if (cell_ == nullptr) return;
   width_ = spec.recurrent_size();
   if (spec.layer_norm()) norm_.emplace(width_);
 }

@@ -27,8 +27,8 @@ class NativeNetwork {
   const int64_t state_offset_, state_stride_;
   const std::unique_ptr<NativeTrunk> trunk_;
   int64_t width_;
-  std::optional<NativeCell> cell_;
-  std::optional<PackedNorm> norm_;  // of the cell's output
+  std::unique_ptr<NativeCell> cell_;  // null if not recurrent
+  std::optional<PackedNorm> norm_;    // of the cell's output
   AlignedFloats normalized_;
 };
 

@@ -71,11 +71,12 @@ void SoftmaxColumns(float* x, int64_t rows, int64_t size) {
   }
 }
 
-void GruCell(const float* gates, int64_t size, float* hidden) {
+void GruCell(const float* from_input, const float* from_hidden, int64_t size, float* hidden) {
   for (int64_t i = 0; i < size; i += kWidth) {
-    const Vector reset = Sigmoid(Load(gates + i));
-    const Vector update = Sigmoid(Load(gates + size + i));
-    const Vector fresh = Tanh(Load(gates + 2 * size + i) + reset * Load(gates + 3 * size + i));
+    const Vector reset = Sigmoid(Load(from_input + i) + Load(from_hidden + i));
+    const Vector update = Sigmoid(Load(from_input + size + i) + Load(from_hidden + size + i));
+    const Vector fresh =
+        Tanh(Load(from_input + 2 * size + i) + reset * Load(from_hidden + 2 * size + i));
     Store(hidden + i, fresh + update * (Load(hidden + i) - fresh));
   }
 }
