@@ -19,6 +19,7 @@ constexpr std::array<ActivityInfo, kNumActivities> kActivities = {{
     {"main", "inference/sample"},
     {"main", "load_weights"},
     {"main", "wait_samples"},
+    {"main", "intake"},
     {"main", "wait_ranks"},
     {"main", "train/other"},
     {"main", "train/targets"},
@@ -33,7 +34,6 @@ constexpr std::array<ActivityInfo, kNumActivities> kActivities = {{
     {"main", "take_checkpoint"},
     {"intake", "idle"},
     {"intake", "receive"},
-    {"intake", "assembly"},
     {"checkpoint", "idle"},
     {"checkpoint", "write"},
 }};

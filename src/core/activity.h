@@ -32,7 +32,8 @@ enum class Activity : uint8_t {
   kLoadWeights,
   // trainer
   kWaitSamples,
-  kWaitRanks,  // for the other ranks to reach the same batch
+  kIntakeCalls,  // what the main thread does of the intake: accounts, credits, assembly
+  kWaitRanks,    // for the other ranks to reach the same batch
   kTrainOther,
   kTrainTargets,  // advantages, returns
   kTrainGather,   // minibatches from the batch
@@ -46,8 +47,7 @@ enum class Activity : uint8_t {
   kTakeCheckpoint,
   // the trainer's other threads
   kIntakeIdle,
-  kIntakeReceive,   // segments, credits, accounts
-  kIntakeAssembly,  // copying segments into the batch
+  kIntakeReceive,  // segments, credits, accounts, assembly of the next batch
   kCheckpointIdle,
   kCheckpointWrite,
   kCount,

@@ -41,7 +41,7 @@ void AddMeans(ordered_json& json, const std::string& prefix,
   json[prefix + "episode_length_mean"] = means ? Number(means->length) : nullptr;
 }
 
-// "time_share/trainer/train/forward", "time_share/trainer/intake/assembly"
+// "time_share/trainer/train/forward", "time_share/trainer/intake/receive"
 void AddShares(ordered_json& json, const std::string& role, const RoleProfile& profile) {
   for (int i = 0; i < kNumActivities; ++i) {
     const auto activity = static_cast<Activity>(i);

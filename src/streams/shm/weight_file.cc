@@ -36,7 +36,6 @@ struct WeightFile::Slot {
 
 struct WeightFile::Header {
   std::atomic<uint64_t> identity;
-  Doorbell bell;
   std::atomic<uint32_t> current;  // 1 + the slot that holds the newest version; 0: none
   Slot slots[2];
 };
@@ -55,8 +54,6 @@ size_t WeightFile::FileBytes(size_t blob_bytes) { return kDataOffset + 2 * SlotB
 std::span<std::byte> WeightFile::SlotData(uint32_t slot) const {
   return {file_->data() + kDataOffset + slot * SlotBytes(bytes_), bytes_};
 }
-
-Doorbell& WeightFile::bell() const { return header_->bell; }
 
 absl::StatusOr<std::unique_ptr<WeightFile>> WeightFile::Check(std::unique_ptr<MappedFile> file,
                                                               const WeightSpec& spec) {
@@ -106,7 +103,6 @@ void WeightFile::Finish(uint32_t index, WeightVersion version, uint32_t crc) {
   std::atomic_thread_fence(std::memory_order_seq_cst);
   slot.serial.fetch_add(1);
   header_->current.store(index + 1);
-  header_->bell.Ring();
 }
 
 void WeightFile::Write(WeightVersion version, std::span<const std::byte> blob) {

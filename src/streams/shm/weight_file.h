@@ -9,7 +9,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "core/doorbell.h"
 #include "core/mapped_file.h"
 #include "streams/weight_stream.h"
 
@@ -25,7 +24,7 @@ class WeightFile {
   static absl::StatusOr<std::unique_ptr<WeightFile>> Open(const std::filesystem::path& path,
                                                           const WeightSpec& spec);
 
-  // Replaces the newest version and rings the file's doorbell. `blob` is WeightSpec::bytes long.
+  // Replaces the newest version. `blob` is WeightSpec::bytes long.
   void Write(WeightVersion version, std::span<const std::byte> blob);
   // Replaces it by another file's newest version if that is newer, whose number is returned.
   //   kDataLoss  the bytes do not match their checksum; else as Read()
@@ -35,7 +34,6 @@ class WeightFile {
   // of 10 MB would spend a third of their time on it.
   //   kUnavailable  there is none, or the writer outran 64 attempts
   absl::StatusOr<WeightVersion> Read(std::span<std::byte> blob) const;
-  Doorbell& bell() const;
 
  private:
   struct Slot;

@@ -1,9 +1,7 @@
-#include <atomic>
-#include <thread>
 #include <utility>
 
-#include "core/thread_name.h"
 #include "millrace/core/status.h"
+#include "streams/shm/reader_bells.h"
 #include "streams/shm/weight_factory.h"
 #include "streams/shm/weight_fence.h"
 #include "streams/shm/weight_file.h"
@@ -12,18 +10,11 @@
 namespace millrace {
 namespace {
 
-// Reads the host's file. Its thread waits for the file's doorbell and rings the owner's.
+// Reads the host's file, whose writer rings the owner's doorbell.
 class ShmWeightReader final : public WeightReader {
  public:
-  ShmWeightReader(WeightSpec spec, std::unique_ptr<WeightFile> file, Doorbell* bell)
-      : spec_(std::move(spec)), file_(std::move(file)) {
-    if (bell == nullptr) return;
-    thread_ = std::jthread([this, bell](const std::stop_token& stop) { Forward(stop, *bell); });
-  }
-  ~ShmWeightReader() override {
-    thread_.request_stop();
-    file_->bell().Ring();
-  }
+  ShmWeightReader(WeightSpec spec, std::unique_ptr<WeightFile> file)
+      : spec_(std::move(spec)), file_(std::move(file)) {}
   WeightVersion Available() const override { return file_->newest(); }
   absl::StatusOr<WeightVersion> Read(std::span<std::byte> blob) override {
     MILLRACE_RETURN_IF_ERROR(CheckBlobSize(spec_, blob.size()));
@@ -31,23 +22,8 @@ class ShmWeightReader final : public WeightReader {
   }
 
  private:
-  void Forward(const std::stop_token& stop, Doorbell& bell) {
-    SetThreadName("weight-reader");
-    WeightVersion announced;
-    while (!stop.stop_requested()) {
-      const uint32_t seen = file_->bell().Value();
-      if (const WeightVersion newest = file_->newest(); newest > announced) {
-        announced = newest;
-        bell.Ring();
-      }
-      if (stop.stop_requested()) return;
-      file_->bell().Wait(seen, After(std::chrono::seconds(1)));
-    }
-  }
-
   const WeightSpec spec_;
   const std::unique_ptr<WeightFile> file_;
-  std::jthread thread_;
 };
 
 }  // namespace
@@ -56,7 +32,12 @@ absl::StatusOr<std::unique_ptr<WeightReader>> MakeShmWeightReader(const StreamCo
                                                                   const WeightSpec& spec) {
   MILLRACE_ASSIGN_OR_RETURN(
       auto file, WeightFile::OpenOrCreate(HostWeights(context.shm_directory, spec.policy), spec));
-  return std::make_unique<ShmWeightReader>(spec, std::move(file), context.bell);
+  if (!context.bell_path.empty()) {
+    MILLRACE_ASSIGN_OR_RETURN(const auto bells,
+                              ReaderBells::Open(context.shm_directory, spec.policy));
+    MILLRACE_RETURN_IF_ERROR(bells->Add(context.bell_path));
+  }
+  return std::make_unique<ShmWeightReader>(spec, std::move(file));
 }
 
 }  // namespace millrace

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/thread_name.h"
 #include "millrace/core/status.h"
+#include "streams/shm/reader_bells.h"
 #include "streams/shm/weight_factory.h"
 #include "streams/shm/weight_fence.h"
 #include "streams/shm/weight_file.h"
@@ -54,11 +55,13 @@ class PolicyRelay {
     MILLRACE_ASSIGN_OR_RETURN(auto fence, WeightFence::Open(directory, spec.policy));
     MILLRACE_ASSIGN_OR_RETURN(auto host,
                               WeightFile::OpenOrCreate(HostWeights(directory, spec.policy), spec));
+    MILLRACE_ASSIGN_OR_RETURN(auto readers, ReaderBells::Open(directory, spec.policy));
     return std::unique_ptr<PolicyRelay>(
-        new PolicyRelay(directory, spec, std::move(fence), std::move(host)));
+        new PolicyRelay(directory, spec, std::move(fence), std::move(host), std::move(readers)));
   }
 
   WeightVersion newest() const { return host_->newest(); }
+  void RingReaders() { readers_->Ring(); }
 
   // Copies the trainer's newest version if the host has none as new. True if it did.
   absl::StatusOr<bool> Copy() {
@@ -71,21 +74,24 @@ class PolicyRelay {
     }
     if (trainer_->newest() <= host_->newest()) return false;
     MILLRACE_RETURN_IF_ERROR(host_->CopyNewest(*trainer_).status());
+    readers_->Ring();
     return true;
   }
 
  private:
   PolicyRelay(std::filesystem::path directory, WeightSpec spec, std::unique_ptr<WeightFence> fence,
-              std::unique_ptr<WeightFile> host)
+              std::unique_ptr<WeightFile> host, std::unique_ptr<ReaderBells> readers)
       : directory_(std::move(directory)),
         spec_(std::move(spec)),
         fence_(std::move(fence)),
-        host_(std::move(host)) {}
+        host_(std::move(host)),
+        readers_(std::move(readers)) {}
 
   const std::filesystem::path directory_;
   const WeightSpec spec_;
   const std::unique_ptr<WeightFence> fence_;
   const std::unique_ptr<WeightFile> host_;
+  const std::unique_ptr<ReaderBells> readers_;
   std::unique_ptr<WeightFile> trainer_;  // of epoch_
   uint64_t epoch_ = 0;
 };
@@ -112,9 +118,13 @@ class ShmWeightServer final : public WeightServer {
  private:
   void Run(const std::stop_token& stop) {
     SetThreadName("weight-server");
+    bool active = false;
     while (!stop.stop_requested()) {
       const uint32_t seen = (**bell_).Value();
-      const bool active = lock_->Try();
+      if (!active) {
+        active = lock_->Try();
+        if (active) RingAll();  // the one before may have died before it did
+      }
       if (active) CopyAll();
       if (stop.stop_requested()) return;
       if (active) {
@@ -123,6 +133,10 @@ class ShmWeightServer final : public WeightServer {
         std::this_thread::sleep_for(kTakeoverPoll);
       }
     }
+  }
+
+  void RingAll() {
+    for (const auto& [policy, relay] : relays_) relay->RingReaders();
   }
 
   void CopyAll() {

@@ -54,8 +54,11 @@ std::vector<const ReceivedSegment*> InOrderOfSequence(
 absl::StatusOr<std::unique_ptr<SampleIntake>> SampleIntake::Create(
     const SampleIntakeOptions& options, const StreamContext& context, const ConsumerState& state) {
   std::unique_ptr<SampleIntake> intake(new SampleIntake(options, context, state));
-  MILLRACE_ASSIGN_OR_RETURN(intake->consumer_,
-                            MakeSampleConsumer(options.transport, context, options.spec));
+  {
+    MutexLock lock(intake->mutex_);
+    MILLRACE_ASSIGN_OR_RETURN(intake->consumer_,
+                              MakeSampleConsumer(options.transport, context, options.spec));
+  }
   MILLRACE_RETURN_IF_ERROR(context.names->Watch("closed/actor/", context.bell));
   MILLRACE_RETURN_IF_ERROR(intake->ranks_.Watch(context.bell));
   SampleIntake* self = intake.get();
@@ -72,8 +75,7 @@ SampleIntake::SampleIntake(SampleIntakeOptions options, const StreamContext& con
       bell_(context.bell),
       ledger_(context.ledger),
       state_(std::make_unique<ConsumerState>(state)),
-      granter_(options_.plan),
-      ready_(kReadyBatches) {
+      granter_(options_.plan) {
   for (size_t i = 0; i < state_->num_lanes; ++i) {
     const LaneMark& lane = state_->lanes[i];
     if (lane.closed != 0) closed_.insert({lane.producer, lane.incarnation});
@@ -82,7 +84,6 @@ SampleIntake::SampleIntake(SampleIntakeOptions options, const StreamContext& con
 
 SampleIntake::~SampleIntake() {
   thread_.request_stop();
-  ready_.Close();
   bell_->Ring();
 }
 
@@ -92,52 +93,24 @@ void SampleIntake::Run(const std::stop_token& stop) {
   timer.PublishTo(&ledger_->activities());
   while (!stop.stop_requested()) {
     const uint32_t seen = bell_->Value();
-    RunCommands();
-    if (epoch_ != 0 || draining_) {
-      ReceiveAll();
-      TakeRefused();
-      HandleClosedProducers();
-      TellReturned();
-      GrantCredits();
-      CompleteBatches();
-      FlushDrops();
+    if (!main_waits_) {
+      MutexLock lock(mutex_);
+      Round();
     }
     const ActivityScope idle(Activity::kIntakeIdle);
     bell_->Wait(seen, After(kRound));
   }
-  MutexLock lock(mutex_);
-  ended_ = true;
-  commands_done_.NotifyAll();
 }
 
-// Carried out on the intake thread; returns when it is done (at once if the thread has ended).
-void SampleIntake::Call(const std::function<void()>& command) {
-  bool done = false;
-  {
-    MutexLock lock(mutex_);
-    commands_.push_back([&] {
-      command();
-      MutexLock inner(mutex_);
-      done = true;
-      commands_done_.NotifyAll();
-    });
-  }
-  bell_->Ring();
-  MutexLock lock(mutex_);
-  while (!done && !ended_) commands_done_.WaitUntil(lock, After(std::chrono::seconds(1)));
-}
-
-void SampleIntake::RunCommands() {
-  while (true) {
-    std::function<void()> command;
-    {
-      MutexLock lock(mutex_);
-      if (commands_.empty()) return;
-      command = std::move(commands_.front());
-      commands_.pop_front();
-    }
-    command();
-  }
+void SampleIntake::Round() {
+  if (epoch_ == 0 && !draining_) return;
+  ReceiveAll();
+  TakeRefused();
+  HandleClosedProducers();
+  TellReturned();
+  GrantCredits();
+  CompleteBatches();
+  FlushDrops();
 }
 
 void SampleIntake::ReceiveAll() {
@@ -329,7 +302,6 @@ void SampleIntake::CompleteBatches() {
         ready_.size() >= kReadyBatches) {
       return;
     }
-    const ActivityScope assembly(Activity::kIntakeAssembly);
     std::vector<ReceivedSegment> segments = std::move(held->second);
     held_.erase(held);
     while (static_cast<int64_t>(segments.size()) > segments_per_rank_) {
@@ -342,8 +314,7 @@ void SampleIntake::CompleteBatches() {
       ++in_training_[{segment.header.producer, segment.header.incarnation}];
     }
     ++next_batch_;
-    // There is room: this thread alone pushes.
-    if (!ready_.Push(std::move(batch), After(std::chrono::seconds(1))).ok()) return;
+    ready_.push_back(std::move(batch));
   }
 }
 
@@ -356,8 +327,7 @@ void SampleIntake::DropBatch(const SampleBatch& batch, DropReason reason) {
 
 // Everything received and not yet handed to the main thread.
 void SampleIntake::DropReadyBatches(DropReason reason) {
-  const Deadline now = Clock::now();
-  for (auto batch = ready_.Pop(now); batch.ok(); batch = ready_.Pop(now)) DropBatch(*batch, reason);
+  for (const SampleBatch& batch : std::exchange(ready_, {})) DropBatch(batch, reason);
   for (const auto& [number, segments] : held_) {
     for (const ReceivedSegment* segment : InOrderOfSequence(segments)) Drop(*segment, reason);
   }
@@ -398,101 +368,118 @@ ConsumerState SampleIntake::StateAfter(const SampleBatch& batch, uint64_t next_v
 }
 
 void SampleIntake::Begin(uint64_t epoch, uint64_t batch, uint64_t version) {
-  Call([&] {
-    DropReadyBatches(DropReason::kLostConsumer);
-    received_.clear();
-    returned_.clear();
-    returned_heard_.clear();
-    returned_changed_ = false;
-    returned_seen_ = 0;
-    epoch_ = epoch;
-    first_batch_ = next_batch_ = batch;
-    first_version_ = version;
-    pending_ = false;
-    state_->epoch = epoch;
-    state_->policy_version = std::max(state_->policy_version, version);
-    dirty_ = true;
-    FlushDrops();
-    granter_.Begin(epoch, batch, version);
-    for (const ReceivedSegment& segment : std::exchange(early_, {})) Take(segment);
-  });
+  const ActivityScope scope(Activity::kIntakeCalls);
+  MutexLock lock(mutex_);
+  DropReadyBatches(DropReason::kLostConsumer);
+  received_.clear();
+  returned_.clear();
+  returned_heard_.clear();
+  returned_changed_ = false;
+  returned_seen_ = 0;
+  epoch_ = epoch;
+  first_batch_ = next_batch_ = batch;
+  first_version_ = version;
+  pending_ = false;
+  state_->epoch = epoch;
+  state_->policy_version = std::max(state_->policy_version, version);
+  dirty_ = true;
+  FlushDrops();
+  granter_.Begin(epoch, batch, version);
+  for (const ReceivedSegment& segment : std::exchange(early_, {})) Take(segment);
 }
 
 absl::StatusOr<SampleBatch> SampleIntake::Next(Deadline deadline) {
-  auto batch = ready_.Pop(deadline);
-  bell_->Ring();  // there is room for another one
-  return batch;
+  const ActivityScope scope(Activity::kIntakeCalls);
+  main_waits_ = true;
+  absl::StatusOr<SampleBatch> next = absl::DeadlineExceededError("no batch is complete yet");
+  while (true) {
+    const uint32_t seen = bell_->Value();
+    {
+      MutexLock lock(mutex_);
+      Round();
+      if (!ready_.empty()) {
+        next = std::move(ready_.front());
+        ready_.pop_front();
+        break;
+      }
+    }
+    if (Expired(deadline)) break;
+    const ActivityScope waiting(Activity::kWaitSamples);
+    bell_->Wait(seen, std::min(deadline, After(kRound)));
+  }
+  main_waits_ = false;
+  bell_->Ring();  // the intake thread goes on
+  return next;
 }
 
 void SampleIntake::SetPending(const SampleBatch& batch) {
-  Call([&] {
-    FlushDrops();
-    pending_ = true;
-    ledger_->SetPending(StateAfter(batch, VersionOf(batch.number + 1)));
-  });
+  const ActivityScope scope(Activity::kIntakeCalls);
+  MutexLock lock(mutex_);
+  FlushDrops();
+  pending_ = true;
+  ledger_->SetPending(StateAfter(batch, VersionOf(batch.number + 1)));
 }
 
 void SampleIntake::Commit(SampleBatch batch, uint64_t next_version) {
-  Call([&] {
-    const uint64_t version = VersionOf(batch.number);
-    *state_ = StateAfter(batch, next_version);
-    pending_ = false;
-    dirty_ = true;
-    for (const ReceivedSegment& segment : batch.segments) {
-      --in_training_[{segment.header.producer, segment.header.incarnation}];
-      to_dispose_.push_back(segment);
-      const uint64_t lag =
-          version > segment.header.version_min ? version - segment.header.version_min : 0;
-      ledger_->Add(Counter::kLagSum, lag);
-      ledger_->Add(Counter::kLagCount, 1);
-      ledger_->SetMax(Counter::kLagMax, lag);
-    }
-    FlushDrops();
-  });
+  const ActivityScope scope(Activity::kIntakeCalls);
+  MutexLock lock(mutex_);
+  const uint64_t version = VersionOf(batch.number);
+  *state_ = StateAfter(batch, next_version);
+  pending_ = false;
+  dirty_ = true;
+  for (const ReceivedSegment& segment : batch.segments) {
+    --in_training_[{segment.header.producer, segment.header.incarnation}];
+    to_dispose_.push_back(segment);
+    const uint64_t lag =
+        version > segment.header.version_min ? version - segment.header.version_min : 0;
+    ledger_->Add(Counter::kLagSum, lag);
+    ledger_->Add(Counter::kLagCount, 1);
+    ledger_->SetMax(Counter::kLagMax, lag);
+  }
+  FlushDrops();
 }
 
 void SampleIntake::Discard(SampleBatch batch) {
-  Call([&] {
-    ledger_->ClearPending();
-    pending_ = false;
-    DropBatch(batch, DropReason::kLostConsumer);
-    FlushDrops();
-  });
+  MutexLock lock(mutex_);
+  ledger_->ClearPending();
+  pending_ = false;
+  DropBatch(batch, DropReason::kLostConsumer);
+  FlushDrops();
 }
 
 void SampleIntake::Advance(uint64_t batch) {
-  Call([&] {
-    granter_.Advance(batch);
-    for (auto& [lane, places] : received_) {
-      std::erase_if(places, [batch](const auto& entry) { return entry.first.first < batch; });
-    }
-  });
+  const ActivityScope scope(Activity::kIntakeCalls);
+  MutexLock lock(mutex_);
+  granter_.Advance(batch);
+  for (auto& [lane, places] : received_) {
+    std::erase_if(places, [batch](const auto& entry) { return entry.first.first < batch; });
+  }
+  GrantCredits();
 }
 
 void SampleIntake::Drain(Deadline deadline) {
-  Call([&] {
+  {
+    MutexLock lock(mutex_);
     draining_ = true;
     DropReadyBatches(DropReason::kDrained);
     FlushDrops();
-  });
+  }
   bool all_closed = false;
   while (!all_closed && !Expired(deadline)) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    Call([&] {
-      all_closed = true;
-      for (size_t i = 0; i < state_->num_lanes; ++i) {
-        all_closed = all_closed && state_->lanes[i].closed != 0;
-      }
-      all_closed = all_closed && consumer_->Producers().empty() && lost_.empty();
-    });
+    MutexLock lock(mutex_);
+    Round();
+    all_closed = lost_.empty() && consumer_->Producers().empty();
+    for (size_t i = 0; i < state_->num_lanes; ++i) {
+      all_closed = all_closed && state_->lanes[i].closed != 0;
+    }
   }
   if (!all_closed) spdlog::warn("drained with producers that have not been closed");
 }
 
 ConsumerState SampleIntake::State() {
-  auto copy = std::make_unique<ConsumerState>();
-  Call([&] { *copy = *state_; });
-  return *copy;
+  MutexLock lock(mutex_);
+  return *state_;
 }
 
 }  // namespace millrace

@@ -56,7 +56,6 @@ class Trainer {
   absl::Status OpenStreams(const ConsumerState& state);
   absl::Status TrainUntilTold();
   absl::Status TrainOne(SampleBatch batch);
-  absl::StatusOr<SampleBatch> AwaitBatch();
   bool AwaitRanks(uint64_t batch);  // false: the group has changed
   absl::StatusOr<TrainReport> Train(const SampleBatch& batch);
   absl::Status PublishVersion(uint64_t version);
@@ -376,7 +375,7 @@ absl::Status Trainer::TrainUntilTold() {
       MILLRACE_RETURN_IF_ERROR(JoinGroup(std::nullopt));
       continue;
     }
-    auto batch = AwaitBatch();
+    auto batch = intake_->Next(After(kWait));
     if (batch.status().code() == absl::StatusCode::kDeadlineExceeded) continue;
     if (!batch.ok()) return batch.status();
     if (batch->epoch != epoch_) {
@@ -386,11 +385,6 @@ absl::Status Trainer::TrainUntilTold() {
     MILLRACE_RETURN_IF_ERROR(TrainOne(*std::move(batch)));
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<SampleBatch> Trainer::AwaitBatch() {
-  const ActivityScope waiting(Activity::kWaitSamples);
-  return intake_->Next(After(kWait));
 }
 
 bool Trainer::AwaitRanks(uint64_t batch) {

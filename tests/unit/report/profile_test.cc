@@ -45,9 +45,9 @@ TEST(Profile, SharesAreOfAThreadsTimeAtWork) {
                                        {Activity::kTrainForward, 2},
                                        {Activity::kTrainBackward, 1},
                                        {Activity::kIntakeIdle, 9},
-                                       {Activity::kIntakeAssembly, 1}});
+                                       {Activity::kIntakeReceive, 1}});
   EXPECT_DOUBLE_EQ(trainer.Share(Activity::kTrainForward), 0.5);
-  EXPECT_DOUBLE_EQ(trainer.Share(Activity::kIntakeAssembly), 0.1);
+  EXPECT_DOUBLE_EQ(trainer.Share(Activity::kIntakeReceive), 0.1);
   EXPECT_DOUBLE_EQ(trainer.Share(Activity::kStartUp), 0);
   EXPECT_DOUBLE_EQ(RoleProfile().Share(Activity::kIdle), 0);
   EXPECT_EQ(DescribeShares(trainer), "train 75% (forward 50%, backward 25%)  wait_samples 25%");

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "streams/shm/reader_bells.h"
 #include "streams/shm/weight_fence.h"
 #include "testing/stream_world.h"
 
@@ -89,6 +90,7 @@ TEST(WeightFile, AWriterKilledAnywhereLeavesAWholeVersion) {
   StreamWorld world;
   auto file = WeightFile::OpenOrCreate(world.directory() / "w", kSpec);
   ASSERT_TRUE(file.ok()) << file.status();
+  Doorbell bell;
   std::vector<std::byte> blob(kSpec.bytes);
   WeightVersion last;
   for (int round = 0; round < 25; ++round) {
@@ -96,7 +98,7 @@ TEST(WeightFile, AWriterKilledAnywhereLeavesAWholeVersion) {
     const pid_t writer = ::fork();
     ASSERT_GE(writer, 0);
     if (writer == 0) WriteForEver(**file, from);
-    ASSERT_TRUE(Eventually((*file)->bell(), [&] { return (*file)->newest().version > from + 3; }));
+    ASSERT_TRUE(Eventually(bell, [&] { return (*file)->newest().version > from + 3; }));
     ::kill(writer, SIGKILL);
     ASSERT_EQ(::waitpid(writer, nullptr, 0), writer);
     const auto version = (*file)->Read(blob);
@@ -105,6 +107,35 @@ TEST(WeightFile, AWriterKilledAnywhereLeavesAWholeVersion) {
     EXPECT_TRUE(blob == BlobOf(version->version));
     last = *version;
   }
+}
+
+TEST(ReaderBells, RingsEveryBellOnce) {
+  StreamWorld world;
+  const StreamContext first = world.Worker(0), second = world.Worker(1), neither = world.Worker(2);
+  auto readers = ReaderBells::Open(world.directory(), "default");
+  auto server = ReaderBells::Open(world.directory(), "default");
+  ASSERT_TRUE(readers.ok() && server.ok());
+  (*server)->Ring();  // nobody is there yet
+  ASSERT_TRUE((*readers)->Add(first.bell_path).ok());
+  (*server)->Ring();
+  ASSERT_TRUE((*readers)->Add(second.bell_path).ok());
+  ASSERT_TRUE((*readers)->Add(first.bell_path).ok());  // a worker that was restarted
+  (*server)->Ring();
+  EXPECT_EQ(first.bell->Value(), 2u);
+  EXPECT_EQ(second.bell->Value(), 1u);
+  EXPECT_EQ(neither.bell->Value(), 0u);
+}
+
+TEST(ReaderBells, SaysWhatItCannotTake) {
+  StreamWorld world;
+  auto readers = ReaderBells::Open(world.directory(), "default");
+  ASSERT_TRUE(readers.ok()) << readers.status();
+  EXPECT_EQ((*readers)->Add(std::string(300, 'x')).code(), absl::StatusCode::kInvalidArgument);
+  for (int i = 0; i < ReaderBells::kMaxReaders; ++i) {
+    ASSERT_TRUE((*readers)->Add("bell-" + std::to_string(i)).ok());
+  }
+  EXPECT_EQ((*readers)->Add("one more").code(), absl::StatusCode::kResourceExhausted);
+  (*readers)->Ring();  // of files that are not there
 }
 
 TEST(WeightFence, OnlyRises) {
