@@ -170,8 +170,8 @@ void ReadWorkers(Section section, ExperimentConfig& config) {
   ApplyScale(scale, config, section.problems());
 }
 
-void ReadStream(Section section, const std::vector<std::string>& transports, StreamConfig& stream) {
-  section.Choice("transport", stream.transport, transports);
+void ReadInferenceStream(Section section, InferenceStreamConfig& stream) {
+  section.Choice("transport", stream.transport, {"auto", "shm", "zmq"});
   section.Finish();
 }
 
@@ -183,10 +183,16 @@ void ReadSampleStream(Section section, SampleStreamConfig& stream) {
   section.Finish();
 }
 
+void ReadWeightStream(Section section, WeightStreamConfig& stream) {
+  section.Choice("transport", stream.transport, {"auto", "shm", "grpc"});
+  section.Bool("checksum", stream.checksum);
+  section.Finish();
+}
+
 void ReadStreams(Section section, ExperimentConfig& config) {
-  ReadStream(section.Child("inference"), {"auto", "shm", "zmq"}, config.inference_stream);
+  ReadInferenceStream(section.Child("inference"), config.inference_stream);
   ReadSampleStream(section.Child("sample"), config.sample_stream);
-  ReadStream(section.Child("weight"), {"auto", "shm", "grpc"}, config.weight_stream);
+  ReadWeightStream(section.Child("weight"), config.weight_stream);
   section.Finish();
 }
 

@@ -63,14 +63,17 @@ struct TrainerConfig {
 struct ParameterServerConfig {
   int count = 1;
 };
-struct StreamConfig {
-  std::string transport =
-      "auto";  // inference: auto|shm|zmq, sample: auto|shm|zmq, weight: auto|shm|grpc
+struct InferenceStreamConfig {
+  std::string transport = "auto";  // auto | shm | zmq
 };
 struct SampleStreamConfig {
-  std::string transport = "auto";
-  int capacity = 1024;    // segments, per policy
-  bool checksum = false;  // over shared memory too; sockets always have one
+  std::string transport = "auto";  // auto | shm | zmq
+  int capacity = 1024;             // segments, per policy
+  bool checksum = false;           // over shared memory too; sockets always have one
+};
+struct WeightStreamConfig {
+  std::string transport = "auto";  // auto | shm | grpc
+  bool checksum = false;           // over shared memory too; gRPC always has one
 };
 struct CheckpointConfig {
   double every_seconds = 60;
@@ -106,9 +109,9 @@ struct ExperimentConfig {
   TrainerConfig trainer;
   ParameterServerConfig parameter_server;
   int spin_us = 50;  // actors and policy workers, before a wait goes to sleep
-  StreamConfig inference_stream;
+  InferenceStreamConfig inference_stream;
   SampleStreamConfig sample_stream;
-  StreamConfig weight_stream;
+  WeightStreamConfig weight_stream;
   CheckpointConfig checkpoint;
   SupervisionConfig supervision;
   ClusterConfig cluster;

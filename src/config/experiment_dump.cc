@@ -134,7 +134,10 @@ void PutStreams(YAML::Emitter& out, const ExperimentConfig& config) {
       Put(out, "when_full", std::string("wait"));
       Put(out, "checksum", config.sample_stream.checksum);
     });
-    PutMap(out, "weight", [&] { Put(out, "transport", config.weight_stream.transport); });
+    PutMap(out, "weight", [&] {
+      Put(out, "transport", config.weight_stream.transport);
+      Put(out, "checksum", config.weight_stream.checksum);
+    });
   });
 }
 

@@ -4,6 +4,8 @@
 #include <array>
 #include <cstring>
 
+#include "core/copy.h"
+
 #if defined(__x86_64__)
 #include <nmmintrin.h>
 #endif
@@ -100,7 +102,7 @@ uint32_t CopyWithCrc32c(std::span<std::byte> to, std::span<const std::byte> from
   for (size_t begin = 0; begin < from.size(); begin += kBlock) {
     const auto block = from.subspan(begin, std::min(kBlock, from.size() - begin));
     crc = Crc32c(block, crc);
-    std::memcpy(to.data() + begin, block.data(), block.size());
+    CopyPart(to.data() + begin, block, from.size());
   }
   return crc;
 }

@@ -27,6 +27,9 @@ struct WeightSpec {
   std::string policy;
   uint64_t layout_hash = 0;  // of the parameter layout; both ends must agree
   size_t bytes = 0;          // of the blob
+  // Publishers: over shared memory too, a CRC-32C goes with every version. Parameter servers check
+  // it wherever it is there.
+  bool checksum = false;
 };
 
 // Trainer side. Thread-compatible; bound to the thread that publishes.

@@ -368,7 +368,8 @@ absl::Status ConsumeSamples(End& end) {
 // ---- weights ----
 
 WeightSpec BlobSpec(const StreamEndOptions& options) {
-  return {.policy = kPolicy, .layout_hash = 1, .bytes = options.bytes};
+  return {
+      .policy = kPolicy, .layout_hash = 1, .bytes = options.bytes, .checksum = options.checksum};
 }
 
 // How many copies the readers have made in all. Not through the controller: its work would compete

@@ -192,9 +192,9 @@ class StreamsBench {
       for (const size_t bytes : options_.segment_bytes) {
         MILLRACE_RETURN_IF_ERROR(MeasureSamples(bytes));
       }
-      for (const char* transport : {"shm", "grpc"}) {
-        MILLRACE_RETURN_IF_ERROR(MeasureWeights(transport));
-      }
+      MILLRACE_RETURN_IF_ERROR(MeasureWeights("shm", /*checksum=*/false));
+      MILLRACE_RETURN_IF_ERROR(MeasureWeights("shm", /*checksum=*/true));
+      MILLRACE_RETURN_IF_ERROR(MeasureWeights("grpc", /*checksum=*/true));
     }
     return Rows();
   }
@@ -304,10 +304,11 @@ class StreamsBench {
     return 1e-9 * static_cast<double>(copies * bytes) / SecondsSince(start);
   }
 
-  absl::Status MeasureWeights(const std::string& transport) {
+  absl::Status MeasureWeights(const std::string& transport, bool checksum) {
     constexpr int kVersions = 12, kWarm = 2;
     const StreamEndOptions common{.transport = transport,
                                   .bytes = options_.weight_bytes,
+                                  .checksum = checksum,
                                   .count = kVersions,
                                   .peers = options_.readers};
     std::vector<PlannedEnd> plan = {{common, false}, {common, true}};
@@ -335,10 +336,12 @@ class StreamsBench {
     const double bytes = static_cast<double>(options_.weight_bytes) * options_.readers;
     const double median = Median(milliseconds);
     const std::string name = fmt::format("streams/weight/{}/", transport);
+    const std::string check = checksum ? "crc" : "nocrc";
     const double copies_ms = 1e-6 * bytes / roof;
-    Add(fmt::format("{}publish_ms/{}/{}_readers", name, options_.weight_bytes, options_.readers),
+    Add(fmt::format("{}publish_ms/{}/{}_readers/{}", name, options_.weight_bytes, options_.readers,
+                    check),
         "ms to the last reader", "copies, one after another", true, median, copies_ms);
-    Add(fmt::format("{}gigabytes_per_second/{}/crc", name, options_.weight_bytes),
+    Add(fmt::format("{}gigabytes_per_second/{}/{}", name, options_.weight_bytes, check),
         "GB/s to all readers", "memcpy in one thread", false, 1e-6 * bytes / median, roof);
     return absl::OkStatus();
   }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/copy.h"
 #include "core/crc32c.h"
 #include "millrace/core/check.h"
 #include "millrace/core/status.h"
@@ -31,7 +32,7 @@ struct WeightFile::Slot {
   std::atomic<uint64_t> serial;  // odd while the slot is being written
   std::atomic<uint64_t> epoch;
   std::atomic<uint64_t> version;
-  std::atomic<uint32_t> crc;
+  std::atomic<uint32_t> crc;  // 0: none
 };
 
 struct WeightFile::Header {
@@ -40,8 +41,11 @@ struct WeightFile::Header {
   Slot slots[2];
 };
 
-WeightFile::WeightFile(std::unique_ptr<MappedFile> file, size_t bytes)
-    : file_(std::move(file)), bytes_(bytes), header_(file_->At<Header>(0)) {
+WeightFile::WeightFile(std::unique_ptr<MappedFile> file, const WeightSpec& spec)
+    : file_(std::move(file)),
+      bytes_(spec.bytes),
+      checksum_(spec.checksum),
+      header_(file_->At<Header>(0)) {
   static_assert(sizeof(Header) <= kDataOffset);
 }
 
@@ -63,7 +67,7 @@ absl::StatusOr<std::unique_ptr<WeightFile>> WeightFile::Check(std::unique_ptr<Ma
     const uint64_t wanted = IdentityOf(spec);
     auto& identity = file->At<Header>(0)->identity;
     if (identity.compare_exchange_strong(found, wanted) || found == wanted) {
-      return std::unique_ptr<WeightFile>(new WeightFile(std::move(file), spec.bytes));
+      return std::unique_ptr<WeightFile>(new WeightFile(std::move(file), spec));
     }
   }
   return absl::InvalidArgumentError(
@@ -109,7 +113,13 @@ void WeightFile::Write(WeightVersion version, std::span<const std::byte> blob) {
   MILLRACE_CHECK(blob.size() == bytes_, "WeightFile::Write with a blob of another size");
   const uint32_t index = NextSlot();
   Begin(index);
-  Finish(index, version, CopyWithCrc32c(SlotData(index), blob));
+  uint32_t crc = 0;
+  if (checksum_) {
+    crc = CopyWithCrc32c(SlotData(index), blob);
+  } else {
+    CopyBytes(SlotData(index), blob);
+  }
+  Finish(index, version, crc);
 }
 
 absl::StatusOr<WeightVersion> WeightFile::CopyNewest(const WeightFile& from) {
@@ -117,13 +127,17 @@ absl::StatusOr<WeightVersion> WeightFile::CopyNewest(const WeightFile& from) {
   Begin(index);
   uint32_t crc = 0;
   MILLRACE_ASSIGN_OR_RETURN(const Stamp stamp,
-                            from.CopyOut([&](std::span<const std::byte> newest_bytes) {
-                              crc = CopyWithCrc32c(SlotData(index), newest_bytes);
+                            from.CopyOut([&](std::span<const std::byte> bytes, uint32_t expected) {
+                              if (expected != 0) {
+                                crc = CopyWithCrc32c(SlotData(index), bytes);
+                              } else {
+                                CopyBytes(SlotData(index), bytes);
+                              }
                             }));
-  if (crc != stamp.crc) {
+  if (stamp.crc != 0 && crc != stamp.crc) {
     return absl::DataLossError(absl::StrCat(from.file_->path().string(), ": checksum mismatch"));
   }
-  if (stamp.version > newest()) Finish(index, stamp.version, crc);
+  if (stamp.version > newest()) Finish(index, stamp.version, stamp.crc);
   return stamp.version;
 }
 
@@ -141,7 +155,8 @@ WeightVersion WeightFile::newest() const {
 }
 
 absl::StatusOr<WeightVersion> WeightFile::Read(std::span<std::byte> blob) const {
-  MILLRACE_ASSIGN_OR_RETURN(const Stamp stamp, CopyOut([&](std::span<const std::byte> bytes) {
+  MILLRACE_ASSIGN_OR_RETURN(const Stamp stamp,
+                            CopyOut([&](std::span<const std::byte> bytes, uint32_t) {
                               if (!bytes.empty())
                                 std::memcpy(blob.data(), bytes.data(), bytes.size());
                             }));
@@ -149,7 +164,7 @@ absl::StatusOr<WeightVersion> WeightFile::Read(std::span<std::byte> blob) const 
 }
 
 absl::StatusOr<WeightFile::Stamp> WeightFile::CopyOut(
-    const std::function<void(std::span<const std::byte>)>& copy) const {
+    const std::function<void(std::span<const std::byte>, uint32_t crc)>& copy) const {
   for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
     const uint32_t current = header_->current.load();
     if (current == 0 || current > 2) return absl::UnavailableError("no weights are there yet");
@@ -157,7 +172,7 @@ absl::StatusOr<WeightFile::Stamp> WeightFile::CopyOut(
     const uint64_t serial = slot.serial.load();
     if ((serial & 1) != 0) continue;
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    copy(SlotData(current - 1));
+    copy(SlotData(current - 1), slot.crc.load());
     const Stamp stamp{{slot.epoch.load(), slot.version.load()}, slot.crc.load()};
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (slot.serial.load() == serial) return stamp;

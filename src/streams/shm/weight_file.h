@@ -24,7 +24,8 @@ class WeightFile {
   static absl::StatusOr<std::unique_ptr<WeightFile>> Open(const std::filesystem::path& path,
                                                           const WeightSpec& spec);
 
-  // Replaces the newest version. `blob` is WeightSpec::bytes long.
+  // Replaces the newest version. `blob` is WeightSpec::bytes long; its checksum goes with it if the
+  // spec says so.
   void Write(WeightVersion version, std::span<const std::byte> blob);
   // Replaces it by another file's newest version if that is newer, whose number is returned.
   //   kDataLoss  the bytes do not match their checksum; else as Read()
@@ -40,9 +41,9 @@ class WeightFile {
   struct Header;
   struct Stamp {
     WeightVersion version;
-    uint32_t crc = 0;
+    uint32_t crc = 0;  // 0: none
   };
-  WeightFile(std::unique_ptr<MappedFile> file, size_t bytes);
+  WeightFile(std::unique_ptr<MappedFile> file, const WeightSpec& spec);
   static absl::StatusOr<std::unique_ptr<WeightFile>> Check(std::unique_ptr<MappedFile> file,
                                                            const WeightSpec& spec);
   static size_t SlotBytes(size_t blob_bytes);
@@ -51,11 +52,14 @@ class WeightFile {
   uint32_t NextSlot() const;
   void Begin(uint32_t index);
   void Finish(uint32_t index, WeightVersion version, uint32_t crc);
-  // Runs `copy` on the newest version's bytes, again if they were overwritten meanwhile.
-  absl::StatusOr<Stamp> CopyOut(const std::function<void(std::span<const std::byte>)>& copy) const;
+  // Runs `copy` on the newest version's bytes and checksum, again if they were overwritten
+  // meanwhile.
+  absl::StatusOr<Stamp> CopyOut(
+      const std::function<void(std::span<const std::byte>, uint32_t crc)>& copy) const;
 
   const std::unique_ptr<MappedFile> file_;
   const size_t bytes_;
+  const bool checksum_;
   Header* const header_;
 };
 

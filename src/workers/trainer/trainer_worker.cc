@@ -306,7 +306,10 @@ absl::Status Trainer::OpenStreams(const ConsumerState& state) {
                                                                  contract_, make_model_, ledger_));
   }
   if (!leader()) return absl::OkStatus();
-  const WeightSpec weights{agents_.policy, contract_.layout_hash, blob_.size()};
+  const WeightSpec weights{.policy = agents_.policy,
+                           .layout_hash = contract_.layout_hash,
+                           .bytes = blob_.size(),
+                           .checksum = config_.weight_stream.checksum};
   MILLRACE_ASSIGN_OR_RETURN(
       publisher_,
       MakeWeightPublisher(ChooseTransport(config_.weight_stream.transport, Transport::kShm),

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -46,11 +47,16 @@ TEST(Crc32c, HardwareAndTableAgreeOnLongRanges) {
 }
 
 TEST(Crc32c, CopyingGivesTheBytesAndTheirCrc) {
-  for (const size_t size : {size_t{0}, size_t{5}, size_t{96 << 10}, size_t{(96 << 10) + 13}}) {
-    std::vector<std::byte> from(size), to(size);
-    for (size_t i = 0; i < size; ++i) from[i] = static_cast<std::byte>(i * 31 >> 2);
-    EXPECT_EQ(CopyWithCrc32c(to, from), Crc32cPortable(from)) << size;
-    EXPECT_EQ(to, from);
+  // From 4 MiB on the copy goes past the caches, unless the target is not aligned.
+  for (const size_t size : {size_t{0}, size_t{5}, size_t{96 << 10}, size_t{(96 << 10) + 13},
+                            size_t{4 << 20}, size_t{(4 << 20) + 13}}) {
+    for (const size_t offset : {0, 3}) {
+      std::vector<std::byte> from(size), memory(size + offset);
+      for (size_t i = 0; i < size; ++i) from[i] = static_cast<std::byte>(i * 31 >> 2);
+      const std::span to(memory.data() + offset, size);
+      EXPECT_EQ(CopyWithCrc32c(to, from), Crc32cPortable(from)) << size;
+      EXPECT_TRUE(std::ranges::equal(to, from)) << size;
+    }
   }
 }
 

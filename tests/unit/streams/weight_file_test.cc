@@ -16,7 +16,8 @@
 namespace millrace {
 namespace {
 
-const WeightSpec kSpec{.policy = "default", .layout_hash = 5, .bytes = 256 * 1024};
+const WeightSpec kSpec{
+    .policy = "default", .layout_hash = 5, .bytes = 256 * 1024, .checksum = true};
 
 std::vector<std::byte> BlobOf(uint64_t version) {
   return std::vector<std::byte>(kSpec.bytes, static_cast<std::byte>(version % 251));
@@ -79,6 +80,20 @@ TEST(WeightFile, DamagedBytesAreNotCopiedToAnother) {
   ASSERT_TRUE(other.ok()) << other.status();
   EXPECT_EQ((*other)->CopyNewest(**file).status().code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ((*other)->newest(), WeightVersion{});
+}
+
+TEST(WeightFile, AVersionWithoutChecksumIsCopiedAsItIs) {
+  StreamWorld world;
+  WeightSpec spec = kSpec;
+  spec.checksum = false;
+  auto from = WeightFile::OpenOrCreate(world.directory() / "a", spec);
+  auto to = WeightFile::OpenOrCreate(world.directory() / "b", kSpec);
+  ASSERT_TRUE(from.ok() && to.ok());
+  (*from)->Write({1, 3}, BlobOf(3));
+  ASSERT_TRUE((*to)->CopyNewest(**from).ok());
+  std::vector<std::byte> blob(kSpec.bytes);
+  ASSERT_TRUE((*to)->Read(blob).ok());
+  EXPECT_TRUE(blob == BlobOf(3));
 }
 
 // Writes version after version until it is killed.
