@@ -39,7 +39,7 @@ NativeTrainer::NativeTrainer(std::shared_ptr<const BuiltinPolicy> policy,
       reals_(policy_->spec().action.continuous_size()),
       mlp_(policy_->spec(), kernels) {
   for (AlignedFloats* buffer : {&parameters_, &mean_, &variance_, &gradients_}) {
-    buffer->Reserve(static_cast<size_t>(mlp_.size()));
+    buffer->Reserve(static_cast<size_t>(mlp_.layout().size()));
   }
 }
 
@@ -75,9 +75,9 @@ absl::Status NativeTrainer::Begin(const TensorDict& items, const RowLoss& loss) 
     MILLRACE_ASSIGN_OR_RETURN(columns_.emplace_back(), MakeColumn(items, name));
   }
   MILLRACE_ASSIGN_OR_RETURN(mask_, MakeColumn(items, ObservationField(kActionMask)));
-  mlp_.Import(Floats(flat_.trainable()), parameters_.data());
-  mlp_.Import(Floats(adam_.mean()), mean_.data());
-  mlp_.Import(Floats(adam_.variance()), variance_.data());
+  mlp_.layout().Import(Floats(flat_.trainable()), parameters_.data());
+  mlp_.layout().Import(Floats(adam_.mean()), mean_.data());
+  mlp_.layout().Import(Floats(adam_.variance()), variance_.data());
   steps_ = static_cast<int64_t>(adam_.step().item<float>());
   return absl::OkStatus();
 }
@@ -116,7 +116,8 @@ void NativeTrainer::ApplyMask(float* policy, int64_t stride, int64_t rows, float
 void NativeTrainer::ClearGradients(int64_t rows, const NativeMlp::Heads& heads) {
   policy_gradient_.Reserve(static_cast<size_t>(rows * heads.policy_stride));
   value_gradient_.Reserve(static_cast<size_t>(rows * heads.value_stride));
-  std::fill_n(gradients_.data() + mlp_.log_std_offset(), mlp_.size() - mlp_.log_std_offset(), 0.0F);
+  std::fill_n(gradients_.data() + mlp_.log_std_offset(),
+              mlp_.layout().size() - mlp_.log_std_offset(), 0.0F);
 }
 
 absl::StatusOr<StepReport> NativeTrainer::Train(std::span<const int64_t> rows,
@@ -161,11 +162,11 @@ absl::StatusOr<StepReport> NativeTrainer::Train(std::span<const int64_t> rows,
   mlp_.Backward(parameters_.data(), features, count, policy_gradient_.data(),
                 value_gradient_.data(), gradients_.data());
   if (group.size() > 1) {
-    torch::Tensor flat = torch::from_blob(gradients_.data(), {mlp_.size()});
+    torch::Tensor flat = torch::from_blob(gradients_.data(), {mlp_.layout().size()});
     MILLRACE_RETURN_IF_ERROR(group.AllReduceMean(flat));
   }
   EnterActivity(Activity::kTrainOptimizer);
-  report.gradient_norm = std::sqrt(kernels_.squared_norm(gradients_.data(), mlp_.size()));
+  report.gradient_norm = std::sqrt(kernels_.squared_norm(gradients_.data(), mlp_.layout().size()));
   report.skipped = !std::isfinite(report.gradient_norm);
   if (report.skipped) return report;
   ++steps_;
@@ -179,14 +180,15 @@ absl::StatusOr<StepReport> NativeTrainer::Train(std::span<const int64_t> rows,
                  .step_size = static_cast<float>(step.learning_rate / correction1),
                  .inverse_sqrt_correction2 = static_cast<float>(1.0 / std::sqrt(correction2)),
                  .epsilon = static_cast<float>(step.epsilon)},
-                gradients_.data(), parameters_.data(), mean_.data(), variance_.data(), mlp_.size());
+                gradients_.data(), parameters_.data(), mean_.data(), variance_.data(),
+                mlp_.layout().size());
   return report;
 }
 
 void NativeTrainer::End() {
-  mlp_.Export(parameters_.data(), Floats(flat_.trainable()));
-  mlp_.Export(mean_.data(), Floats(adam_.mean()));
-  mlp_.Export(variance_.data(), Floats(adam_.variance()));
+  mlp_.layout().Export(parameters_.data(), Floats(flat_.trainable()));
+  mlp_.layout().Export(mean_.data(), Floats(adam_.mean()));
+  mlp_.layout().Export(variance_.data(), Floats(adam_.variance()));
   adam_.step().fill_(static_cast<float>(steps_));
   keep_.clear();
   features_.reset();
