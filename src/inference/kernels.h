@@ -83,6 +83,19 @@ struct KernelSet {
   // One row of a GRU. from_input and from_hidden [3, size]: what the two contribute to reset,
   // update and new state, before activation; hidden [size] is updated; size a multiple of kPanel.
   void (*gru_cell)(const float* from_input, const float* from_hidden, int64_t size, float* hidden);
+
+  // An LSTM's step in training, for `rows` rows; size a multiple of kPanel.
+  //   gates [rows, 4, size], as of lstm_cell, are replaced by what the activations make of them;
+  //   previous [rows, size] is the cell before; cell and hidden [rows, size] are written
+  void (*lstm_forward)(float* gates, int64_t rows, int64_t size, const float* previous, float* cell,
+                       float* hidden);
+  // Backpropagation through it (Hochreiter & Schmidhuber 1997; Gers et al. 2000, with the gradient
+  // not truncated). gates, previous and cell are those of lstm_forward.
+  //   gates become the gradient of the gates before activation;
+  //   hidden_gradient [rows, size]: of `hidden`, from the outputs and from the step behind;
+  //   cell_gradient [rows, size]: of `cell`, from the step behind; becomes that of `previous`
+  void (*lstm_backward)(float* gates, int64_t rows, int64_t size, const float* previous,
+                        const float* cell, const float* hidden_gradient, float* cell_gradient);
 };
 
 extern const KernelSet kGenericKernels;

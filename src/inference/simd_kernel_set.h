@@ -27,7 +27,9 @@ constexpr KernelSet MakeKernelSet(const char* name) {
           .layer_norm = LayerNorm,
           .softmax_columns = SoftmaxColumns,
           .add = Add,
-          .gru_cell = GruCell};
+          .gru_cell = GruCell,
+          .lstm_forward = LstmForward,
+          .lstm_backward = LstmBackward};
 }
 
 }  // namespace

@@ -81,6 +81,46 @@ void GruCell(const float* from_input, const float* from_hidden, int64_t size, fl
   }
 }
 
+void LstmForward(float* gates, int64_t rows, int64_t size, const float* previous, float* cell,
+                 float* hidden) {
+  for (int64_t row = 0; row < rows; ++row, gates += 4 * size) {
+    for (int64_t i = 0; i < size; i += kWidth) {
+      const int64_t at = row * size + i;
+      const Vector input = Sigmoid(Load(gates + i));
+      const Vector forget = Sigmoid(Load(gates + size + i));
+      const Vector candidate = Tanh(Load(gates + 2 * size + i));
+      const Vector output = Sigmoid(Load(gates + 3 * size + i));
+      const Vector next = forget * Load(previous + at) + input * candidate;
+      Store(gates + i, input);
+      Store(gates + size + i, forget);
+      Store(gates + 2 * size + i, candidate);
+      Store(gates + 3 * size + i, output);
+      Store(cell + at, next);
+      Store(hidden + at, output * Tanh(next));
+    }
+  }
+}
+
+void LstmBackward(float* gates, int64_t rows, int64_t size, const float* previous,
+                  const float* cell, const float* hidden_gradient, float* cell_gradient) {
+  for (int64_t row = 0; row < rows; ++row, gates += 4 * size) {
+    for (int64_t i = 0; i < size; i += kWidth) {
+      const int64_t at = row * size + i;
+      const Vector input = Load(gates + i), forget = Load(gates + size + i);
+      const Vector candidate = Load(gates + 2 * size + i), output = Load(gates + 3 * size + i);
+      const Vector squashed = Tanh(Load(cell + at));
+      const Vector by_hidden = Load(hidden_gradient + at);
+      const Vector by_cell =
+          Load(cell_gradient + at) + by_hidden * output * (1.0F - squashed * squashed);
+      Store(gates + i, by_cell * candidate * input * (1.0F - input));
+      Store(gates + size + i, by_cell * Load(previous + at) * forget * (1.0F - forget));
+      Store(gates + 2 * size + i, by_cell * input * (1.0F - candidate * candidate));
+      Store(gates + 3 * size + i, by_hidden * squashed * output * (1.0F - output));
+      Store(cell_gradient + at, by_cell * forget);
+    }
+  }
+}
+
 void Add(const float* x, int64_t size, float* y) {
   for (int64_t i = 0; i < size; i += kWidth) Store(y + i, Load(y + i) + Load(x + i));
 }

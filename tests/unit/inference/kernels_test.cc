@@ -181,6 +181,67 @@ TEST_P(Kernels, LstmCellFollowsTheEquations) {
   }
 }
 
+TEST_P(Kernels, LstmForwardIsTheCellAndKeepsItsActivations) {
+  constexpr int64_t kRows = 3, kSize = 2 * kPanel;
+  const auto before = Random(kRows * 4 * kSize, 4), previous = Random(kRows * kSize, 5);
+  auto gates = before;
+  std::vector<float> cell(kRows * kSize), hidden(kRows * kSize);
+  GetParam()->lstm_forward(gates.data(), kRows, kSize, previous.data(), cell.data(), hidden.data());
+  const auto sigmoid = [](double x) { return 1.0 / (1.0 + std::exp(-x)); };
+  for (size_t row = 0; row < kRows; ++row) {
+    auto next = std::vector(previous.begin() + row * kSize, previous.begin() + (row + 1) * kSize);
+    std::vector<float> output(kSize);
+    GetParam()->lstm_cell(before.data() + row * 4 * kSize, kSize, next.data(), output.data());
+    for (size_t i = 0; i < kSize; ++i) {
+      EXPECT_NEAR(cell[row * kSize + i], next[i], 1e-6);
+      EXPECT_NEAR(hidden[row * kSize + i], output[i], 1e-6);
+    }
+    for (size_t i = 0; i < 4 * kSize; ++i) {
+      const size_t at = row * 4 * kSize + i;
+      const bool candidate = i / kSize == 2;
+      EXPECT_NEAR(gates[at], candidate ? std::tanh(before[at]) : sigmoid(before[at]), 2e-6);
+    }
+  }
+}
+
+// The sum of hidden * by_hidden + cell * by_cell after one step of one unit, in double precision.
+double WeighedLstmUnit(const double (&gate)[4], double previous, double by_hidden, double by_cell) {
+  const auto sigmoid = [](double x) { return 1.0 / (1.0 + std::exp(-x)); };
+  const double cell = sigmoid(gate[1]) * previous + sigmoid(gate[0]) * std::tanh(gate[2]);
+  return sigmoid(gate[3]) * std::tanh(cell) * by_hidden + cell * by_cell;
+}
+
+TEST_P(Kernels, LstmBackwardAgreesWithFiniteDifferences) {
+  constexpr int64_t kRows = 3, kSize = 2 * kPanel;
+  const auto before = Random(kRows * 4 * kSize, 4), previous = Random(kRows * kSize, 5);
+  const auto by_hidden = Random(kRows * kSize, 6), by_cell = Random(kRows * kSize, 7);
+  auto gates = before, by_previous = by_cell;
+  std::vector<float> cell(kRows * kSize), hidden(kRows * kSize);
+  GetParam()->lstm_forward(gates.data(), kRows, kSize, previous.data(), cell.data(), hidden.data());
+  GetParam()->lstm_backward(gates.data(), kRows, kSize, previous.data(), cell.data(),
+                            by_hidden.data(), by_previous.data());
+  constexpr double kStep = 1e-5;
+  for (size_t at = 0; at < kRows * kSize; ++at) {
+    const size_t first_gate = at / kSize * 4 * kSize + at % kSize;
+    double gate[4];
+    for (size_t g = 0; g < 4; ++g) gate[g] = before[first_gate + g * kSize];
+    const auto difference = [&](double& input, const double& old) {
+      const double centre = input;
+      input = centre + kStep;
+      const double above = WeighedLstmUnit(gate, old, by_hidden[at], by_cell[at]);
+      input = centre - kStep;
+      const double below = WeighedLstmUnit(gate, old, by_hidden[at], by_cell[at]);
+      input = centre;
+      return (above - below) / (2 * kStep);
+    };
+    double old = previous[at];
+    for (size_t g = 0; g < 4; ++g) {
+      EXPECT_NEAR(gates[first_gate + g * kSize], difference(gate[g], old), 5e-6) << g;
+    }
+    EXPECT_NEAR(by_previous[at], difference(old, old), 5e-6);
+  }
+}
+
 TEST_P(Kernels, ProductEqualsTheSumInDoublePrecisionBothWaysRound) {
   constexpr int64_t kRows = 13, kDepth = 29, kColumns = 5 * kPanel;
   const auto a = Random(kRows * kDepth, 6), b = Random(kDepth * kColumns, 7);
