@@ -312,8 +312,17 @@ inline void ProductPanels(const Matrix& a, int64_t rows, int64_t depth, const fl
 
 void Product(const Matrix& a, int64_t rows, int64_t depth, const float* b, int64_t b_stride,
              const float* start, int64_t start_stride, int64_t panels, float* c, int64_t c_stride) {
-  ProductPanels<kPanelsAtOnce>(a, rows, depth, b, b_stride, start, start_stride, panels, c,
+  // A transposed `a` is as deep as a minibatch has rows: part by part, so that `b`, which is read
+  // once for every few rows of `a`, stays in the second-level cache.
+  constexpr int64_t kDepthAtOnce = 128;
+  const int64_t part = a.depth == 1 || depth < kDepthAtOnce ? depth : kDepthAtOnce;
+  ProductPanels<kPanelsAtOnce>(a, rows, part, b, b_stride, start, start_stride, panels, c,
                                c_stride);
+  for (int64_t done = part; done < depth; done += part) {
+    ProductPanels<kPanelsAtOnce>({a.data + done * a.depth, a.row, a.depth}, rows,
+                                 depth - done < part ? depth - done : part, b + done * b_stride,
+                                 b_stride, c, c_stride, panels, c, c_stride);
+  }
 }
 
 void TanhBackward(const float* y, float* gradient, int64_t size) {

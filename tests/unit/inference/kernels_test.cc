@@ -243,24 +243,27 @@ TEST_P(Kernels, LstmBackwardAgreesWithFiniteDifferences) {
 }
 
 TEST_P(Kernels, ProductEqualsTheSumInDoublePrecisionBothWaysRound) {
-  constexpr int64_t kRows = 13, kDepth = 29, kColumns = 5 * kPanel;
-  const auto a = Random(kRows * kDepth, 6), b = Random(kDepth * kColumns, 7);
-  const auto start = Random(kRows * kColumns, 8);
-  for (const bool transposed : {false, true}) {
-    const Matrix view = transposed ? Matrix{a.data(), 1, kRows} : Matrix{a.data(), kDepth, 1};
-    for (const float* begin : {static_cast<const float*>(nullptr), start.data()}) {
-      std::vector<float> c(kRows * kColumns);
-      GetParam()->product(view, kRows, kDepth, b.data(), kColumns, begin, kColumns, 5, c.data(),
-                          kColumns);
-      for (int64_t r = 0; r < kRows; ++r) {
-        for (int64_t n = 0; n < kColumns; ++n) {
-          const auto at = static_cast<size_t>(r * kColumns + n);
-          double expected = begin == nullptr ? 0.0 : begin[at];
-          for (int64_t k = 0; k < kDepth; ++k) {
-            expected += static_cast<double>(view.data[r * view.row + k * view.depth]) *
-                        b[static_cast<size_t>(k * kColumns + n)];
+  constexpr int64_t kRows = 13, kColumns = 5 * kPanel;
+  for (const int64_t depth : {29, 600}) {
+    const auto a = Random(static_cast<size_t>(kRows * depth), 6);
+    const auto b = Random(static_cast<size_t>(depth * kColumns), 7);
+    const auto start = Random(kRows * kColumns, 8);
+    for (const bool transposed : {false, true}) {
+      const Matrix view = transposed ? Matrix{a.data(), 1, kRows} : Matrix{a.data(), depth, 1};
+      for (const float* begin : {static_cast<const float*>(nullptr), start.data()}) {
+        std::vector<float> c(kRows * kColumns);
+        GetParam()->product(view, kRows, depth, b.data(), kColumns, begin, kColumns, 5, c.data(),
+                            kColumns);
+        for (int64_t r = 0; r < kRows; ++r) {
+          for (int64_t n = 0; n < kColumns; ++n) {
+            const auto at = static_cast<size_t>(r * kColumns + n);
+            double expected = begin == nullptr ? 0.0 : begin[at];
+            for (int64_t k = 0; k < depth; ++k) {
+              expected += static_cast<double>(view.data[r * view.row + k * view.depth]) *
+                          b[static_cast<size_t>(k * kColumns + n)];
+            }
+            EXPECT_NEAR(c[at], expected, 1e-6 * static_cast<double>(depth));
           }
-          EXPECT_NEAR(c[at], expected, 2e-5);
         }
       }
     }
