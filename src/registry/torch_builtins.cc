@@ -13,7 +13,7 @@ TorchRegistry BuiltinTorchRegistry() {
                         "IMPALA: actor-critic with V-trace targets (Espeholt et al. 2018)");
   registry.AddBackend("dense", MakeDenseBackend, "LibTorch on CPU; what `auto` chooses");
   registry.AddBackend("native", MakeNativeBackend,
-                      "our own kernels for the built-in mlp, LibTorch for the rest");
+                      "our own kernels for the built-in mlp and lstm, LibTorch for the rest");
   return registry;
 }
 

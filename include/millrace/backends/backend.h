@@ -46,18 +46,24 @@ struct StepReport {
   bool stop_epochs = false;  // RowTrainer: the loss wants no further minibatches of this batch
 };
 
-// Trains minibatches of single steps without LibTorch: a backend's fast path, for algorithms with a
-// RowLoss. Between Begin() and End() it holds parameters and optimiser state; without End() the
-// backend has them as they were. Bound to the trainer's thread.
+// Trains minibatches of single steps, or of chunks of a recurrent policy, without LibTorch: a
+// backend's fast path, for algorithms with a RowLoss. Between Begin() and End() it holds parameters
+// and optimiser state; without End() the backend has them as they were. Bound to the trainer's
+// thread.
 class RowTrainer {
  public:
   virtual ~RowTrainer() = default;
-  // `items`: a batch of single steps, every tensor [N, ...]; it and `loss` outlive End().
+  // `items`: a batch of N items, single steps or, of a recurrent policy, chunks of L consecutive
+  // steps; it and `loss` outlive End(). Every tensor [N, ...], or [L, N, ...] with `state`
+  // [N, state_size] before each chunk's first step and `first` [L, N] where the state restarts from
+  // zero; gradients flow neither through a restart nor beyond a chunk. kInvalidArgument if a
+  // tensor's leading sizes are others.
   virtual absl::Status Begin(const TensorDict& items, const RowLoss& loss) = 0;
-  // Forward, loss, backward and one optimiser step (Backend::Step) on the given rows of the batch.
+  // Forward, loss, backward and one optimiser step (Backend::Step) on the given items of the batch.
   // `metrics`: as many as the loss has.
-  virtual absl::StatusOr<StepReport> Train(std::span<const int64_t> rows, const OptimizerStep& step,
-                                           Collectives& group, std::span<double> metrics) = 0;
+  virtual absl::StatusOr<StepReport> Train(std::span<const int64_t> items,
+                                           const OptimizerStep& step, Collectives& group,
+                                           std::span<double> metrics) = 0;
   virtual void End() = 0;
 };
 

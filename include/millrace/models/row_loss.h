@@ -11,8 +11,9 @@
 
 namespace millrace {
 
-// Head outputs of N rows; a part that the action does not have is null. Row r of a part begins at
-// its pointer + r * its stride.
+// Head outputs of N rows: single steps, or the steps of a recurrent policy's chunks, the first of
+// every chunk, then the second and so on. A part that the action does not have is null. Row r of a
+// part begins at its pointer + r * its stride.
 struct HeadRows {
   int64_t count = 0;               // N
   const float* logits = nullptr;   // [N, num_choices], masked choices at -1e9

@@ -52,7 +52,7 @@ DenseBackend::DenseBackend(std::shared_ptr<Policy> policy,
       state_(normalizers_.State()) {
   if (evaluation == Evaluation::kNative && device().is_cpu()) {
     auto builtin = std::dynamic_pointer_cast<const BuiltinPolicy>(policy_);
-    if (builtin != nullptr && builtin->spec().type == "mlp") {
+    if (builtin != nullptr && NativeTrainer::Trains(builtin->spec().type)) {
       row_trainer_ = std::make_unique<NativeTrainer>(std::move(builtin), *parameters_, adam_,
                                                      kernels::BestKernels());
     }

@@ -16,9 +16,9 @@ namespace millrace {
 // not finite on one rank makes all of them skip.
 class DenseBackend : public Backend {
  public:
-  // What computes minibatches: kNative our own kernels where the policy is a built-in mlp and the
-  // algorithm has a RowLoss; kAuto LibTorch, with the hand-written mlp where it can; kAutograd
-  // LibTorch alone.
+  // What computes minibatches: kNative our own kernels where the policy is a built-in mlp or lstm
+  // and the algorithm has a RowLoss; kAuto LibTorch, with the hand-written mlp where it can;
+  // kAutograd LibTorch alone.
   enum class Evaluation { kNative, kAuto, kAutograd };
 
   static absl::StatusOr<std::unique_ptr<DenseBackend>> Create(

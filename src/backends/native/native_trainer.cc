@@ -2,31 +2,26 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "core/activity.h"
 #include "inference/normalization.h"
 #include "millrace/core/status.h"
-#include "models/torch_dtype.h"
 
 namespace millrace {
 namespace {
-
-template <size_t kBytes>
-void GatherRows(const std::byte* source, std::span<const int64_t> rows, std::byte* to) {
-  for (int64_t row : rows) {
-    std::memcpy(to, source + static_cast<size_t>(row) * kBytes, kBytes);
-    to += kBytes;
-  }
-}
 
 std::span<float> Floats(torch::Tensor& tensor) {
   return {tensor.data_ptr<float>(), static_cast<size_t>(tensor.numel())};
 }
 
 }  // namespace
+
+bool NativeTrainer::Trains(std::string_view model_type) {
+  return model_type == "mlp" || model_type == "lstm";
+}
 
 NativeTrainer::NativeTrainer(std::shared_ptr<const BuiltinPolicy> policy,
                              FlatParameters& parameters, FlatAdam& adam,
@@ -35,77 +30,71 @@ NativeTrainer::NativeTrainer(std::shared_ptr<const BuiltinPolicy> policy,
       flat_(parameters),
       adam_(adam),
       kernels_(kernels),
+      recurrent_(policy_->state_size() > 0),
       choices_(policy_->spec().action.num_choices()),
       reals_(policy_->spec().action.continuous_size()),
-      mlp_(policy_->spec(), kernels) {
+      native_(policy_->spec(), kernels) {
   for (AlignedFloats* buffer : {&parameters_, &mean_, &variance_, &gradients_}) {
-    buffer->Reserve(static_cast<size_t>(mlp_.layout().size()));
+    buffer->Reserve(static_cast<size_t>(native_.layout().size()));
   }
 }
 
-absl::StatusOr<NativeTrainer::Column> NativeTrainer::MakeColumn(const TensorDict& items,
-                                                                const std::string& name) {
-  Column column;
+absl::StatusOr<ItemColumn> NativeTrainer::MakeColumn(const TensorDict& items,
+                                                     const std::string& name, bool chunks) const {
   const auto found = items.find(name);
-  if (found == items.end()) return column;
-  const torch::Tensor tensor = found->second.contiguous();
-  if (tensor.size(0) != features_.size(0)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "native backend: ", name, ": expected ", features_.size(0), " rows, got ", tensor.size(0)));
+  if (found == items.end()) return ItemColumn();
+  const torch::Tensor& tensor = found->second;
+  const int64_t steps = chunks ? features_.steps() : 1;
+  if (tensor.dim() >= (chunks ? 2 : 1)) {
+    ItemColumn column(tensor, chunks);
+    if (column.steps() == steps && column.items() == features_.items()) return column;
   }
-  keep_.push_back(tensor);
-  column.source = static_cast<const std::byte*>(tensor.data_ptr());
-  column.row_bytes = tensor.nbytes() / static_cast<size_t>(std::max<int64_t>(1, tensor.size(0)));
-  column.shape = tensor.sizes().vec();
-  column.dtype = FromTorch(tensor.scalar_type());
-  return column;
+  return absl::InvalidArgumentError(
+      absl::StrCat("native backend: ", name, ": expected ", features_.items(), " items of ", steps,
+                   " steps, got a tensor of shape [", absl::StrJoin(tensor.sizes(), ", "), "]"));
+}
+
+absl::Status NativeTrainer::MakeStateColumns(const TensorDict& items) {
+  MILLRACE_ASSIGN_OR_RETURN(first_, MakeColumn(items, "first", /*chunks=*/true));
+  MILLRACE_ASSIGN_OR_RETURN(state_, MakeColumn(items, "state", /*chunks=*/false));
+  if (first_.present() && state_.present()) return absl::OkStatus();
+  return absl::InvalidArgumentError("native backend: a recurrent policy needs first and state");
 }
 
 absl::Status NativeTrainer::Begin(const TensorDict& items, const RowLoss& loss) {
   const torch::NoGradGuard no_gradient;
   loss_ = &loss;
-  keep_.clear();
-  features_ = policy_->Features(items).contiguous();
-  minibatch_features_ = {.source = static_cast<const std::byte*>(features_.data_ptr()),
-                         .row_bytes = features_.nbytes() / static_cast<size_t>(features_.size(0)),
-                         .shape = features_.sizes().vec(),
-                         .gathered = std::move(minibatch_features_.gathered)};
+  features_ = ItemColumn(policy_->Features(items), recurrent_);
   columns_.clear();
   for (const std::string& name : loss.fields()) {
-    MILLRACE_ASSIGN_OR_RETURN(columns_.emplace_back(), MakeColumn(items, name));
+    MILLRACE_ASSIGN_OR_RETURN(columns_.emplace_back(), MakeColumn(items, name, recurrent_));
   }
-  MILLRACE_ASSIGN_OR_RETURN(mask_, MakeColumn(items, ObservationField(kActionMask)));
-  mlp_.layout().Import(Floats(flat_.trainable()), parameters_.data());
-  mlp_.layout().Import(Floats(adam_.mean()), mean_.data());
-  mlp_.layout().Import(Floats(adam_.variance()), variance_.data());
+  MILLRACE_ASSIGN_OR_RETURN(mask_, MakeColumn(items, ObservationField(kActionMask), recurrent_));
+  if (recurrent_) MILLRACE_RETURN_IF_ERROR(MakeStateColumns(items));
+  native_.layout().Import(Floats(flat_.trainable()), parameters_.data());
+  native_.layout().Import(Floats(adam_.mean()), mean_.data());
+  native_.layout().Import(Floats(adam_.variance()), variance_.data());
   steps_ = static_cast<int64_t>(adam_.step().item<float>());
   return absl::OkStatus();
 }
 
-void NativeTrainer::Gather(Column& column, std::span<const int64_t> rows) {
-  if (column.source == nullptr) return;
-  column.shape[0] = static_cast<int64_t>(rows.size());
-  column.gathered.resize(rows.size() * column.row_bytes);
-  std::byte* to = column.gathered.data();
-  switch (column.row_bytes) {
-    case 1:
-      return GatherRows<1>(column.source, rows, to);
-    case 4:
-      return GatherRows<4>(column.source, rows, to);
-    case 16:
-      return GatherRows<16>(column.source, rows, to);
-    default:
-      for (int64_t row : rows) {
-        std::memcpy(to, column.source + static_cast<size_t>(row) * column.row_bytes,
-                    column.row_bytes);
-        to += column.row_bytes;
-      }
+NativeMinibatch NativeTrainer::Gather(std::span<const int64_t> items) {
+  for (ItemColumn* column : {&features_, &mask_, &first_, &state_}) column->Gather(items);
+  views_.clear();
+  for (ItemColumn& column : columns_) {
+    column.Gather(items);
+    views_.push_back(column.view());
   }
+  return {.steps = features_.steps(),
+          .chunks = static_cast<int64_t>(items.size()),
+          .features = features_.data<float>(),
+          .first = first_.data<uint8_t>(),
+          .state = state_.data<float>()};
 }
 
-void NativeTrainer::ApplyMask(float* policy, int64_t stride, int64_t rows, float value) const {
-  if (mask_.source == nullptr) return;
-  const auto* mask = reinterpret_cast<const uint8_t*>(mask_.gathered.data());
+void NativeTrainer::ApplyMask(float* policy, int64_t stride, int64_t rows, float value) {
+  const uint8_t* mask = mask_.data<uint8_t>();
+  if (mask == nullptr) return;
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t i = 0; i < choices_; ++i) {
       if (mask[row * choices_ + i] == 0) policy[row * stride + i] = value;
@@ -113,37 +102,21 @@ void NativeTrainer::ApplyMask(float* policy, int64_t stride, int64_t rows, float
   }
 }
 
-void NativeTrainer::ClearGradients(int64_t rows, const NativeMlp::Heads& heads) {
+void NativeTrainer::ClearGradients(int64_t rows, const NativePolicy::Heads& heads) {
   policy_gradient_.Reserve(static_cast<size_t>(rows * heads.policy_stride));
   value_gradient_.Reserve(static_cast<size_t>(rows * heads.value_stride));
-  std::fill_n(gradients_.data() + mlp_.log_std_offset(),
-              mlp_.layout().size() - mlp_.log_std_offset(), 0.0F);
+  const int64_t log_std = native_.log_std_offset();
+  std::fill_n(gradients_.data() + log_std, native_.layout().size() - log_std, 0.0F);
 }
 
-absl::StatusOr<StepReport> NativeTrainer::Train(std::span<const int64_t> rows,
-                                                const OptimizerStep& step, Collectives& group,
-                                                std::span<double> metrics) {
-  const ActivityScope gather(Activity::kTrainGather);
-  const auto count = static_cast<int64_t>(rows.size());
-  Gather(minibatch_features_, rows);
-  Gather(mask_, rows);
-  views_.clear();
-  for (Column& column : columns_) {
-    Gather(column, rows);
-    views_.push_back(
-        {column.dtype, column.shape, column.source == nullptr ? nullptr : column.gathered.data()});
-  }
-  const auto* features = reinterpret_cast<const float*>(minibatch_features_.gathered.data());
-  EnterActivity(Activity::kTrainForward);
-  const NativeMlp::Heads heads = mlp_.Forward(parameters_.data(), features, count);
-  ApplyMask(heads.policy, heads.policy_stride, count, kMaskedLogit);
-  EnterActivity(Activity::kTrainLoss);
-  ClearGradients(count, heads);
+bool NativeTrainer::EvaluateLoss(const NativePolicy::Heads& heads, int64_t rows,
+                                 std::span<double> metrics) {
+  ApplyMask(heads.policy, heads.policy_stride, rows, kMaskedLogit);
+  ClearGradients(rows, heads);
   const auto part = [](auto* begin, int64_t size) { return size > 0 ? begin : nullptr; };
-  const float* log_std = parameters_.data() + mlp_.log_std_offset();
-  StepReport report;
-  report.stop_epochs =
-      loss_->Evaluate({.count = count,
+  const float* log_std = parameters_.data() + native_.log_std_offset();
+  const bool stop =
+      loss_->Evaluate({.count = rows,
                        .logits = part(heads.policy, choices_),
                        .mean = part(heads.policy + choices_, reals_),
                        .log_std = part(log_std, reals_),
@@ -154,21 +127,40 @@ absl::StatusOr<StepReport> NativeTrainer::Train(std::span<const int64_t> rows,
                       views_,
                       {.logits = part(policy_gradient_.data(), choices_),
                        .mean = part(policy_gradient_.data() + choices_, reals_),
-                       .log_std = part(gradients_.data() + mlp_.log_std_offset(), reals_),
+                       .log_std = part(gradients_.data() + native_.log_std_offset(), reals_),
                        .value = value_gradient_.data()},
                       metrics);
-  ApplyMask(policy_gradient_.data(), heads.policy_stride, count, 0.0F);
+  ApplyMask(policy_gradient_.data(), heads.policy_stride, rows, 0.0F);
+  return stop;
+}
+
+absl::StatusOr<StepReport> NativeTrainer::Train(std::span<const int64_t> items,
+                                                const OptimizerStep& step, Collectives& group,
+                                                std::span<double> metrics) {
+  const ActivityScope gather(Activity::kTrainGather);
+  const NativeMinibatch batch = Gather(items);
+  EnterActivity(Activity::kTrainForward);
+  const NativePolicy::Heads heads = native_.Forward(parameters_.data(), batch);
+  EnterActivity(Activity::kTrainLoss);
+  StepReport report;
+  report.stop_epochs = EvaluateLoss(heads, batch.rows(), metrics);
   EnterActivity(Activity::kTrainBackward);
-  mlp_.Backward(parameters_.data(), features, count, policy_gradient_.data(),
-                value_gradient_.data(), gradients_.data());
+  native_.Backward(parameters_.data(), batch, policy_gradient_.data(), value_gradient_.data(),
+                   gradients_.data());
   if (group.size() > 1) {
-    torch::Tensor flat = torch::from_blob(gradients_.data(), {mlp_.layout().size()});
+    torch::Tensor flat = torch::from_blob(gradients_.data(), {native_.layout().size()});
     MILLRACE_RETURN_IF_ERROR(group.AllReduceMean(flat));
   }
   EnterActivity(Activity::kTrainOptimizer);
-  report.gradient_norm = std::sqrt(kernels_.squared_norm(gradients_.data(), mlp_.layout().size()));
+  Step(step, report);
+  return report;
+}
+
+void NativeTrainer::Step(const OptimizerStep& step, StepReport& report) {
+  const int64_t size = native_.layout().size();
+  report.gradient_norm = std::sqrt(kernels_.squared_norm(gradients_.data(), size));
   report.skipped = !std::isfinite(report.gradient_norm);
-  if (report.skipped) return report;
+  if (report.skipped) return;
   ++steps_;
   const AdamOptions& options = adam_.options();
   const double correction1 = 1.0 - std::pow(options.beta1, static_cast<double>(steps_));
@@ -180,18 +172,16 @@ absl::StatusOr<StepReport> NativeTrainer::Train(std::span<const int64_t> rows,
                  .step_size = static_cast<float>(step.learning_rate / correction1),
                  .inverse_sqrt_correction2 = static_cast<float>(1.0 / std::sqrt(correction2)),
                  .epsilon = static_cast<float>(step.epsilon)},
-                gradients_.data(), parameters_.data(), mean_.data(), variance_.data(),
-                mlp_.layout().size());
-  return report;
+                gradients_.data(), parameters_.data(), mean_.data(), variance_.data(), size);
 }
 
 void NativeTrainer::End() {
-  mlp_.layout().Export(parameters_.data(), Floats(flat_.trainable()));
-  mlp_.layout().Export(mean_.data(), Floats(adam_.mean()));
-  mlp_.layout().Export(variance_.data(), Floats(adam_.variance()));
+  native_.layout().Export(parameters_.data(), Floats(flat_.trainable()));
+  native_.layout().Export(mean_.data(), Floats(adam_.mean()));
+  native_.layout().Export(variance_.data(), Floats(adam_.variance()));
   adam_.step().fill_(static_cast<float>(steps_));
-  keep_.clear();
-  features_.reset();
+  for (ItemColumn* column : {&features_, &mask_, &first_, &state_}) *column = {};
+  columns_.clear();
 }
 
 }  // namespace millrace

@@ -1,13 +1,17 @@
-// Minibatches of the built-in mlp without LibTorch: gather, forward, loss, backward and Adam in our
-// own kernels. At 64 x 64 units LibTorch spends most of a minibatch on dispatch.
+// Minibatches of the built-in mlp and lstm without LibTorch: gather, forward, loss, backward and
+// Adam in our own kernels. At 64 x 64 units LibTorch spends most of a minibatch on dispatch, and in
+// a recurrent cell so once a step.
 #pragma once
 
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "backends/dense/flat_adam.h"
 #include "backends/dense/flat_parameters.h"
-#include "backends/native/native_mlp.h"
+#include "backends/native/item_column.h"
+#include "backends/native/native_minibatch.h"
+#include "backends/native/native_policy.h"
 #include "millrace/backends/backend.h"
 #include "models/builtin_policy.h"
 
@@ -17,44 +21,45 @@ namespace millrace {
 // parameters and the moments of `adam` are held in the native layout.
 class NativeTrainer final : public RowTrainer {
  public:
-  // The references are kept. `policy` is of type mlp.
+  // Whether it trains models of this type.
+  static bool Trains(std::string_view model_type);
+
+  // The references are kept. `policy` is of a type that it trains.
   NativeTrainer(std::shared_ptr<const BuiltinPolicy> policy, FlatParameters& parameters,
                 FlatAdam& adam, const kernels::KernelSet& kernels);
 
   absl::Status Begin(const TensorDict& items, const RowLoss& loss) override;
-  absl::StatusOr<StepReport> Train(std::span<const int64_t> rows, const OptimizerStep& step,
+  absl::StatusOr<StepReport> Train(std::span<const int64_t> items, const OptimizerStep& step,
                                    Collectives& group, std::span<double> metrics) override;
   void End() override;
 
  private:
-  // One tensor of the batch and its share of a minibatch.
-  struct Column {
-    const std::byte* source = nullptr;  // null: the batch has no such field
-    size_t row_bytes = 0;
-    std::vector<int64_t> shape;  // of the minibatch
-    std::vector<std::byte> gathered;
-    DType dtype = DType::kFloat32;
-  };
-
-  absl::StatusOr<Column> MakeColumn(const TensorDict& items, const std::string& name);
-  static void Gather(Column& column, std::span<const int64_t> rows);
+  // An empty one if there is no such field. `chunks`: as of ItemColumn.
+  absl::StatusOr<ItemColumn> MakeColumn(const TensorDict& items, const std::string& name,
+                                        bool chunks) const;
+  absl::Status MakeStateColumns(const TensorDict& items);
+  NativeMinibatch Gather(std::span<const int64_t> items);
+  // Loss and gradients of the heads; whether the loss wants no further minibatches.
+  bool EvaluateLoss(const NativePolicy::Heads& heads, int64_t rows, std::span<double> metrics);
   // Sets masked logits to -1e9, or their gradients to 0. policy [rows, stride].
-  void ApplyMask(float* policy, int64_t stride, int64_t rows, float value) const;
-  void ClearGradients(int64_t rows, const NativeMlp::Heads& heads);
+  void ApplyMask(float* policy, int64_t stride, int64_t rows, float value);
+  void ClearGradients(int64_t rows, const NativePolicy::Heads& heads);
+  // One optimiser step, unless a gradient is not finite.
+  void Step(const OptimizerStep& step, StepReport& report);
 
   const std::shared_ptr<const BuiltinPolicy> policy_;
   FlatParameters& flat_;
   FlatAdam& adam_;
   const kernels::KernelSet& kernels_;
+  const bool recurrent_;
   const int64_t choices_, reals_;
-  NativeMlp mlp_;
+  NativePolicy native_;
 
-  torch::Tensor features_;           // [N, F]
-  std::vector<torch::Tensor> keep_;  // contiguous tensors that columns point into
   const RowLoss* loss_ = nullptr;
-  std::vector<Column> columns_;  // as RowLoss::fields()
-  Column minibatch_features_, mask_;
-  std::vector<TensorView> views_;
+  ItemColumn features_, mask_;
+  ItemColumn first_, state_;         // of recurrent policies
+  std::vector<ItemColumn> columns_;  // as RowLoss::fields()
+  std::vector<TensorView> views_;    // of what was gathered of them
   AlignedFloats parameters_, mean_, variance_, gradients_;
   AlignedFloats policy_gradient_, value_gradient_;
   int64_t steps_ = 0;

@@ -100,7 +100,7 @@ absl::StatusOr<TrainReport> TrainStep::RunOrThrow(const SampleBatch& batch, doub
   TrainReport report;
   RowTrainer* const row_trainer = backend_->row_trainer();
   const bool by_rows = row_trainer != nullptr && algorithm_->row_loss() != nullptr &&
-                       plan.unit == TrainingPlan::Unit::kSteps && chunk == 0;
+                       plan.unit == TrainingPlan::Unit::kSteps;
   MILLRACE_RETURN_IF_ERROR(by_rows
                                ? TrainRows(*row_trainer, items, batch.number, plan, group, report)
                                : TrainTensors(items, batch.number, plan, group, report));
@@ -148,11 +148,12 @@ absl::Status TrainStep::TrainRows(RowTrainer& trainer, const ItemView& items, ui
   bool stop = false;
   for (int epoch = 0; epoch < plan.epochs && !stop; ++epoch) {
     const torch::Tensor order = Permutation(seed_, batch, epoch, items.items());
-    const std::span<const int64_t> rows(order.const_data_ptr<int64_t>(),
-                                        static_cast<size_t>(items.items()));
+    const std::span<const int64_t> shuffled(order.const_data_ptr<int64_t>(),
+                                            static_cast<size_t>(items.items()));
     for (const auto& [begin, end] : minibatches) {
       if (stop) break;
-      const auto part = rows.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+      const auto part =
+          shuffled.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
       MILLRACE_ASSIGN_OR_RETURN(const StepReport done,
                                 trainer.Train(part, StepOf(plan), group, metrics));
       ++report.optimizer_steps;
