@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "backends/native/native_trainer.h"
 #include "millrace/core/status.h"
 #include "models/policy_check.h"
 #include "models/torch_device.h"
@@ -51,11 +52,12 @@ absl::StatusOr<int32_t> ChunkOf(const ExperimentConfig& config, const Learner& l
                   config.Subject("workers.trainer.unroll"), chunk, unroll));
 }
 
-// The CPU's kernels for the mlp are the fastest way to train one of the usual sizes.
-std::string TrainerDevice(const ExperimentConfig& config, const TypedOptions& model) {
-  const bool native = config.backend.type == "auto" || config.backend.type == "native";
-  return config.trainer.device == "auto" && native && model.type == "mlp" ? "cpu"
-                                                                          : config.trainer.device;
+// Our own kernels, which run on the CPU, are the fastest way to train a model of the usual sizes.
+std::string TrainerDevice(const ExperimentConfig& config, const TypedOptions& model,
+                          const Algorithm& algorithm) {
+  const bool native = (config.backend.type == "auto" || config.backend.type == "native") &&
+                      NativeTrainer::Trains(model.type) && algorithm.row_loss() != nullptr;
+  return config.trainer.device == "auto" && native ? "cpu" : config.trainer.device;
 }
 
 }  // namespace
@@ -73,14 +75,14 @@ absl::StatusOr<Learner> MakeLearner(const TorchRegistry& registry, const Experim
       return WithContext(fits, fmt::format("{}: model \"{}\"", model.where, model.type));
     }
   }
-  const auto device = FindDevice(TrainerDevice(config, model));
+  MILLRACE_ASSIGN_OR_RETURN(learner.algorithm,
+                            registry.MakeAlgorithm(config.algorithm.type, config.algorithm.options,
+                                                   agents.action, config.algorithm.where));
+  const auto device = FindDevice(TrainerDevice(config, model, *learner.algorithm));
   if (!device.ok()) {
     return WithContext(device.status(), config.Subject("workers.trainer.device"));
   }
   module->to(*device);
-  MILLRACE_ASSIGN_OR_RETURN(learner.algorithm,
-                            registry.MakeAlgorithm(config.algorithm.type, config.algorithm.options,
-                                                   agents.action, config.algorithm.where));
   MILLRACE_ASSIGN_OR_RETURN(learner.backend,
                             registry.MakeBackend(config.backend.type, config.backend.options,
                                                  std::move(module), config.backend.where));
