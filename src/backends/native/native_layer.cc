@@ -1,7 +1,5 @@
 #include "backends/native/native_layer.h"
 
-#include <algorithm>
-
 namespace millrace {
 
 NativeLayer::NativeLayer(NativeLayout& layout, const std::string& weight, const std::string& bias,
@@ -32,16 +30,12 @@ void NativeLayer::WriteGradients(const float* x, const float* gradient, int64_t 
 
 void NativeLayer::Transpose(const float* parameters) {
   transposed_.Reserve(static_cast<size_t>(out_stride() * in_stride_));
-  const float* weights = parameters + weight_.offset;
-  // Square by square: a column of the weights alone would touch a cache line per number.
-  constexpr int64_t kSide = kernels::kPanel;
-  for (int64_t column = 0; column < out_stride(); column += kSide) {
-    for (int64_t row = 0; row < weight_.in; row += kSide) {
-      const int64_t end = std::min(row + kSide, weight_.in);
-      for (int64_t out = column; out < column + kSide; ++out) {
-        float* to = transposed_.data() + out * in_stride_;
-        for (int64_t in = row; in < end; ++in) to[in] = weights[in * out_stride() + out];
-      }
+  // Panel by panel, so that lines of both matrices are used while they are in the cache.
+  for (int64_t column = 0; column < out_stride(); column += kernels::kPanel) {
+    const float* from = parameters + weight_.offset + column;
+    float* to = transposed_.data() + column * in_stride_;
+    for (int64_t in = 0; in < weight_.in; ++in, from += out_stride(), ++to) {
+      for (int64_t out = 0; out < kernels::kPanel; ++out) to[out * in_stride_] = from[out];
     }
   }
 }
