@@ -22,7 +22,31 @@ constexpr double kMaxSeconds = 1e9;    // about 30 years
 constexpr double kAnyHigh = std::numeric_limits<double>::max();
 constexpr double kAnyLow = std::numeric_limits<double>::lowest();
 
-// A free option of a typed section: a scalar or a list of scalars.
+// Adds the plain values of a list. Returns the node that is neither list nor plain value, or null.
+const YamlNode* AddItems(const YamlNode& list, Options::Value& value) {
+  if (list.kind != YamlNode::Kind::kList) return &list;
+  for (const YamlNode& item : list.items) {
+    if (item.kind != YamlNode::Kind::kScalar) return &item;
+    value.items.push_back(item.text);
+    value.quoted = value.quoted || item.quoted;
+  }
+  return nullptr;
+}
+
+// A list of lists if its first item is one. Returns what does not belong there, or null.
+const YamlNode* ReadList(const YamlNode& list, Options::Value& value) {
+  value.is_list = true;
+  if (list.items.empty() || list.items.front().kind != YamlNode::Kind::kList) {
+    return AddItems(list, value);
+  }
+  for (const YamlNode& inner : list.items) {
+    if (const YamlNode* wrong = AddItems(inner, value)) return wrong;
+    value.lengths.push_back(inner.items.size());
+  }
+  return nullptr;
+}
+
+// A free option of a typed section: a scalar, a list of scalars or a list of such lists.
 void ReadOption(Section& section, const std::string& key, Options& options) {
   const YamlNode& node = *section.Node(key);
   Options::Value value{.items = {}, .where = node.where, .path = section.PathOf(key)};
@@ -30,13 +54,9 @@ void ReadOption(Section& section, const std::string& key, Options& options) {
     value.items = {node.text};
     value.quoted = node.quoted;
   } else if (node.kind == YamlNode::Kind::kList) {
-    value.is_list = true;
-    for (const YamlNode& item : node.items) {
-      if (item.kind != YamlNode::Kind::kScalar) {
-        section.problems().Add(section.PathOf(key), "a list of plain values", Describe(item));
-      }
-      value.items.push_back(item.text);
-      value.quoted = value.quoted || item.quoted;
+    if (const YamlNode* wrong = ReadList(node, value)) {
+      section.problems().Add(section.PathOf(key), "a list of plain values or of lists of them",
+                             Describe(*wrong));
     }
   } else {
     section.problems().Add(section.PathOf(key), "a plain value or a list of them", Describe(node));

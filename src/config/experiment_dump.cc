@@ -42,14 +42,30 @@ void PutItem(YAML::Emitter& out, const std::string& item, bool quoted) {
   out << item;
 }
 
+void PutItems(YAML::Emitter& out, std::span<const std::string> items, bool quoted) {
+  out << YAML::Flow << YAML::BeginSeq;
+  for (const std::string& item : items) PutItem(out, item, quoted);
+  out << YAML::EndSeq;
+}
+
+void PutValue(YAML::Emitter& out, const Options::Value& value) {
+  if (!value.is_list) return PutItem(out, value.items.front(), value.quoted);
+  std::span<const std::string> rest(value.items);
+  if (value.lengths.empty()) return PutItems(out, rest, value.quoted);
+  out << YAML::Flow << YAML::BeginSeq;
+  for (const size_t length : value.lengths) {
+    PutItems(out, rest.first(length), value.quoted);
+    rest = rest.subspan(length);
+  }
+  out << YAML::EndSeq;
+}
+
 void PutTyped(YAML::Emitter& out, const std::string& key, const TypedOptions& typed) {
   PutMap(out, key, [&] {
     Put(out, "type", typed.type);
     for (const auto& [name, value] : typed.options.values()) {
       out << YAML::Key << name << YAML::Value;
-      if (value.is_list) out << YAML::Flow << YAML::BeginSeq;
-      for (const std::string& item : value.items) PutItem(out, item, value.quoted);
-      if (value.is_list) out << YAML::EndSeq;
+      PutValue(out, value);
     }
   });
 }

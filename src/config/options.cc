@@ -1,6 +1,8 @@
 #include "millrace/config/options.h"
 
 #include <limits>
+#include <optional>
+#include <span>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -15,9 +17,34 @@ constexpr int64_t kLowestInt = std::numeric_limits<int64_t>::lowest();
 constexpr int64_t kHighestInt = std::numeric_limits<int64_t>::max();
 constexpr double kHighestDouble = std::numeric_limits<double>::max();
 
+std::string Bracketed(std::span<const std::string> items) {
+  return absl::StrCat("[", absl::StrJoin(items.begin(), items.end(), ", "), "]");
+}
+
+std::vector<std::string> InnerLists(const Options::Value& value) {
+  std::span<const std::string> rest(value.items);
+  std::vector<std::string> lists;
+  for (const size_t length : value.lengths) {
+    lists.push_back(Bracketed(rest.first(length)));
+    rest = rest.subspan(length);
+  }
+  return lists;
+}
+
 std::string Describe(const Options::Value& value) {
-  if (value.is_list) return absl::StrCat("[", absl::StrJoin(value.items, ", "), "]");
+  if (value.is_list) return Bracketed(value.lengths.empty() ? value.items : InnerLists(value));
   return absl::StrCat("\"", value.items.empty() ? "" : value.items.front(), "\"");
+}
+
+// Nothing unless every item is a number outside quotes.
+std::optional<std::vector<double>> Numbers(const Options::Value& value) {
+  std::vector<double> numbers;
+  for (const std::string& item : value.items) {
+    const auto number = value.quoted ? std::nullopt : ParseDouble(item);
+    if (!number) return std::nullopt;
+    numbers.push_back(*number);
+  }
+  return numbers;
 }
 
 std::string SubjectOf(const Options::Value& value, std::string_view key) {
@@ -113,20 +140,36 @@ std::string Options::GetChoice(std::string_view key, std::string fallback,
 std::vector<double> Options::GetDoubles(std::string_view key, std::vector<double> fallback) const {
   const Value* value = Find(key);
   if (value == nullptr) return fallback;
-  std::vector<double> numbers;
-  for (const std::string& item : value->items) {
-    if (const auto number = ParseDouble(item)) numbers.push_back(*number);
-  }
-  if (value->is_list && !value->quoted && numbers.size() == value->items.size()) return numbers;
+  const auto numbers = Numbers(*value);
+  if (value->is_list && value->lengths.empty() && numbers) return *numbers;
   Complain(*value, key, "a list of numbers");
   return fallback;
+}
+
+std::vector<std::vector<double>> Options::GetDoubleLists(
+    std::string_view key, std::vector<std::vector<double>> fallback) const {
+  const Value* value = Find(key);
+  if (value == nullptr) return fallback;
+  const auto numbers = Numbers(*value);
+  const bool nested = !value->lengths.empty() || value->items.empty();
+  if (!value->is_list || !nested || !numbers) {
+    Complain(*value, key, "a list of lists of numbers");
+    return fallback;
+  }
+  std::vector<std::vector<double>> lists;
+  auto next = numbers->begin();
+  for (const size_t length : value->lengths) {
+    lists.emplace_back(next, next + static_cast<std::ptrdiff_t>(length));
+    next += static_cast<std::ptrdiff_t>(length);
+  }
+  return lists;
 }
 
 std::vector<std::string> Options::GetStrings(std::string_view key,
                                              std::vector<std::string> fallback) const {
   const Value* value = Find(key);
   if (value == nullptr) return fallback;
-  if (value->is_list) return value->items;
+  if (value->is_list && value->lengths.empty()) return value->items;
   Complain(*value, key, "a list");
   return fallback;
 }

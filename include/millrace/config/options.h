@@ -13,8 +13,9 @@
 
 namespace millrace {
 
-// A flat map from key to YAML scalar or list of scalars. Read every option you know with Get*(),
-// then call Finish(): it reports a key nobody asked for, with the nearest known one.
+// A flat map from key to YAML scalar, list of scalars or list of such lists. Read every option you
+// know with Get*(), then call Finish(): it reports a key nobody asked for, with the nearest known
+// one.
 //
 //   auto limit = options.GetInt("max_episode_steps", 500);
 //   MILLRACE_RETURN_IF_ERROR(options.Finish("cartpole"));
@@ -25,11 +26,13 @@ namespace millrace {
 class Options {
  public:
   struct Value {
-    std::vector<std::string> items = {};  // one for a scalar
+    // One for a scalar; of a list of lists those of all inner lists, one after another.
+    std::vector<std::string> items = {};
     bool is_list = false;
-    bool quoted = false;     // in quotes: a string, also if it looks like a number
-    std::string where = {};  // "file.yaml:7", for messages
-    std::string path = {};   // "algorithm.clip", for messages; the key alone if empty
+    bool quoted = false;               // in quotes: a string, also if it looks like a number
+    std::string where = {};            // "file.yaml:7", for messages
+    std::string path = {};             // "algorithm.clip", for messages; the key alone if empty
+    std::vector<size_t> lengths = {};  // of the inner lists of a list of lists, else none
   };
 
   Options() = default;
@@ -42,6 +45,9 @@ class Options {
   std::vector<double> GetDoubles(std::string_view key, std::vector<double> fallback) const;
   std::vector<std::string> GetStrings(std::string_view key,
                                       std::vector<std::string> fallback) const;
+  // A list of lists: [[1, 2], [3]].
+  std::vector<std::vector<double>> GetDoubleLists(std::string_view key,
+                                                  std::vector<std::vector<double>> fallback) const;
   // Like GetInt and GetDouble, with a range: outside it is an error reported by Finish().
   int64_t GetInt(std::string_view key, int64_t fallback, int64_t low, int64_t high) const;
   double GetDouble(std::string_view key, double fallback, double low, double high) const;

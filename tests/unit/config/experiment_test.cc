@@ -59,6 +59,20 @@ TEST(Experiment, ReadsTypedOptionsWithTheirPlaces) {
   EXPECT_EQ(config.agents[0].policy, "a");
 }
 
+TEST(Experiment, ReadsListsOfLists) {
+  const auto model = [](const std::string& value) {
+    return "policies: {a: {model: {filters: " + value + "}}}\n";
+  };
+  const ExperimentConfig config = Parsed(model("[[32, 8, 4], [64, 3, 1]]"));
+  EXPECT_EQ(config.policies[0].model.options.GetDoubleLists("filters", {}),
+            (std::vector<std::vector<double>>{{32, 8, 4}, {64, 3, 1}}));
+  const std::string place = "a.yaml:3: policies.a.model.filters: expected a list of plain values ";
+  EXPECT_EQ(ErrorOf(model("[[1], 2]")), place + "or of lists of them, got \"2\"");
+  EXPECT_EQ(ErrorOf(model("[1, [2]]")), place + "or of lists of them, got a list");
+  EXPECT_EQ(ErrorOf(model("[[[1]]]")), place + "or of lists of them, got a list");
+  EXPECT_EQ(ErrorOf(model("[{b: 1}]")), place + "or of lists of them, got a map");
+}
+
 TEST(Experiment, ScaleMultipliesEveryCountAndIsGoneAfterwards) {
   const ExperimentConfig config = Parsed(
       "workers: {scale: 3, actor: {count: 2}, trainer: {count: 1, batch_env_steps: 1536}}\n");
@@ -206,7 +220,7 @@ seed: 42
 stop: {env_steps: 1e6, episode_return: -0.1, wall_seconds: 3.5}
 policies:
   right: {init_from: other-run@12}
-  left: {model: {type: lstm, hidden: [64], lstm_size: 32, label: "5"}}
+  left: {model: {type: lstm, hidden: [64], lstm_size: 32, label: "5", filters: [[32, 8, 4], [6]]}}
 agents: [{match: "a\\d \"x\"", policy: left}, {match: .*, policy: right}]
 workers:
   actor: {count: 3, environments: 8, groups: 4, inference: inline}
@@ -228,6 +242,8 @@ plugins: [libmine.so, /opt/libother.so]
   EXPECT_EQ(again->trainer.count, 4);
   EXPECT_EQ(again->cluster.controller_port, 5055);
   EXPECT_TRUE(again->policies[0].model.options.values().at("label").quoted);
+  EXPECT_EQ(again->policies[0].model.options.GetDoubleLists("filters", {}),
+            (std::vector<std::vector<double>>{{32, 8, 4}, {6}}));
   EXPECT_EQ(again->plugins, config.plugins);
   EXPECT_NE(ConfigHash(Parsed("seed: 2\n")), ConfigHash(Parsed("seed: 3\n")));
   EXPECT_NE(ConfigHash(Parsed("deterministic: true\n")), ConfigHash(Parsed("")));

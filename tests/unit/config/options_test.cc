@@ -80,5 +80,23 @@ TEST(Options, TellsListsFromSingleValues) {
   EXPECT_FALSE(scalar.Finish("mlp").ok());
 }
 
+TEST(Options, TellsListsOfListsFromLists) {
+  Options::Value filters = List({"32", "8", "4", "64"});
+  filters.lengths = {3, 1};
+  const Options options({{"filters", filters}, {"none", List({})}});
+  EXPECT_THAT(options.GetDoubleLists("filters", {}),
+              ElementsAre(ElementsAre(32, 8, 4), ElementsAre(64)));
+  EXPECT_TRUE(options.GetDoubleLists("none", {{1}}).empty());
+  EXPECT_THAT(options.GetDoubleLists("absent", {{1}}), ElementsAre(ElementsAre(1)));
+  EXPECT_TRUE(options.Finish("cnn").ok());
+  EXPECT_THAT(options.GetDoubles("filters", {8}), ElementsAre(8));
+  EXPECT_EQ(Message(options.Finish("mlp")),
+            "a.yaml:7: filters: expected a list of numbers, got [[32, 8, 4], [64]]");
+  const Options flat({{"filters", List({"32", "8"})}});
+  EXPECT_TRUE(flat.GetDoubleLists("filters", {}).empty());
+  EXPECT_EQ(Message(flat.Finish("cnn")),
+            "a.yaml:7: filters: expected a list of lists of numbers, got [32, 8]");
+}
+
 }  // namespace
 }  // namespace millrace
