@@ -43,6 +43,14 @@ absl::StatusOr<std::unique_ptr<Environment>> MakeMountainCar(const Options& opti
 // [0, `noise`) (0.0); the last entry is 1 in the query step. State: cue; extra: step, noise_seed.
 absl::StatusOr<std::unique_ptr<Environment>> MakeMemory(const Options& options);
 
+// Catch of bsuite (Osband et al. 2020, arXiv:1908.03568): a ball falls from a random column of the
+// top row, one row a step; the paddle in the bottom row begins in the middle and moves left, not,
+// or right. When the ball is at the bottom the episode terminates and pays 1 if the paddle is
+// there, else -1. A policy that sees reaches 1.0 an episode, random moves -0.6.
+// Observation uint8 [rows, columns, 1]: 255 for ball and paddle, else 0. State: columns of ball and
+// paddle; extra: step, the row of the ball. Options: rows (10), columns (5).
+absl::StatusOr<std::unique_ptr<Environment>> MakeCatch(const Options& options);
+
 // Two independent CartPoles as agents "agent_0" and "agent_1". Each one's episode ends on its own;
 // it is absent until both have ended. State: agent_0's four numbers, then agent_1's; extra: also
 // present_0 and present_1 (0 or 1).

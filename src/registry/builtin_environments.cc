@@ -18,6 +18,8 @@ void RegisterBuiltins(Registry& registry) {
                           "MountainCar-v0: rock a car out of a valley (limit 200)");
   registry.AddEnvironment("memory", MakeMemory,
                           "a cue, a delay, a query: needs a recurrent policy (optimum 1.0)");
+  registry.AddEnvironment("catch", MakeCatch,
+                          "catch a falling ball with a paddle, from a picture (optimum 1.0)");
   registry.AddEnvironment("two_agent_cartpole", MakeTwoAgentCartPole,
                           "two CartPoles as agents agent_0 and agent_1");
   registry.AddEnvironment("assortment", MakeAssortment,

@@ -29,6 +29,7 @@ std::vector<Subject> Subjects() {
   subjects.push_back({"cartpole_without_velocity", "cartpole", With("velocity", "false")});
   subjects.push_back({"cartpole_with_short_limit", "cartpole", With("max_episode_steps", "12")});
   subjects.push_back({"memory_with_noise", "memory", With("noise", "0.5")});
+  subjects.push_back({"catch_on_a_small_board", "catch", With("rows", "3")});
   subjects.push_back({"assortment_with_memory", "assortment", With("memory", "true")});
   return subjects;
 }

@@ -109,6 +109,66 @@ TEST(Memory, ShowsTheCueOnceAndMarksTheQuery) {
   EXPECT_THAT(observation, ElementsAre(0, 0, 1));
 }
 
+// The column of the lit pixel in a row of the board, -1 if there is none.
+int Lit(const AgentSlots& agents, size_t row) {
+  const auto board = agents.slots()[0].observation[0].As<uint8_t>().subspan(5 * row, 5);
+  const auto lit = std::ranges::find(board, 255);
+  return lit == board.end() ? -1 : static_cast<int>(lit - board.begin());
+}
+
+TEST(Catch, PaysOneForTheBallAndTakesOneWithoutIt) {
+  auto environment = MakeCatch({}).value();
+  AgentSlots agents(environment->spec());
+  int starts[5] = {};
+  for (uint64_t seed = 0; seed < 200; ++seed) {
+    agents.PrepareReset();
+    ASSERT_TRUE(environment->Reset(seed, agents.slots()).ok());
+    const int ball = Lit(agents, 0);
+    ++starts[ball];
+    EXPECT_EQ(Lit(agents, 9), 2);  // the paddle begins in the middle
+    const bool follow = seed % 2 == 0;
+    int length = 0;
+    for (; !agents.ended(); ++length) {
+      const int paddle = Lit(agents, 9);
+      const int target = follow ? ball : ball < 2 ? 4 : 0;
+      agents.discrete(0)[0] = 1 + (target > paddle) - (target < paddle);
+      ASSERT_TRUE(Step(*environment, agents).ok());
+      if (length < 8) {
+        EXPECT_EQ(agents.slots()[0].reward, 0.0f);
+        EXPECT_EQ(Lit(agents, static_cast<size_t>(length + 1)), ball);
+        EXPECT_EQ(Lit(agents, static_cast<size_t>(length)), -1);
+      }
+    }
+    EXPECT_EQ(length, 9);  // 10 rows
+    EXPECT_TRUE(agents.slots()[0].terminated);
+    EXPECT_EQ(agents.slots()[0].reward, follow ? 1.0f : -1.0f);
+  }
+  for (const int count : starts) EXPECT_GT(count, 20);  // of 40
+}
+
+TEST(Catch, ThePaddleStaysOnTheBoard) {
+  auto environment = MakeCatch({}).value();
+  AgentSlots agents(environment->spec());
+  for (const int32_t move : {0, 2}) {
+    agents.PrepareReset();
+    ASSERT_TRUE(environment->ResetTo({{0, 2}}, {}, agents.slots()).ok());
+    for (int step = 0; step < 4; ++step) {
+      agents.discrete(0)[0] = move;
+      ASSERT_TRUE(Step(*environment, agents).ok());
+    }
+    EXPECT_EQ(Lit(agents, 9), move == 0 ? 0 : 4);
+  }
+}
+
+TEST(Catch, WrongStatesAreRefused) {
+  auto environment = MakeCatch({}).value();
+  AgentSlots agents(environment->spec());
+  EXPECT_EQ(std::string(environment->ResetTo({{5, 0}}, {}, agents.slots()).message()),
+            "state: ball and paddle: expected columns 0 to 4, got 5");
+  EXPECT_FALSE(environment->ResetTo({{0, 0}}, {{"step", {9}}}, agents.slots()).ok());
+  EXPECT_TRUE(absl::IsDataLoss(environment->RestoreState("short", agents.slots())));
+}
+
 TEST(TwoAgentCartPole, EachEpisodeEndsOnItsOwn) {
   auto environment = MakeTwoAgentCartPole({}).value();
   AgentSlots agents(environment->spec());
