@@ -1,66 +1,15 @@
 #include <algorithm>
-#include <set>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "inference/entity_inputs.h"
+#include "inference/field_names.h"
 #include "inference/model_options.h"
-#include "millrace/core/nearest_name.h"
 #include "millrace/core/status.h"
 
 namespace millrace {
 namespace {
 
 constexpr char kNoMask[] = "none";
-
-std::string Quoted(const std::string& text) { return absl::StrCat("\"", text, "\""); }
-
-// Looks fields up for the options that name them. Refers to both for its lifetime.
-class FieldNames {
- public:
-  FieldNames(const Options& options, const ObservationSpec& observation)
-      : options_(options), observation_(observation) {
-    for (const Field& field : observation.fields) {
-      if (field.name != kActionMask) names_.push_back(field.name);
-    }
-  }
-
-  absl::StatusOr<const Field*> Find(const std::string& key, const std::string& name) const {
-    if (std::ranges::count(names_, name) == 0) {
-      return BadOption(
-          options_, key,
-          absl::StrCat("fields of the observation (", absl::StrJoin(names_, ", "), ")"),
-          absl::StrCat(Quoted(name), DidYouMean(name, names_)));
-    }
-    return &*std::ranges::find(observation_.fields, name, &Field::name);
-  }
-
-  // A field that no other option of this kind may name: entity sets, circular fields.
-  absl::StatusOr<const Field*> Claim(const std::string& key, const std::string& name) {
-    MILLRACE_ASSIGN_OR_RETURN(const Field* field, Find(key, name));
-    if (name.find('.') != std::string::npos) {
-      return BadOption(options_, key, "fields without a dot in their names", Quoted(name));
-    }
-    if (!claimed_.insert(name).second) {
-      return BadOption(options_, key, "each field at most once in entities and circular",
-                       Quoted(name));
-    }
-    return field;
-  }
-  bool IsClaimed(const std::string& name) const { return claimed_.contains(name); }
-
-  absl::Status BadShape(const std::string& key, const Field& field, const std::string& expected) {
-    return BadOption(
-        options_, key, expected,
-        absl::StrCat(Quoted(field.name), " of shape [", absl::StrJoin(field.shape, ", "), "]"));
-  }
-
- private:
-  const Options& options_;
-  const ObservationSpec& observation_;
-  std::vector<std::string> names_;
-  std::set<std::string> claimed_;
-};
 
 // The masks of `key`, one for each set; `fallback` if the user gave none.
 absl::StatusOr<std::vector<std::string>> MasksOf(const Options& options, const std::string& key,
@@ -167,7 +116,7 @@ void AskEntityOptions(const Options& options, EntitySpec& entity) {
 
 absl::Status CheckEntityOptions(const Options& options, ModelSpec& spec) {
   EntitySpec& entity = spec.entity;
-  FieldNames fields(options, spec.observation);
+  FieldNames fields(options, spec.observation, "entities and circular");
   if (entity.embedding % entity.heads != 0) {
     return BadOption(options, "heads",
                      absl::StrCat("a divisor of the embedding's ", entity.embedding),

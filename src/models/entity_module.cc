@@ -11,15 +11,6 @@ namespace {
 // Weights of about the spread N(0, 0.125 / inputs) that Baker et al. begin with.
 const double kAttentionGain = std::sqrt(0.125);
 
-// A module with children under names of its own, for names such as "entity.FIELD.weight".
-class Group : public torch::nn::Module {
- public:
-  template <typename T>
-  std::shared_ptr<T> Add(const std::string& name, std::shared_ptr<T> module) {
-    return register_module(name, std::move(module));
-  }
-};
-
 }  // namespace
 
 AttentionModule::AttentionModule(int64_t size, int64_t heads, bool layer_norm, Rng& rng)
@@ -67,7 +58,7 @@ EntityModule::EntityModule(const ModelSpec& spec, Network network, Rng& rng)
     return std::make_shared<LinearModule>(in, out, kTrunkGain, rng);
   };
   const auto group = [this](const char* name) {
-    return register_module(name, std::make_shared<Group>());
+    return register_module(name, std::make_shared<GroupModule>());
   };
   if (!inputs_.circular.empty()) {
     const auto circular = group("circular");
@@ -98,10 +89,10 @@ EntityModule::EntityModule(const ModelSpec& spec, Network network, Rng& rng)
 void EntityModule::AddDense(const ModelSpec& spec, Rng& rng) {
   width_ = 2 * spec.entity.embedding;
   const auto norm = [this](int64_t width) { return std::make_shared<NormModule>(width); };
-  std::shared_ptr<Group> norms;
+  std::shared_ptr<GroupModule> norms;
   if (spec.entity.layer_norm) {
     norms_.push_back(register_module("pool_norm", norm(width_)));
-    norms = register_module("norm", std::make_shared<Group>());
+    norms = register_module("norm", std::make_shared<GroupModule>());
   }
   for (size_t i = 0; i < spec.hidden.size(); ++i) {
     const std::string name = absl::StrCat(i);

@@ -1,6 +1,10 @@
 // The layers of the built-in models as LibTorch modules. Each is bound to one thread.
 #pragma once
 
+#include <memory>
+#include <string>
+#include <utility>
+
 #include "millrace/core/rng.h"
 #include "millrace/inference/model_spec.h"
 #include "millrace/models/torch.h"
@@ -13,6 +17,15 @@ extern const double kTrunkGain;
 torch::Tensor OrthogonalMatrix(int64_t rows, int64_t columns, double gain, Rng& rng);
 
 torch::Tensor Activate(const torch::Tensor& x, Activation activation);
+
+// A module with children under names of its own, for names such as "entity.FIELD.weight".
+class GroupModule : public torch::nn::Module {
+ public:
+  template <typename T>
+  std::shared_ptr<T> Add(const std::string& name, std::shared_ptr<T> module) {
+    return register_module(name, std::move(module));
+  }
+};
 
 // A fully connected layer, y = x W^T + b.
 class LinearModule : public torch::nn::Module {
