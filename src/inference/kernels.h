@@ -15,6 +15,16 @@ struct Matrix {
   int64_t row, depth;
 };
 
+// `count` rows of `in` floats that lie scattered in x, such as the windows of a convolution over
+// [height, width, channels]: input i of row r is x[offsets[r] + inputs[i]].
+struct Windows {
+  const float* x;
+  const int64_t* offsets;
+  int64_t count;
+  const int64_t* inputs;
+  int64_t in;
+};
+
 // Kingma & Ba 2015 (arXiv:1412.6980), algorithm 1; the gradient is first multiplied by `scale`,
 // then weight_decay times the parameter is added.
 struct AdamStep {
@@ -33,6 +43,11 @@ struct KernelSet {
   //   weights [panels, in, kPanel]; bias [panels * kPanel]
   void (*dense)(const float* x, int64_t x_stride, int64_t rows, int64_t in, const float* weights,
                 const float* bias, int64_t panels, float* y);
+  // The same of windows.
+  void (*dense_windows)(const Windows& windows, const float* weights, const float* bias,
+                        int64_t panels, float* y);
+  // out[i] = x[i] for i < size.
+  void (*bytes_to_floats)(const uint8_t* x, int64_t size, float* out);
   // In place over `size` floats, a multiple of kPanel. Absolute error of tanh at most 1e-6.
   void (*tanh)(float* x, int64_t size);
   void (*relu)(float* x, int64_t size);

@@ -44,4 +44,9 @@ void PackedLayer::Apply(const kernels::KernelSet& kernels, const float* x, int64
   kernels.dense(x, x_stride, rows, in_, weights_.data(), bias_.data(), panels_, y);
 }
 
+void PackedLayer::Apply(const kernels::KernelSet& kernels, const kernels::Windows& windows,
+                        float* y) const {
+  kernels.dense_windows(windows, weights_.data(), bias_.data(), panels_, y);
+}
+
 }  // namespace millrace

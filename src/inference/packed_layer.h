@@ -14,9 +14,13 @@ inline int64_t PadToPanel(int64_t size) {
   return (size + kernels::kPanel - 1) / kernels::kPanel * kernels::kPanel;
 }
 
-// 64-byte aligned floats. Thread-compatible.
+// 64-byte aligned floats. Can be moved, not copied. Thread-compatible.
 class AlignedFloats {
  public:
+  AlignedFloats() = default;
+  AlignedFloats(AlignedFloats&&) = default;
+  AlignedFloats& operator=(AlignedFloats&&) = default;
+
   // Grows to at least `size` floats; new floats are 0, old contents are lost if it moves.
   void Reserve(size_t size);
   float* data() { return data_; }
@@ -43,6 +47,8 @@ class PackedLayer {
   // y [rows, padded_out()]; x [rows, in] with row distance `x_stride`.
   void Apply(const kernels::KernelSet& kernels, const float* x, int64_t x_stride, int64_t rows,
              float* y) const;
+  // The same of windows of in() floats.
+  void Apply(const kernels::KernelSet& kernels, const kernels::Windows& windows, float* y) const;
 
   int64_t in() const { return in_; }
   int64_t padded_out() const { return panels_ * kernels::kPanel; }

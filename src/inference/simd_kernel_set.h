@@ -3,6 +3,7 @@
 
 #include "inference/simd_kernels.h"
 #include "inference/simd_row_kernels.h"
+#include "inference/simd_window_kernels.h"
 
 namespace millrace::kernels {
 namespace {
@@ -10,6 +11,8 @@ namespace {
 constexpr KernelSet MakeKernelSet(const char* name) {
   return {.name = name,
           .dense = Dense,
+          .dense_windows = DenseWindows,
+          .bytes_to_floats = BytesToFloats,
           .tanh = TanhInPlace,
           .relu = ReluInPlace,
           .lstm_cell = LstmCell,

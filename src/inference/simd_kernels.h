@@ -165,8 +165,8 @@ inline void DenseRows(const float* x, int64_t x_stride, int64_t rows, int64_t in
                               y_stride);
   }
   if constexpr (kRows > 1) {
-    DenseRows<kPanels, kRows / 2>(x + row * x_stride, x_stride, rows - row, in, weights, bias,
-                                  y + row * y_stride, y_stride);
+    DenseRows<kPanels, (kRows + 1) / 2>(x + row * x_stride, x_stride, rows - row, in, weights, bias,
+                                        y + row * y_stride, y_stride);
   }
 }
 

@@ -52,6 +52,33 @@ TEST_P(Kernels, DenseEqualsTheSumInDoublePrecision) {
   }
 }
 
+TEST_P(Kernels, DenseOverWindowsIsDenseOverTheirCopies) {
+  // 11 overlapping windows of 21 inputs, in no order; 70 outputs are 5 panels.
+  constexpr int64_t kRows = 11, kIn = 21, kOut = 70;
+  const auto x = Random(200, 1), w = Random(kOut * kIn, 2), b = Random(kOut, 3);
+  PackedLayer layer(kIn, kOut);
+  layer.Pack(w, b, kOut, kIn);
+  std::vector<int64_t> offsets, inputs;
+  for (int64_t row = 0; row < kRows; ++row) offsets.push_back(row * 23 % 110);
+  for (int64_t i = 0; i < kIn; ++i) inputs.push_back(i * 13 % 90);
+  std::vector<float> copies;
+  for (const int64_t offset : offsets) {
+    for (const int64_t input : inputs) copies.push_back(x[static_cast<size_t>(offset + input)]);
+  }
+  std::vector<float> expected(kRows * static_cast<size_t>(layer.padded_out())), y = expected;
+  layer.Apply(*GetParam(), copies.data(), kIn, kRows, expected.data());
+  layer.Apply(*GetParam(), {x.data(), offsets.data(), kRows, inputs.data(), kIn}, y.data());
+  EXPECT_EQ(y, expected);
+}
+
+TEST_P(Kernels, BytesBecomeFloats) {
+  std::vector<uint8_t> bytes(301);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i * 7);
+  std::vector<float> floats(bytes.size());
+  GetParam()->bytes_to_floats(bytes.data(), static_cast<int64_t>(bytes.size()), floats.data());
+  for (size_t i = 0; i < bytes.size(); ++i) EXPECT_EQ(floats[i], bytes[i]);
+}
+
 TEST_P(Kernels, ExponentialAndLogarithmAreWithinTwoRoundings) {
   std::vector<float> x;
   for (float v = -80.0F; v < 80.0F; v += 0.01F) x.push_back(v);
