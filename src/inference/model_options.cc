@@ -38,6 +38,7 @@ struct Defaults {
 Defaults DefaultsOf(const std::string& type) {
   if (type == "lstm" || type == "gru") return {.shared_trunk = true, .lstm_size = 64};
   if (type == "entity_attention") return {.hidden = {256}, .activation = "relu", .lstm_size = 256};
+  if (type == "cnn") return {.hidden = {512}, .activation = "relu", .shared_trunk = true};
   return {};
 }
 
@@ -54,7 +55,7 @@ absl::Status CheckCombination(const Options& options, const ModelSpec& spec) {
     return BadOption(options, "shared_trunk",
                      absl::StrCat("true for type ", spec.type, ", which has one trunk"), "false");
   }
-  if (spec.num_features() <= 0) {
+  if (spec.num_features() <= 0 && spec.type != "cnn") {  // which has images
     return absl::InvalidArgumentError(
         "model: expected an observation with at least one feature, got none");
   }
@@ -88,11 +89,13 @@ absl::Status ReadModelOptions(const Options& options, ModelSpec& spec) {
   spec.normalize_observation = options.GetBool("normalize_observation", false);
   spec.normalize_value = options.GetBool("normalize_value", false);
   spec.initial_log_std = options.GetDouble("initial_log_std", 0.0, -20.0, 5.0);
-  const bool entities = spec.type == "entity_attention";
+  const bool entities = spec.type == "entity_attention", images = spec.type == "cnn";
   if (entities) AskEntityOptions(options, spec.entity);
+  if (images) AskCnnOptions(options);
   MILLRACE_RETURN_IF_ERROR(options.Finish("model"));
   MILLRACE_RETURN_IF_ERROR(SetHidden(options, hidden, spec));
   if (entities) MILLRACE_RETURN_IF_ERROR(CheckEntityOptions(options, spec));
+  if (images) MILLRACE_RETURN_IF_ERROR(CheckCnnOptions(options, spec));
   return CheckCombination(options, spec);
 }
 

@@ -17,6 +17,10 @@ absl::Status ReadModelOptions(const Options& options, ModelSpec& spec);
 void AskEntityOptions(const Options& options, EntitySpec& entity);
 absl::Status CheckEntityOptions(const Options& options, ModelSpec& spec);
 
+// The same of type cnn.
+void AskCnnOptions(const Options& options);
+absl::Status CheckCnnOptions(const Options& options, ModelSpec& spec);
+
 // "FILE:LINE: model.KEY: expected EXPECTED, got GOT", as an error.
 absl::Status BadOption(const Options& options, const std::string& key, const std::string& expected,
                        const std::string& got);

@@ -8,7 +8,7 @@
 namespace millrace {
 
 const std::vector<std::string>& ModelSpec::BuiltinTypes() {
-  static const std::vector<std::string> types = {"mlp", "lstm", "gru", "entity_attention"};
+  static const std::vector<std::string> types = {"mlp", "lstm", "gru", "entity_attention", "cnn"};
   return types;
 }
 
@@ -28,6 +28,7 @@ std::string ModelSpec::CellName(Network network) const {
 
 bool ModelSpec::IsFeature(const Field& field) const {
   if (field.name == kActionMask) return false;
+  if (type == "cnn") return std::ranges::count(convolution.images, field.name) == 0;
   if (type != "entity_attention") return true;
   return std::ranges::none_of(entity.sets, [&](const EntitySpec::Set& set) {
     return set.mask == field.name || set.critic_mask == field.name;

@@ -1,5 +1,6 @@
 #include "absl/strings/str_cat.h"
 #include "inference/entity_inputs.h"
+#include "inference/image_inputs.h"
 #include "millrace/inference/model_spec.h"
 
 namespace millrace {
@@ -18,6 +19,10 @@ class LayoutBuilder {
       in = hidden[i];
     }
     return in;
+  }
+  void Convolution(const std::string& name, const ConvolutionShape& shape) {
+    Add(name + ".weight", {shape.filters, shape.channels, shape.kernel, shape.kernel});
+    Add(name + ".bias", {shape.filters});
   }
   void Norm(const std::string& name, int64_t width) {
     Add(name + ".weight", {width});
@@ -65,11 +70,22 @@ int64_t Entities(const ModelSpec& spec, Network network, const std::string& name
   return 2 * entity.embedding;
 }
 
+// The convolutions of every image; returns the width of what the hidden layers read.
+int64_t Images(const ModelSpec& spec, const std::string& name, LayoutBuilder& builder) {
+  for (const ImageInput& image : ImageInputsOf(spec)) {
+    for (size_t i = 0; i < image.layers.size(); ++i) {
+      builder.Convolution(absl::StrCat(name, ".image.", image.field, ".", i), image.layers[i]);
+    }
+  }
+  return JoinedWidth(spec);
+}
+
 // Trunk and cell; returns the width of what the heads read.
 int64_t NetworkEntries(const ModelSpec& spec, Network network, LayoutBuilder& builder) {
   const std::string name = spec.TrunkName(network);
   int64_t width = spec.num_features();
   if (spec.type == "entity_attention") width = Entities(spec, network, name, builder);
+  if (spec.type == "cnn") width = Images(spec, name, builder);
   width = builder.Trunk(name, width, spec.hidden);
   if (spec.layer_norm()) {
     for (size_t i = 0; i < spec.hidden.size(); ++i) {

@@ -55,7 +55,17 @@ torch::Tensor BuiltinPolicy::RawFeatures(const TensorDict& observation) const {
     sizes.push_back(NumElements(field.shape));
     columns.push_back(tensor.reshape(sizes).to(torch::kFloat32));
   }
+  if (columns.empty()) return NoFeatures(observation);
   return columns.size() == 1 ? columns[0] : torch::cat(columns, -1);
+}
+
+// [..., 0], of an observation of images alone.
+torch::Tensor BuiltinPolicy::NoFeatures(const TensorDict& observation) const {
+  const Field& field = spec_.observation.fields.front();
+  const torch::Tensor& tensor = observation.at(ObservationField(field.name));
+  auto sizes = LeadingSizes(tensor, field.shape.size());
+  sizes.push_back(0);
+  return torch::empty(sizes, torch::dtype(torch::kFloat32).device(tensor.device()));
 }
 
 torch::Tensor BuiltinPolicy::Features(const TensorDict& observation) const {

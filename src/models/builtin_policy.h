@@ -31,6 +31,8 @@ class BuiltinPolicy : public Policy {
   const LinearModule& value_head() const { return *value_head_; }
 
  private:
+  torch::Tensor NoFeatures(const TensorDict& observation) const;
+
   const ModelSpec spec_;
   std::unique_ptr<NetworkModules> actor_, critic_;  // no critic_: one for both heads
   std::shared_ptr<LinearModule> policy_head_, value_head_;

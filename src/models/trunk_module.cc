@@ -1,6 +1,7 @@
 #include "models/trunk_module.h"
 
 #include "absl/strings/str_cat.h"
+#include "models/cnn_module.h"
 #include "models/entity_module.h"
 
 namespace millrace {
@@ -24,6 +25,7 @@ torch::Tensor MlpModule::Forward(const TensorDict& /*observation*/,
 
 std::shared_ptr<TrunkModule> MakeTrunkModule(const ModelSpec& spec, Network network, Rng& rng) {
   if (spec.type == "entity_attention") return std::make_shared<EntityModule>(spec, network, rng);
+  if (spec.type == "cnn") return std::make_shared<CnnModule>(spec, rng);
   return std::make_shared<MlpModule>(spec.num_features(), spec.hidden, spec.activation, rng);
 }
 

@@ -20,6 +20,7 @@ constexpr std::array kBuiltinModels = {
     BuiltinModel{"gru", "dense layers, then gated recurrent units: the LSTM's task, fewer weights"},
     BuiltinModel{"entity_attention",
                  "self-attention over sets of entities, an LSTM, a critic that may see more"},
+    BuiltinModel{"cnn", "convolutions over images beside flat features, an LSTM if wanted"},
     BuiltinModel{"mlp", "dense layers: separate actor and critic, or one trunk"},
 };
 

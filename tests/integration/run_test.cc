@@ -362,6 +362,7 @@ INSTANTIATE_TEST_SUITE_P(
                           {"streams.inference.transport=zmq", "streams.sample.transport=zmq",
                            "streams.weight.transport=grpc"}},
         DeterministicCase{"recurrent", "memory_lstm.yaml", 20480, {}},
+        DeterministicCase{"pictures", "catch_cnn_ppo.yaml", 20480, {}},
         DeterministicCase{"two_policies", "two_agent_cartpole.yaml", 20480, {}},
         DeterministicCase{"assortment", "assortment_lstm.yaml", 20480, {}}),
     [](const auto& test) { return test.param.name; });

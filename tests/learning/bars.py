@@ -53,6 +53,7 @@ BARS = [
     bar("pendulum", CONFIGS / "pendulum_ppo.yaml", -300, 400_000),
     bar("cartpole-impala", CONFIGS / "cartpole_impala.yaml", 450, 1_000_000),
     bar("two-agent-cartpole", CONFIGS / "two_agent_cartpole.yaml", 501, 250_000, each=400),
+    bar("catch-cnn", CONFIGS / "catch_cnn_ppo.yaml", 0.95, 300_000),
     bar("memory-lstm", CONFIGS / "memory_lstm.yaml", 0.9, 500_000),
     bar("memory-mlp", CONFIGS / "memory_mlp.yaml", 0.9, 300_000, ceiling=0.6),
     bar("assortment-lstm", CONFIGS / "assortment_lstm.yaml", 9, 1_000_000),

@@ -35,7 +35,18 @@ struct EntitySpec {
   bool layer_norm = true;
 };
 
-// The features are all observation fields but masks, flattened, converted to float32 and
+// Settings of type cnn: which observation fields are images, and what is convolved with them.
+struct ConvolutionSpec {
+  struct Layer {
+    int64_t channels, kernel, stride;  // kernels are square
+  };
+  std::vector<std::string> images;  // fields [H, W, C] of uint8 or float32
+  // Of every image, each with weights of its own. The default: Mnih et al. 2015
+  // (doi:10.1038/nature14236).
+  std::vector<Layer> filters = {{32, 8, 4}, {64, 4, 2}, {64, 3, 1}};
+};
+
+// The features are all observation fields but masks and images, flattened, converted to float32 and
 // concatenated in spec order (F in sum).
 //
 //   mlp   actor:  F -> hidden -> [logits | means]     critic: F -> hidden -> value
@@ -52,6 +63,10 @@ struct EntitySpec {
 //         then hidden layers over norm([mean of tokens, the first token before attention]), each
 //         followed by act and norm; then LSTM(lstm_size) and norm, if any. Without layer_norm
 //         every norm is left out.
+//   cnn   actor and critic each (or one trunk for both if shared_trunk):
+//         [every image after its convolutions, flattened as [H', W', C'], then F] -> hidden ->
+//         LSTM(lstm_size), if any. Convolutions have no padding, and act behind each. uint8 images
+//         are divided by 255; no image is normalised.
 //
 // A diagonal Gaussian's log standard deviations are free parameters, one per dimension.
 struct ModelSpec {
@@ -61,12 +76,13 @@ struct ModelSpec {
   bool shared_trunk = false;
   int64_t lstm_size = 0;  // 0: no LSTM
   int64_t gru_size = 0;   // 0: no gated recurrent unit; not with an LSTM
-  // By running mean and variance, versioned with the weights; entities of a set have theirs in
-  // common, and so have the steps of a circular field.
+  // Features, by running mean and variance, versioned with the weights; entities of a set have
+  // theirs in common, and so have the steps of a circular field. Images are no features.
   bool normalize_observation = false;
   bool normalize_value = false;  // the value head predicts normalised returns
   double initial_log_std = 0.0;
-  EntitySpec entity;  // of type entity_attention
+  EntitySpec entity;            // of type entity_attention
+  ConvolutionSpec convolution;  // of type cnn
   ObservationSpec observation;
   ActionSpec action;
 
@@ -77,7 +93,7 @@ struct ModelSpec {
   // What names of weights begin with.
   std::string TrunkName(Network network) const;
   std::string CellName(Network network) const;
-  // False for masks.
+  // False for masks and images.
   bool IsFeature(const Field& field) const;
   int64_t num_features() const;
   // Units of the recurrent cell, or 0.
@@ -111,6 +127,8 @@ struct ParameterEntry {
 //     T.entity.FIELD.{weight,bias} (inputs: entity, then self), T.attention.I.in_norm,
 //     T.attention.I.{qkv,out}.{weight,bias}, T.attention.I.out_norm, T.pool_norm,
 //     T.I.{weight,bias}, T.norm.I, {lstm,critic_lstm}_norm
+//   of cnn
+//     T.image.FIELD.I.{weight,bias} [channels, C, kernel, kernel], T.I.{weight,bias}
 //   observation_mean, observation_variance, value_mean, value_variance
 class ParameterLayout {
  public:

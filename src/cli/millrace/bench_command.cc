@@ -50,8 +50,8 @@ void AddInference(CLI::App* bench, int& exit_code) {
   auto json = std::make_shared<std::string>();
   command
       ->add_option("--model", *models,
-                   "mlp64x64, mlp256x256, lstm256, gru256, hide_and_seek, hide_and_seek_unmasked; "
-                   "default: all")
+                   "mlp64x64, mlp256x256, lstm256, gru256, nature_cnn, hide_and_seek, "
+                   "hide_and_seek_unmasked; default: all")
       ->allow_extra_args(false);
   command->add_option("--batch", *batches, "rows of a batch; default: 1, 8, 64, 256 and 1024")
       ->allow_extra_args(false);

@@ -7,6 +7,7 @@
 
 #include "cli/common/acting.h"
 #include "core/deadline.h"
+#include "inference/image_inputs.h"
 #include "inference/kernels.h"
 #include "millrace/core/nearest_name.h"
 #include "millrace/core/status.h"
@@ -18,7 +19,7 @@ namespace {
 struct BenchModel {
   const char* name;
   ModelSpec spec;
-  bool roof = true;  // whether every weight is used once a sample, so that operations are known
+  bool roof = true;  // whether the operations of a sample are known
 };
 
 ModelSpec Spec(const std::string& type, std::vector<int64_t> hidden, int64_t recurrent_size,
@@ -57,6 +58,19 @@ ModelSpec HideAndSeek(bool masked) {
   return spec;
 }
 
+// Atari's picture and the network of Mnih et al. 2015 over it, with the 6 actions of Pong.
+ModelSpec NatureCnn() {
+  ModelSpec spec;
+  spec.type = "cnn";
+  spec.hidden = {512};
+  spec.activation = Activation::kRelu;
+  spec.shared_trunk = true;
+  spec.observation.fields = {{"picture", DType::kUInt8, {84, 84, 4}}};
+  spec.convolution.images = {"picture"};
+  spec.action = ActionSpec::Discrete(6);
+  return spec;
+}
+
 const std::vector<BenchModel>& Models() {
   const std::vector<float> low(8, -1), high(8, 1);
   static const std::vector<BenchModel> models = {
@@ -64,6 +78,7 @@ const std::vector<BenchModel>& Models() {
       {"mlp256x256", Spec("mlp", {256, 256}, 0, 27, ActionSpec::Continuous(low, high))},
       {"lstm256", Spec("lstm", {256}, 256, 27, ActionSpec::Continuous(low, high))},
       {"gru256", Spec("gru", {256}, 256, 27, ActionSpec::Continuous(low, high))},
+      {"nature_cnn", NatureCnn()},
       {"hide_and_seek", HideAndSeek(/*masked=*/true), /*roof=*/false},
       {"hide_and_seek_unmasked", HideAndSeek(/*masked=*/false), /*roof=*/false},
   };
@@ -81,13 +96,20 @@ absl::StatusOr<double> Measure(Acting& acting, double seconds) {
   return static_cast<double>(calls * acting.rows()) / SecondsSince(start);
 }
 
-// Multiply-adds of a sample, each as two operations.
-double Operations(const ParameterLayout& layout) {
-  double weights = 0;
+// Multiply-adds of a sample, each as two operations: every matrix once, every kernel at each of its
+// positions.
+double Operations(const ModelSpec& spec) {
+  int64_t products = 0;
+  const ParameterLayout layout(spec);
   for (const ParameterEntry& entry : layout.entries()) {
-    if (entry.shape.size() == 2) weights += static_cast<double>(entry.shape[0] * entry.shape[1]);
+    if (entry.shape.size() == 2) products += NumElements(entry.shape);
   }
-  return 2 * weights;
+  for (const ImageInput& image : ImageInputsOf(spec)) {
+    for (const ConvolutionShape& layer : image.layers) {
+      products += layer.positions() * layer.filters * layer.kernel * layer.kernel * layer.channels;
+    }
+  }
+  return 2 * static_cast<double>(products);
 }
 
 double Peak(double seconds) {
@@ -117,7 +139,7 @@ absl::Status BenchOne(const BenchModel& model, int rows, const InferenceBenchOpt
   for (int round = 0; round < options.rounds; ++round) {
     MILLRACE_ASSIGN_OR_RETURN(fast.emplace_back(), Measure(ours, options.seconds));
     MILLRACE_ASSIGN_OR_RETURN(slow.emplace_back(), Measure(theirs, options.seconds));
-    shares.push_back(fast.back() * Operations(ours.model().layout()) / peak);
+    shares.push_back(fast.back() * Operations(model.spec) / peak);
   }
   const std::string name = fmt::format("inference/native/{}/{}", model.name, rows);
   table.push_back({name, "samples/s", Median(fast), "LibTorch", Median(slow), fast});

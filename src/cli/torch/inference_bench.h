@@ -11,8 +11,8 @@ namespace millrace {
 
 struct InferenceBenchOptions {
   // "mlp64x64" (4 features, 2 choices), "mlp256x256" (27, 8 reals), "lstm256" and "gru256" (27, 8
-  // reals), "hide_and_seek" and "hide_and_seek_unmasked" (entity_attention, 16 entities); none: all
-  // of them
+  // reals), "nature_cnn" (84 x 84 x 4 bytes, 6 choices), "hide_and_seek" and
+  // "hide_and_seek_unmasked" (entity_attention, 16 entities); none: all of them
   std::vector<std::string> models;
   std::vector<int> batches = {1, 8, 64, 256, 1024};
   int rounds = 5;         // of each, interleaved; the median counts

@@ -36,6 +36,10 @@ ModelSpec Spec(const std::string& type) {
     spec.observation.fields.push_back({"seen", DType::kUInt8, {3}, Extent::kRows});
     spec.entity.sets = {{.field = "boxes", .mask = "seen"}};
   }
+  if (type == "cnn") {
+    spec.observation.fields.push_back({"picture", DType::kUInt8, {8, 7, 3}, Extent::kRows});
+    spec.convolution = {.images = {"picture"}, .filters = {{6, 3, 2}, {5, 2, 1}}};
+  }
   spec.action = ActionSpec::Discrete(3);
   spec.action.components.push_back(ActionSpec::Continuous({-1, -1}, {1, 1}).components[0]);
   return spec;
@@ -43,6 +47,9 @@ ModelSpec Spec(const std::string& type) {
 
 class DeviceParity : public testing::TestWithParam<std::tuple<std::string, const char*>> {
  protected:
+  // cuDNN's convolutions would round their inputs to 10 bits.
+  void SetUp() override { at::globalContext().setAllowTF32CuDNN(false); }
+
   torch::Device device() const { return FindDevice(std::get<0>(GetParam())).value(); }
   ModelSpec spec() const { return Spec(std::get<1>(GetParam())); }
 
@@ -55,10 +62,12 @@ class DeviceParity : public testing::TestWithParam<std::tuple<std::string, const
 
 TensorDict Minibatch(int64_t state_size, torch::Device device) {
   torch::manual_seed(5);
-  TensorDict batch = {{"observation/x", torch::randn({kSteps, kRows, 5})},
-                      {"observation/boxes", torch::randn({kSteps, kRows, 3, 4})},
-                      {"observation/seen", torch::randint(0, 2, {kSteps, kRows, 3}, torch::kUInt8)},
-                      {"first", torch::randint(0, 2, {kSteps, kRows}, torch::kUInt8)}};
+  TensorDict batch = {
+      {"observation/x", torch::randn({kSteps, kRows, 5})},
+      {"observation/boxes", torch::randn({kSteps, kRows, 3, 4})},
+      {"observation/seen", torch::randint(0, 2, {kSteps, kRows, 3}, torch::kUInt8)},
+      {"observation/picture", torch::randint(0, 256, {kSteps, kRows, 8, 7, 3}, torch::kUInt8)},
+      {"first", torch::randint(0, 2, {kSteps, kRows}, torch::kUInt8)}};
   if (state_size > 0) batch["state"] = torch::randn({kRows, state_size});
   for (auto& [name, tensor] : batch) tensor = tensor.to(device);
   return batch;
@@ -114,22 +123,24 @@ TEST_P(DeviceParity, GoesOnFromACheckpointOfTheCpu) {
 // Head outputs of one model for observations of its own.
 std::vector<float> Act(InferenceModel& model, const ModelSpec& spec) {
   std::vector<std::vector<float>> reals;
+  std::vector<std::vector<uint8_t>> bytes;  // of masks and pictures
   std::vector<std::vector<int64_t>> shapes;
-  std::vector<uint8_t> seen(kRows * 3);
-  for (size_t i = 0; i < seen.size(); ++i) seen[i] = i % 3 != 1;
   std::vector<TensorView> views;
   for (const Field& field : spec.observation.fields) {
     shapes.push_back(field.shape);
     shapes.back().insert(shapes.back().begin(), kRows);
-    reals.emplace_back(static_cast<size_t>(NumElements(shapes.back())));
-    for (size_t i = 0; i < reals.back().size(); ++i) {
-      reals.back()[i] = std::sin(static_cast<float>(i + reals.size()));
+    const auto size = static_cast<size_t>(NumElements(shapes.back()));
+    auto& real = reals.emplace_back(size);
+    auto& byte = bytes.emplace_back(size);
+    for (size_t i = 0; i < size; ++i) {
+      real[i] = std::sin(static_cast<float>(i + reals.size()));
+      byte[i] = static_cast<uint8_t>(i % 3 == 1 ? 0 : i % 7);
     }
   }
   for (size_t i = 0; i < reals.size(); ++i) {
     const DType dtype = spec.observation.fields[i].dtype;
     views.push_back({dtype, shapes[i],
-                     dtype == DType::kUInt8 ? reinterpret_cast<std::byte*>(seen.data())
+                     dtype == DType::kUInt8 ? reinterpret_cast<std::byte*>(bytes[i].data())
                                             : reinterpret_cast<std::byte*>(reals[i].data())});
   }
   std::vector<float> state(static_cast<size_t>(kRows * spec.state_size()), 0.1F);
@@ -160,8 +171,8 @@ TEST_P(DeviceParity, ActsAsTheNativeForward) {
 
 INSTANTIATE_TEST_SUITE_P(Devices, DeviceParity,
                          testing::Combine(testing::ValuesIn(Devices()),
-                                          testing::Values("mlp", "lstm", "gru",
-                                                          "entity_attention")));
+                                          testing::Values("mlp", "lstm", "gru", "entity_attention",
+                                                          "cnn")));
 
 TEST(FindDevice, SaysWhatIsThere) {
   EXPECT_EQ(FindDevice("cpu").value(), torch::Device(torch::kCPU));

@@ -47,6 +47,10 @@ ModelSpec Spec(const std::string& type, int64_t features) {
   (type == "gru" ? spec.gru_size : spec.lstm_size) = type == "mlp" ? 0 : 24;
   spec.observation.fields = {{"observation", DType::kFloat32, {features}, Extent::kRows}};
   if (type == "entity_attention") spec.entity.circular = {"observation"};
+  if (type == "cnn") {
+    spec.observation.fields[0].shape = {1, features, 1};
+    spec.convolution = {.images = {"observation"}, .filters = {{5, 1, 2}, {20, 1, 1}}};
+  }
   spec.action = ActionSpec::Continuous({-1, -1}, {1, 1});
   spec.action.components.push_back(ActionSpec::Discrete(3).components[0]);
   return spec;
@@ -102,7 +106,7 @@ TEST_P(NativeModelOf, LoadReplacesEveryWeight) {
 }
 
 INSTANTIATE_TEST_SUITE_P(EveryType, NativeModelOf,
-                         testing::Values("mlp", "lstm", "gru", "entity_attention"),
+                         testing::Values("mlp", "lstm", "gru", "entity_attention", "cnn"),
                          [](const auto& test) { return test.param; });
 
 TEST(NativeModelErrors, SayWhatWasExpected) {

@@ -1,6 +1,7 @@
 // Compares the two implementations of a built-in model on random weights and observations.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <memory>
@@ -40,7 +41,7 @@ inline std::vector<float> RandomWeights(Policy& policy) {
   return blob;
 }
 
-// uint8 fields that are features hold pictures, 0 to 255; masks 0 or 1.
+// uint8 fields hold pictures, 0 to 255; masks 0 or 1.
 inline TensorDict RandomFields(const ModelSpec& spec, const std::vector<int64_t>& leading) {
   TensorDict fields;
   for (const Field& field : spec.observation.fields) {
@@ -48,7 +49,8 @@ inline TensorDict RandomFields(const ModelSpec& spec, const std::vector<int64_t>
     sizes.insert(sizes.end(), field.shape.begin(), field.shape.end());
     const torch::ScalarType type = ToTorch(field.dtype);
     torch::Tensor& tensor = fields[ObservationField(field.name)];
-    if (!spec.IsFeature(field)) {
+    const bool is_image = std::ranges::count(spec.convolution.images, field.name) > 0;
+    if (!spec.IsFeature(field) && !is_image) {
       tensor = torch::randint(0, 2, sizes).to(type);
     } else if (field.dtype == DType::kUInt8) {
       tensor = torch::randint(0, 256, sizes).to(type);

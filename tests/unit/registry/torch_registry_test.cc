@@ -37,6 +37,7 @@ TEST(TorchRegistry, BuiltinsCanBeMadeByName) {
   }
   ObservationSpec observation = kObservation;
   observation.fields.push_back({"things", DType::kFloat32, {2, 3}, Extent::kRows});
+  observation.fields.push_back({"picture", DType::kUInt8, {36, 36, 1}, Extent::kRows});
   for (const auto& listing : registry.models()) {
     Options options;
     if (listing.name == "entity_attention") {
@@ -44,7 +45,7 @@ TEST(TorchRegistry, BuiltinsCanBeMadeByName) {
     }
     const auto model = registry.MakeModel(listing.name, options, observation, action, 1);
     ASSERT_TRUE(model.ok()) << listing.name << ": " << model.status();
-    EXPECT_EQ((*model)->state_size() > 0, listing.name != "mlp");
+    EXPECT_EQ((*model)->state_size() > 0, listing.name != "mlp" && listing.name != "cnn");
     EXPECT_TRUE(registry.MakeBackend("auto", {}, *model).ok()) << listing.name;
   }
   EXPECT_TRUE(registry.MakeEnvironment("cartpole", {}).ok());

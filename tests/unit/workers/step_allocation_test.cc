@@ -41,13 +41,12 @@ constexpr int kUnroll = 32;
 // One group, its policy service and a consumer that grants what is wanted, on one thread.
 class Actor {
  public:
-  explicit Actor(const std::string& model) {
+  Actor(std::unique_ptr<VectorEnvironment> environments, const std::string& model) {
     auto experiment = ParseExperiment("environment: {type: cartpole}\nalgorithm: {type: ppo}\n" +
                                           ("policies: {default: {model: " + model + "}}\n"),
                                       "a.yaml");
     MILLRACE_CHECK(experiment.ok(), std::string(experiment.status().message()));
     config_ = *std::move(experiment);
-    auto environments = MakeCartPoleBatch({}, kEnvironments).value();
     const AgentAssignment assignment = AssignAgents(environments->spec(), config_).value();
     const PolicyAgents& agents = assignment.policies[0];
     const auto model_made = MakeNativeInferenceModel(config_.policies[0], agents).value();
@@ -167,13 +166,20 @@ TEST(StepAllocation, TheCounterCounts) {
 class StepAllocation : public testing::TestWithParam<const char*> {};
 
 TEST_P(StepAllocation, AStepTakesNothingFromTheHeap) {
-  Actor actor(GetParam());
+  Actor actor(MakeCartPoleBatch({}, kEnvironments).value(), GetParam());
   actor.RunSegments(2);
   EXPECT_EQ(actor.AllocationsOfSteps(kUnroll - 8), 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, StepAllocation,
                          testing::Values("{type: mlp}", "{type: lstm, lstm_size: 16}"));
+
+TEST(StepAllocationOfImages, AStepTakesNothingFromTheHeap) {
+  Actor actor(MakeEnvironmentBatch(MakeCatch, {}, kEnvironments, "catch").value(),
+              "{type: cnn, filters: [[16, 3, 1], [8, 2, 1]], hidden: [32], lstm_size: 16}");
+  actor.RunSegments(2);
+  EXPECT_EQ(actor.AllocationsOfSteps(kUnroll - 8), 0u);
+}
 
 }  // namespace
 }  // namespace millrace
