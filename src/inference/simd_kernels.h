@@ -125,10 +125,26 @@ inline Vector Uniform(const uint32_t* words) {
          0x1.0p-23F;
 }
 
+// The rows of a dense layer's input: `count` rows of `in` floats, some of which are read at a time.
+struct MatrixRows {
+  struct Some {
+    float At(int64_t r, int64_t i) const { return x[r * stride + i]; }
+    const float* x;
+    int64_t stride;
+  };
+  template <int64_t kRows>
+  Some From(int64_t row) const {
+    return {x + row * stride, stride};
+  }
+
+  const float* x;
+  int64_t stride, count, in;
+};
+
 // A tile of kRows x kPanels panels, its sums held in registers.
-template <int64_t kRows, int64_t kPanels>
-inline void DenseTile(const float* x, int64_t x_stride, int64_t in, const float* weights,
-                      const float* bias, float* y, int64_t y_stride) {
+template <int64_t kRows, int64_t kPanels, typename Some>
+inline void DenseTile(const Some& x, int64_t in, const float* weights, const float* bias, float* y,
+                      int64_t y_stride) {
   constexpr int64_t kColumns = kPanels * kVectors;
   Vector sums[kRows][kColumns];
 #pragma GCC unroll 8
@@ -144,7 +160,7 @@ inline void DenseTile(const float* x, int64_t x_stride, int64_t in, const float*
     }
 #pragma GCC unroll 8
     for (int64_t r = 0; r < kRows; ++r) {
-      const float scalar = x[r * x_stride + i];
+      const float scalar = x.At(r, i);
 #pragma GCC unroll 8
       for (int64_t c = 0; c < kColumns; ++c) sums[r][c] += scalar * w[c];
     }
@@ -156,39 +172,37 @@ inline void DenseTile(const float* x, int64_t x_stride, int64_t in, const float*
   }
 }
 
-template <int64_t kPanels, int64_t kRows>
-inline void DenseRows(const float* x, int64_t x_stride, int64_t rows, int64_t in,
-                      const float* weights, const float* bias, float* y, int64_t y_stride) {
-  int64_t row = 0;
-  for (; row + kRows <= rows; row += kRows) {
-    DenseTile<kRows, kPanels>(x + row * x_stride, x_stride, in, weights, bias, y + row * y_stride,
+// The rows from `row` on.
+template <int64_t kPanels, int64_t kRows, typename Rows>
+inline void DenseRows(const Rows& x, int64_t row, const float* weights, const float* bias, float* y,
+                      int64_t y_stride) {
+  for (; row + kRows <= x.count; row += kRows) {
+    DenseTile<kRows, kPanels>(x.template From<kRows>(row), x.in, weights, bias, y + row * y_stride,
                               y_stride);
   }
   if constexpr (kRows > 1) {
-    DenseRows<kPanels, (kRows + 1) / 2>(x + row * x_stride, x_stride, rows - row, in, weights, bias,
-                                        y + row * y_stride, y_stride);
+    DenseRows<kPanels, (kRows + 1) / 2>(x, row, weights, bias, y, y_stride);
   }
 }
 
-template <int64_t kPanels>
-inline void DensePanels(const float* x, int64_t x_stride, int64_t rows, int64_t in,
-                        const float*& weights, const float*& bias, int64_t& panels, float*& y,
-                        int64_t y_stride) {
+template <int64_t kPanels, typename Rows>
+inline void DensePanels(const Rows& x, const float* weights, const float* bias, int64_t panels,
+                        float* y, int64_t y_stride) {
   for (; panels >= kPanels; panels -= kPanels) {
-    DenseRows<kPanels, kRowsAtOnce>(x, x_stride, rows, in, weights, bias, y, y_stride);
-    weights += kPanels * in * kPanel;
+    DenseRows<kPanels, kRowsAtOnce>(x, 0, weights, bias, y, y_stride);
+    weights += kPanels * x.in * kPanel;
     bias += kPanels * kPanel;
     y += kPanels * kPanel;
   }
   if constexpr (kPanels > 1) {
-    DensePanels<kPanels / 2>(x, x_stride, rows, in, weights, bias, panels, y, y_stride);
+    DensePanels<kPanels / 2>(x, weights, bias, panels, y, y_stride);
   }
 }
 
 void Dense(const float* x, int64_t x_stride, int64_t rows, int64_t in, const float* weights,
            const float* bias, int64_t panels, float* y) {
-  const int64_t y_stride = panels * kPanel;
-  DensePanels<kPanelsAtOnce>(x, x_stride, rows, in, weights, bias, panels, y, y_stride);
+  DensePanels<kPanelsAtOnce>(MatrixRows{x, x_stride, rows, in}, weights, bias, panels, y,
+                             panels * kPanel);
 }
 
 void TanhInPlace(float* x, int64_t size) {
