@@ -26,6 +26,13 @@ uint64_t IdentityOf(const WeightSpec& spec) {
          Crc32c(std::as_bytes(std::span(parts)));
 }
 
+// Returns the checksum, or 0 without one.
+uint32_t CopyVersion(std::span<std::byte> to, std::span<const std::byte> from, bool checksum) {
+  if (checksum) return CopyWithCrc32c(to, from);
+  CopyBytes(to, from);
+  return 0;
+}
+
 }  // namespace
 
 struct WeightFile::Slot {
@@ -113,13 +120,7 @@ void WeightFile::Write(WeightVersion version, std::span<const std::byte> blob) {
   MILLRACE_CHECK(blob.size() == bytes_, "WeightFile::Write with a blob of another size");
   const uint32_t index = NextSlot();
   Begin(index);
-  uint32_t crc = 0;
-  if (checksum_) {
-    crc = CopyWithCrc32c(SlotData(index), blob);
-  } else {
-    CopyBytes(SlotData(index), blob);
-  }
-  Finish(index, version, crc);
+  Finish(index, version, CopyVersion(SlotData(index), blob, checksum_));
 }
 
 absl::StatusOr<WeightVersion> WeightFile::CopyNewest(const WeightFile& from) {
@@ -128,13 +129,9 @@ absl::StatusOr<WeightVersion> WeightFile::CopyNewest(const WeightFile& from) {
   uint32_t crc = 0;
   MILLRACE_ASSIGN_OR_RETURN(const Stamp stamp,
                             from.CopyOut([&](std::span<const std::byte> bytes, uint32_t expected) {
-                              if (expected != 0) {
-                                crc = CopyWithCrc32c(SlotData(index), bytes);
-                              } else {
-                                CopyBytes(SlotData(index), bytes);
-                              }
+                              crc = CopyVersion(SlotData(index), bytes, expected != 0);
                             }));
-  if (stamp.crc != 0 && crc != stamp.crc) {
+  if (crc != stamp.crc) {
     return absl::DataLossError(absl::StrCat(from.file_->path().string(), ": checksum mismatch"));
   }
   if (stamp.version > newest()) Finish(index, stamp.version, stamp.crc);

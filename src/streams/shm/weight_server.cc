@@ -40,11 +40,10 @@ class HostLock {
     return absl::InternalError(
         absl::StrCat("cannot open ", path.string(), ": ", std::strerror(errno)));
   }
-  bool Try() { return held_ || (held_ = ::flock(fd_, LOCK_EX | LOCK_NB) == 0); }
+  bool Try() { return ::flock(fd_, LOCK_EX | LOCK_NB) == 0; }
 
  private:
   const int fd_;
-  bool held_ = false;
 };
 
 // One policy's way from the trainer to the host. Bound to the server's thread, newest() excepted.

@@ -468,7 +468,6 @@ void SampleIntake::Drain(Deadline deadline) {
   while (!all_closed && !Expired(deadline)) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
     MutexLock lock(mutex_);
-    Round();
     all_closed = lost_.empty() && consumer_->Producers().empty();
     for (size_t i = 0; i < state_->num_lanes; ++i) {
       all_closed = all_closed && state_->lanes[i].closed != 0;
