@@ -289,7 +289,7 @@ TEST_P(Kernels, ProductEqualsTheSumInDoublePrecisionBothWaysRound) {
               expected += static_cast<double>(view.data[r * view.row + k * view.depth]) *
                           b[static_cast<size_t>(k * kColumns + n)];
             }
-            EXPECT_NEAR(c[at], expected, 1e-6 * static_cast<double>(depth));
+            EXPECT_NEAR(c[at], expected, 6.8e-7 * static_cast<double>(depth));
           }
         }
       }

@@ -40,9 +40,7 @@ TEST(Cnn, NativeEqualsLibTorchOverThePictureOfAtari) {
 TEST(Cnn, NativeEqualsLibTorchInEveryShape) {
   torch::manual_seed(3);
   Rng rng(5, 0);
-  const auto one_to = [&rng](int64_t high) {
-    return 1 + static_cast<int64_t>(rng.Below(static_cast<uint64_t>(high)));
-  };
+  const auto one_to = [&rng](int64_t high) { return OneTo(high, rng); };
   for (int i = 0; i < 28; ++i) {
     ModelSpec spec = Spec();
     int64_t smallest = 1;  // image for which the kernels below fit
@@ -91,17 +89,7 @@ TEST(Cnn, TrainingReachesEveryParameter) {
   ModelSpec spec = Spec();
   spec.lstm_size = 8;
   spec.shared_trunk = false;
-  auto policy = *MakePolicy(spec, 1);
-  const auto heads =
-      policy->Forward(RandomFields(spec, {3, 8}), torch::zeros({3, 8}, torch::kUInt8),
-                      torch::zeros({8, spec.state_size()}));
-  (heads.logits.clamp_min(-100).pow(2).sum() + heads.mean.sum() + heads.log_std.sum() +
-   heads.value.sum())
-      .backward();
-  for (const auto& item : policy->named_parameters()) {
-    ASSERT_TRUE(item.value().grad().defined()) << item.key();
-    EXPECT_GT(item.value().grad().abs().sum().item<float>(), 0.0F) << item.key();
-  }
+  ExpectTrainingReachesEveryParameter(spec);
 }
 
 }  // namespace

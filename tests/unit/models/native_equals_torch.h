@@ -41,6 +41,11 @@ inline std::vector<float> RandomWeights(Policy& policy) {
   return blob;
 }
 
+// A random size of 1 to `high`.
+inline int64_t OneTo(int64_t high, Rng& rng) {
+  return 1 + static_cast<int64_t>(rng.Below(static_cast<uint64_t>(high)));
+}
+
 // uint8 fields hold pictures, 0 to 255; masks 0 or 1.
 inline TensorDict RandomFields(const ModelSpec& spec, const std::vector<int64_t>& leading) {
   TensorDict fields;
@@ -131,6 +136,21 @@ inline void ExpectNativeEqualsTorch(const ModelSpec& spec, int64_t steps, int64_
     ExpectNear(native.value, value, "value");
   }
   if (spec.state_size() > 0) ExpectNear(state, heads.state, "state");
+}
+
+// A loss of all heads has a gradient at every parameter.
+inline void ExpectTrainingReachesEveryParameter(const ModelSpec& spec) {
+  auto policy = *MakePolicy(spec, 1);
+  const auto heads =
+      policy->Forward(RandomFields(spec, {3, 8}), torch::zeros({3, 8}, torch::kUInt8),
+                      torch::zeros({8, spec.state_size()}));
+  (heads.logits.clamp_min(-100).pow(2).sum() + heads.mean.sum() + heads.log_std.sum() +
+   heads.value.sum())
+      .backward();
+  for (const auto& item : policy->named_parameters()) {
+    ASSERT_TRUE(item.value().grad().defined()) << item.key();
+    EXPECT_GT(item.value().grad().abs().sum().item<float>(), 0.0F) << item.key();
+  }
 }
 
 // Every parameter and buffer is in the layout, with its shape, and the other way round.
