@@ -157,9 +157,8 @@ absl::Status Actor::MakeGroups() {
   if (config.deterministic) {
     MILLRACE_ASSIGN_OR_RETURN(const auto store,
                               CheckpointStore::Open(process_.paths().checkpoints()));
-    if (auto checkpoint = store.ReadNewest(); checkpoint.ok()) {
-      MILLRACE_ASSIGN_OR_RETURN(
-          snapshots, DecodeActorSnapshots(std::move(checkpoint->files[kActorSnapshotsFile])));
+    if (const auto checkpoint = store.ReadNewest(); checkpoint.ok()) {
+      MILLRACE_ASSIGN_OR_RETURN(snapshots, ReadActorSnapshots(*checkpoint));
     }
   }
   for (int g = 0; g < config.actor.groups; ++g) {

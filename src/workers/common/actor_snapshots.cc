@@ -37,6 +37,12 @@ absl::StatusOr<ActorSnapshots> DecodeActorSnapshots(std::string file) {
   return snapshots;
 }
 
+absl::StatusOr<ActorSnapshots> ReadActorSnapshots(const Checkpoint& checkpoint) {
+  const auto file = checkpoint.files.find(kActorSnapshotsFile);
+  if (file == checkpoint.files.end()) return ActorSnapshots();
+  return DecodeActorSnapshots(file->second);
+}
+
 absl::StatusOr<uint32_t> SnapshotCapacity(const Registry& registry, const ExperimentConfig& config,
                                           const AgentAssignment& assignment,
                                           int64_t state_size_sum) {

@@ -20,6 +20,8 @@ using ActorSnapshots = std::map<std::pair<uint32_t, uint32_t>, std::string>;
 inline constexpr char kActorSnapshotsFile[] = "actors.safetensors";
 absl::StatusOr<std::string> EncodeActorSnapshots(const ActorSnapshots& snapshots);
 absl::StatusOr<ActorSnapshots> DecodeActorSnapshots(std::string file);
+// None in a run's first checkpoint, which is written before any batch is trained.
+absl::StatusOr<ActorSnapshots> ReadActorSnapshots(const Checkpoint& checkpoint);
 
 // Bytes that a segment reserves for a snapshot: 0 unless the run is deterministic. Producer and
 // consumer compute the same number from the same experiment. kInvalidArgument if the environment

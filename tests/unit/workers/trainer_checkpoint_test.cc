@@ -42,6 +42,19 @@ TEST(TrainerCheckpoint, HoldsEveryPolicyUnderItsName) {
   EXPECT_EQ(DecodePart(*checkpoint, "nobody", layout).status().code(), absl::StatusCode::kNotFound);
 }
 
+// An actor that starts late finds the first one already there.
+TEST(TrainerCheckpoint, HasActorSnapshotsAfterTheFirst) {
+  PolicyPart first = TestPart("p", 0);
+  first.snapshots.clear();
+  const auto without = EncodeCheckpoint({first}, {{"p", TestLayout()}}, 1);
+  const auto with = EncodeCheckpoint({TestPart("p", 0)}, {{"p", TestLayout()}}, 1);
+  ASSERT_TRUE(without.ok() && with.ok());
+  const auto none = ReadActorSnapshots(*without), some = ReadActorSnapshots(*with);
+  ASSERT_TRUE(none.ok() && some.ok()) << none.status() << some.status();
+  EXPECT_TRUE(none->empty());
+  EXPECT_EQ(*some, TestPart("p", 0).snapshots);
+}
+
 TEST(TrainerCheckpoint, SaysWhichTensorDoesNotFitTheModel) {
   const auto checkpoint = EncodeCheckpoint({TestPart("p", 0)}, {{"p", TestLayout()}}, 1);
   ASSERT_TRUE(checkpoint.ok());
