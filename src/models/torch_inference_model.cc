@@ -17,10 +17,39 @@ namespace millrace {
 namespace {
 
 void CopyOut(const torch::Tensor& tensor, std::span<float> out) {
-  if (!tensor.defined() || out.empty()) return;
-  const torch::Tensor dense = tensor.cpu().contiguous();
-  std::memcpy(out.data(), dense.data_ptr<float>(), out.size() * sizeof(float));
+  const torch::Tensor dense = tensor.contiguous();
+  std::memcpy(out.data(), dense.const_data_ptr<float>(), out.size_bytes());
 }
+
+// Tensors on one device and where they go; a single copy off the device, each of which costs a
+// wait.
+class Outputs {
+ public:
+  void Add(const torch::Tensor& tensor, std::span<float> out) {
+    if (!tensor.defined() || out.empty()) return;
+    tensors_.push_back(tensor.flatten());
+    targets_.push_back(out);
+  }
+
+  void Copy() const {
+    if (tensors_.empty()) return;
+    if (tensors_[0].is_cpu()) {
+      for (size_t i = 0; i < tensors_.size(); ++i) CopyOut(tensors_[i], targets_[i]);
+      return;
+    }
+    const torch::Tensor all = torch::cat(tensors_).cpu();
+    int64_t begin = 0;
+    for (const std::span<float> target : targets_) {
+      const auto size = static_cast<int64_t>(target.size());
+      CopyOut(all.narrow(0, begin, size), target);
+      begin += size;
+    }
+  }
+
+ private:
+  std::vector<torch::Tensor> tensors_;
+  std::vector<std::span<float>> targets_;
+};
 
 class TorchInferenceModel final : public InferenceModel {
  public:
@@ -80,7 +109,7 @@ class TorchInferenceModel final : public InferenceModel {
           recurrent ? tensor.unsqueeze(0) : tensor;
     }
     if (!recurrent) {
-      CopyHeads(policy_->Forward(inputs, {}, {}), heads);
+      CopyHeads(policy_->Forward(inputs, {}, {}), heads, {});
       return absl::OkStatus();
     }
     // Rows that begin an episode have a state of zero already.
@@ -88,8 +117,7 @@ class TorchInferenceModel final : public InferenceModel {
         inputs, torch::zeros({1, rows}, torch::dtype(torch::kUInt8).device(device_)),
         torch::from_blob(state.data(), {rows, state_size})
             .to(device_, torch::kFloat32, /*non_blocking=*/false, /*copy=*/true));
-    CopyHeads(outputs, heads);
-    CopyOut(outputs.state, state);
+    CopyHeads(outputs, heads, state);
     return absl::OkStatus();
   }
 
@@ -99,11 +127,14 @@ class TorchInferenceModel final : public InferenceModel {
     return outputs.value * (value_variance_ + kNormalizerEpsilon).sqrt() + value_mean_;
   }
 
-  void CopyHeads(const HeadOutputs& outputs, const HeadSpans& heads) const {
-    CopyOut(outputs.logits, heads.logits);
-    CopyOut(outputs.mean, heads.mean);
-    CopyOut(outputs.log_std, heads.log_std);
-    CopyOut(ValueOf(outputs), heads.value);
+  void CopyHeads(const HeadOutputs& outputs, const HeadSpans& heads, std::span<float> state) const {
+    Outputs copies;
+    copies.Add(outputs.logits, heads.logits);
+    copies.Add(outputs.mean, heads.mean);
+    copies.Add(outputs.log_std, heads.log_std);
+    copies.Add(ValueOf(outputs), heads.value);
+    copies.Add(outputs.state, state);
+    copies.Copy();
   }
 
   const std::shared_ptr<Policy> policy_;

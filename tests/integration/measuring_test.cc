@@ -1,10 +1,11 @@
-// The commands that measure this machine: `millrace tune` and `millrace bench streams`.
+// The commands that measure this machine: `millrace tune` and `millrace bench`.
 #include <gmock/gmock.h>
 
 #include <filesystem>
 #include <fstream>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "integration/millrace_process.h"
 
@@ -38,17 +39,44 @@ TEST(Tune, RefusesADeterministicRun) {
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "tuned.yaml"));
 }
 
-TEST(BenchStreams, MeasuresEveryTransportBetweenProcesses) {
-  const CommandOutput output =
-      RunMillrace({"bench", "streams", "--rounds", "1", "--round-trips", "100", "--weight-bytes",
-                   "100000", "--readers", "3", "--json", "-"});
-  ASSERT_EQ(output.exit_code, 0) << output.err;
+// What a benchmark measured; each figure must have one beside it.
+std::set<std::string> BenchNames(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "bench");
+  arguments.insert(arguments.end(), {"--json", "-"});
+  const CommandOutput output = RunMillrace(arguments);
+  EXPECT_EQ(output.exit_code, 0) << output.err;
+  if (output.exit_code != 0) return {};
   std::set<std::string> names;
   for (const json& row : json::parse(output.out)) {
     names.insert(row["name"].get<std::string>());
     EXPECT_GT(row["value"].get<double>(), 0) << row.dump();
     EXPECT_GT(row["baseline_value"].get<double>(), 0) << row.dump();
   }
+  return names;
+}
+
+TEST(Bench, MeasuresModelsBesideLibTorch) {
+  EXPECT_EQ(BenchNames({"inference", "--model", "mlp64x64", "--batch", "8"}),
+            (std::set<std::string>{"inference/native/mlp64x64/8",
+                                   "inference/native/mlp64x64/8/roof_share"}));
+  EXPECT_EQ(BenchNames({"training", "--model", "lstm256", "--minibatch", "16"}),
+            (std::set<std::string>{"training/native/lstm256/16",
+                                   "training/native/lstm256/16/roof_share"}));
+}
+
+TEST(Bench, RefusesAModelAndADeviceThatAreNotThere) {
+  const CommandOutput model = RunMillrace({"bench", "training", "--model", "mlp64x46"});
+  EXPECT_EQ(model.exit_code, 2);
+  EXPECT_THAT(model.err, HasSubstr("did you mean \"mlp64x64\"?"));
+  const CommandOutput device = RunMillrace({"bench", "inference", "--device", "cuda:99"});
+  EXPECT_EQ(device.exit_code, 4);
+  EXPECT_THAT(device.err, HasSubstr("cuda:99"));
+}
+
+TEST(Bench, MeasuresEveryTransportBetweenProcesses) {
+  const std::set<std::string> names =
+      BenchNames({"streams", "--rounds", "1", "--round-trips", "100", "--weight-bytes", "100000",
+                  "--readers", "3"});
   for (const char* name : {"streams/inference/inproc/round_trip_us/64/spin",
                            "streams/inference/shm/round_trip_us/1024/futex",
                            "streams/inference/zmq/round_trip_us/64/futex",

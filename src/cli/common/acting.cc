@@ -6,6 +6,19 @@
 
 namespace millrace {
 
+void DrawValues(DType dtype, std::span<std::byte> values, Rng& rng) {
+  const size_t bytes = SizeOf(dtype);
+  for (size_t i = 0; i < values.size() / bytes; ++i) {
+    if (dtype == DType::kFloat32) {
+      reinterpret_cast<float*>(values.data())[i] = static_cast<float>(rng.Normal());
+    } else if (dtype == DType::kFloat64) {
+      reinterpret_cast<double*>(values.data())[i] = rng.Normal();
+    } else {
+      values[i * bytes] = static_cast<std::byte>(rng.Below(2));  // little-endian
+    }
+  }
+}
+
 Acting::Acting(std::unique_ptr<InferenceModel> model, const ObservationSpec& observation, int rows)
     : model_(std::move(model)),
       rows_(rows),
@@ -28,17 +41,8 @@ void Acting::DrawObservations(const ObservationSpec& observation, Rng& rng) {
     std::vector<int64_t>& shape = shapes_.emplace_back(field.shape);
     shape.insert(shape.begin(), rows_);
     const auto size = static_cast<size_t>(NumElements(shape));
-    const size_t bytes = SizeOf(field.dtype);
-    std::vector<std::byte>& data = data_.emplace_back(size * bytes);
-    for (size_t i = 0; i < size; ++i) {
-      if (field.dtype == DType::kFloat32) {
-        reinterpret_cast<float*>(data.data())[i] = static_cast<float>(rng.Normal());
-      } else if (field.dtype == DType::kFloat64) {
-        reinterpret_cast<double*>(data.data())[i] = rng.Normal();
-      } else {
-        data[i * bytes] = static_cast<std::byte>(rng.Below(2));  // little-endian
-      }
-    }
+    std::vector<std::byte>& data = data_.emplace_back(size * SizeOf(field.dtype));
+    DrawValues(field.dtype, data, rng);
   }
   for (size_t i = 0; i < data_.size(); ++i) {
     views_.push_back({observation.fields[i].dtype, shapes_[i], data_[i].data()});

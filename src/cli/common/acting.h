@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -10,11 +11,14 @@
 
 namespace millrace {
 
+// Reals are normal, integers 0 or 1.
+void DrawValues(DType dtype, std::span<std::byte> values, Rng& rng);
+
 // A model with everything that one call needs, for a batch of `rows`. Bound to one thread.
 class Acting {
  public:
-  // Weights are normal, with a deviation of 0.1, statistics of normalisers 1; of the observations
-  // reals are normal and integers 0 or 1.
+  // Weights are normal, with a deviation of 0.1, statistics of normalisers 1; observations are as
+  // DrawValues() makes them.
   Acting(std::unique_ptr<InferenceModel> model, const ObservationSpec& observation, int rows);
 
   // Forward pass and sampling of all rows.

@@ -41,31 +41,50 @@ void AddDataflow(CLI::App* bench, int& exit_code) {
   });
 }
 
-// In millrace-torch, because of the rival.
-void AddInference(CLI::App* bench, int& exit_code) {
-  auto* command = bench->add_subcommand(
-      "inference", "Samples per second of acting, against batch size: native beside LibTorch.");
-  auto models = std::make_shared<std::vector<std::string>>();
-  auto batches = std::make_shared<std::vector<std::string>>();
-  auto json = std::make_shared<std::string>();
+// `inference` and `training` run in millrace-torch, which has the rival.
+struct TorchBench {
+  const char* name;
+  const char* help;
+  const char* rows_option;  // what is measured at several sizes
+  const char* rows_help;
+  const char* example;
+};
+
+constexpr TorchBench kTorchBenches[] = {
+    {"inference", "Samples per second of acting, against batch size: native beside LibTorch.",
+     "--batch", "rows of a batch; default: 1, 8, 64, 256 and 1024",
+     "millrace bench inference --model mlp64x64 --batch 256"},
+    {"training", "Samples per second of PPO's optimiser steps: native beside LibTorch.",
+     "--minibatch", "agent steps of an optimiser step; default: 64, 256, 1024 and 4096",
+     "millrace bench training --model lstm256 --minibatch 1024"},
+};
+
+void AddTorchBench(CLI::App* bench, const TorchBench& what, int& exit_code) {
+  struct Chosen {
+    std::vector<std::string> models, rows;
+    std::string device, json;
+  };
+  auto* command = bench->add_subcommand(what.name, what.help);
+  auto chosen = std::make_shared<Chosen>();
   command
-      ->add_option("--model", *models,
+      ->add_option("--model", chosen->models,
                    "mlp64x64, mlp256x256, lstm256, gru256, nature_cnn, hide_and_seek, "
                    "hide_and_seek_unmasked; default: all")
       ->allow_extra_args(false);
-  command->add_option("--batch", *batches, "rows of a batch; default: 1, 8, 64, 256 and 1024")
-      ->allow_extra_args(false);
-  command->add_option("--json", *json, kJsonHelp);
-  command->footer("Example: millrace bench inference --model mlp64x64 --batch 256");
-  command->callback([models, batches, json, &exit_code] {
-    std::vector<std::string> arguments = {"bench-inference"};
-    for (const std::string& model : *models) {
-      arguments.insert(arguments.end(), {"--model", model});
-    }
-    for (const std::string& batch : *batches) {
-      arguments.insert(arguments.end(), {"--batch", batch});
-    }
-    if (!json->empty()) arguments.insert(arguments.end(), {"--json", *json});
+  command->add_option(what.rows_option, chosen->rows, what.rows_help)->allow_extra_args(false);
+  command->add_option("--device", chosen->device,
+                      "of LibTorch: cpu or cuda:N, then beside one core; default: cpu");
+  command->add_option("--json", chosen->json, kJsonHelp);
+  command->footer(std::string("Example: ") + what.example);
+  command->callback([&what, chosen, &exit_code] {
+    std::vector<std::string> arguments = {std::string("bench-") + what.name};
+    const auto add = [&arguments](const char* option, const std::string& value) {
+      if (!value.empty()) arguments.insert(arguments.end(), {option, value});
+    };
+    for (const std::string& model : chosen->models) add("--model", model);
+    for (const std::string& rows : chosen->rows) add(what.rows_option, rows);
+    add("--device", chosen->device);
+    add("--json", chosen->json);
     exit_code = Fail(ExecTorch(arguments));
   });
 }
@@ -119,7 +138,7 @@ void AddBenchCommand(CLI::App& app, int& exit_code) {
       app.add_subcommand("bench", "Benchmarks; each prints its roof or rival from the same run.");
   bench->require_subcommand(1);
   AddDataflow(bench, exit_code);
-  AddInference(bench, exit_code);
+  for (const TorchBench& what : kTorchBenches) AddTorchBench(bench, what, exit_code);
   AddStreams(bench, exit_code);
 }
 

@@ -10,17 +10,16 @@
 namespace millrace {
 
 struct InferenceBenchOptions {
-  // "mlp64x64" (4 features, 2 choices), "mlp256x256" (27, 8 reals), "lstm256" and "gru256" (27, 8
-  // reals), "nature_cnn" (84 x 84 x 4 bytes, 6 choices), "hide_and_seek" and
-  // "hide_and_seek_unmasked" (entity_attention, 16 entities); none: all of them
-  std::vector<std::string> models;
+  std::vector<std::string> models;  // as FindBenchModels(); none: all of them
   std::vector<int> batches = {1, 8, 64, 256, 1024};
-  int rounds = 5;         // of each, interleaved; the median counts
-  double seconds = 0.05;  // of one round
+  std::string device = "cpu";  // of LibTorch's arm: as FindDevice()
+  int rounds = 5;              // of each, interleaved; the median counts
+  double seconds = 0.05;       // of one round
 };
 
-// inference/native/MODEL/BATCH, samples/s: against LibTorch eager, and as the share of what a
-// core's fused multiply-adds were measured to reach.
+// samples/s, copies to and from a device included, each beside the share of its roof:
+// inference/native/MODEL/BATCH against LibTorch eager, and on a GPU
+// inference/libtorch/MODEL/BATCH/DEVICE against our own kernels on one core.
 absl::StatusOr<std::vector<BenchRow>> RunInferenceBench(const InferenceBenchOptions& options);
 
 }  // namespace millrace

@@ -10,6 +10,7 @@
 #include "cli/common/worker_main.h"
 #include "cli/torch/inference_bench.h"
 #include "cli/torch/single_process_ppo.h"
+#include "cli/torch/training_bench.h"
 #include "millrace/core/status.h"
 #include "models/torch_device.h"
 #include "models/torch_inference_model.h"
@@ -119,9 +120,8 @@ absl::Status BenchSingleProcess(const std::string& file, const std::vector<std::
   return stream ? absl::OkStatus() : absl::ResourceExhaustedError("cannot write " + json);
 }
 
-absl::Status BenchInference(const InferenceBenchOptions& options, const std::string& json) {
-  MILLRACE_ASSIGN_OR_RETURN(const std::vector<BenchRow> rows, RunInferenceBench(options));
-  return PrintBench(rows, json);
+absl::Status Print(const absl::StatusOr<std::vector<BenchRow>>& rows, const std::string& json) {
+  return rows.ok() ? PrintBench(*rows, json) : rows.status();
 }
 
 using EvaluateBody = absl::Status (*)(const EvalArguments&, const ExperimentConfig&,
@@ -170,8 +170,16 @@ int RunCommandLine(int argc, char** argv, TorchRegistry& registry) {
   auto* bench_inference = app.add_subcommand("bench-inference", "as `millrace bench inference`");
   bench_inference->add_option("--model", inference.models)->allow_extra_args(false);
   bench_inference->add_option("--batch", inference.batches)->allow_extra_args(false);
+  bench_inference->add_option("--device", inference.device);
   bench_inference->add_option("--json", table);
-  bench_inference->callback([&] { finish(BenchInference(inference, table)); });
+  bench_inference->callback([&] { finish(Print(RunInferenceBench(inference), table)); });
+  TrainingBenchOptions training;
+  auto* bench_training = app.add_subcommand("bench-training", "as `millrace bench training`");
+  bench_training->add_option("--model", training.models)->allow_extra_args(false);
+  bench_training->add_option("--minibatch", training.minibatches)->allow_extra_args(false);
+  bench_training->add_option("--device", training.device);
+  bench_training->add_option("--json", table);
+  bench_training->callback([&] { finish(Print(RunTrainingBench(training), table)); });
   for (const auto& [name, body] : {std::pair{"eval", &RunEval}, std::pair{"play", &RunPlay}}) {
     auto* command = app.add_subcommand(name, "as `millrace`");
     command->add_option("run", arguments.run)->required();
