@@ -1,5 +1,7 @@
 #include "env/builtin_environments.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include "millrace/registry/registry.h"
 #include "registry/lazy_plugin.h"
 
@@ -26,15 +28,19 @@ void RegisterBuiltins(Registry& registry) {
                           "everything at once: dictionary observation, tuple action, masks, agents "
                           "that come and go");
   const LazyPlugin mujoco("libmillrace-mujoco.so");
-  const auto add = [&](const std::string& name, const std::string& line) {
-    registry.AddEnvironment(name, mujoco.Environment(name),
-                            line + " (limit 1000, MuJoCo " MILLRACE_MUJOCO_VERSION ")");
+  const auto add = [&](const std::string& name, const std::string& line, int limit = 1000) {
+    registry.AddEnvironment(
+        name, mujoco.Environment(name),
+        fmt::format("{} (limit {}, MuJoCo " MILLRACE_MUJOCO_VERSION ")", line, limit));
   };
   add("half_cheetah", "HalfCheetah-v5: a planar two-legged runner");
   add("hopper", "Hopper-v5: a planar one-legged hopper");
   add("walker2d", "Walker2d-v5: a planar walker");
   add("ant", "Ant-v5: a four-legged runner");
   add("humanoid", "Humanoid-v5: a walker on two legs");
+  add("hide_and_seek_quadrant", "hide and seek around one room, 2 against 2", 80);
+  add("hide_and_seek_full", "hide and seek in random rooms, 1-3 against 1-3", 240);
+  add("hide_and_seek_large", "the same on a floor 1.5 to 4 times as wide", 240);
 }
 
 Registry BuiltinRegistry() {

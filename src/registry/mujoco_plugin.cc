@@ -1,4 +1,5 @@
 // libmillrace-mujoco.so: the environments that need MuJoCo, as a plug-in of our own.
+#include "env/hide_and_seek/hide_and_seek.h"
 #include "env/mujoco/locomotion.h"
 #include "millrace/registry/plugin.h"
 #include "millrace/registry/registry.h"
@@ -10,4 +11,7 @@ extern "C" void MillraceRegister(millrace::Registry& registry) {
   registry.AddEnvironment("walker2d", millrace::MakeWalker2d);
   registry.AddEnvironment("ant", millrace::MakeAnt);
   registry.AddEnvironment("humanoid", millrace::MakeHumanoid);
+  registry.AddEnvironment("hide_and_seek_quadrant", millrace::MakeHideAndSeekQuadrant);
+  registry.AddEnvironment("hide_and_seek_full", millrace::MakeHideAndSeekFull);
+  registry.AddEnvironment("hide_and_seek_large", millrace::MakeHideAndSeekLarge);
 }

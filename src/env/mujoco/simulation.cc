@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <cstring>
 
 #include "absl/strings/str_cat.h"
 
@@ -26,6 +25,10 @@ void InstallHandlers() {
   };
 }
 
+absl::Status Refused(std::string_view name, const char* error) {
+  return absl::InvalidArgumentError(absl::StrCat("model of ", std::string(name), ": ", error));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<MujocoSimulation>> MujocoSimulation::Create(const char* mjcf,
@@ -33,18 +36,18 @@ absl::StatusOr<std::unique_ptr<MujocoSimulation>> MujocoSimulation::Create(const
   InstallHandlers();
   std::array<char, 1024> error{};
   mjSpec* const spec = mj_parseXMLString(mjcf, nullptr, error.data(), error.size());
+  if (spec == nullptr) return Refused(name, error.data());
+  auto simulation = Compile(spec, name);
+  mj_deleteSpec(spec);
+  return simulation;
+}
+
+absl::StatusOr<std::unique_ptr<MujocoSimulation>> MujocoSimulation::Compile(mjSpec* spec,
+                                                                            std::string_view name) {
+  InstallHandlers();
   auto simulation = std::unique_ptr<MujocoSimulation>(new MujocoSimulation);
-  if (spec != nullptr) {
-    simulation->model_.reset(mj_compile(spec, nullptr));
-    if (simulation->model_ == nullptr) {
-      std::strncpy(error.data(), mjs_getError(spec), error.size() - 1);
-    }
-    mj_deleteSpec(spec);
-  }
-  if (simulation->model_ == nullptr) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("model of ", std::string(name), ": ", error.data()));
-  }
+  simulation->model_.reset(mj_compile(spec, nullptr));
+  if (simulation->model_ == nullptr) return Refused(name, mjs_getError(spec));
   simulation->data_.reset(mj_makeData(simulation->model_.get()));
   if (simulation->data_ == nullptr) {
     return absl::ResourceExhaustedError(

@@ -19,7 +19,11 @@ class MujocoSimulation {
   // `mjcf`: the model as self-contained XML. kInvalidArgument with the compiler's message.
   static absl::StatusOr<std::unique_ptr<MujocoSimulation>> Create(const char* mjcf,
                                                                   std::string_view name);
+  // The same of a model made by calls.
+  static absl::StatusOr<std::unique_ptr<MujocoSimulation>> Compile(mjSpec* spec,
+                                                                   std::string_view name);
 
+  mjModel& model() { return *model_; }
   const mjModel& model() const { return *model_; }
   mjData& data() { return *data_; }
   const mjData& data() const { return *data_; }

@@ -1,0 +1,102 @@
+// One episode of hide and seek: the world, its simulation, and the rules of a step.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "env/hide_and_seek/food.h"
+#include "env/hide_and_seek/locks.h"
+#include "env/hide_and_seek/scene.h"
+#include "env/hide_and_seek/settings.h"
+#include "env/hide_and_seek/sight.h"
+#include "env/hide_and_seek/world.h"
+#include "millrace/core/rng.h"
+
+namespace millrace::hide_and_seek {
+
+inline constexpr int kMoveChoices = 11;  // per axis: from -90 to 90 in steps of 18
+inline constexpr int kNeutralMove = 5;
+
+// What an agent does in a step: forces along x and y of the world in N and a torque in N m, each as
+// one of 11 levels; whether it pulls the nearest thing, and whether it locks what it reaches.
+struct Action {
+  std::array<int32_t, 3> move = {kNeutralMove, kNeutralMove, kNeutralMove};
+  bool pull = false, glue = false;
+};
+
+// Agents are numbered: hiders, then seekers. Thread-compatible.
+class Episode {
+ public:
+  // kInternal if MuJoCo does not take the world.
+  static absl::StatusOr<std::unique_ptr<Episode>> Begin(const Settings& settings, World world,
+                                                        uint64_t seed);
+
+  const World& world() const { return world_; }
+  const Scene& scene() const { return *scene_; }
+  Scene& scene() { return *scene_; }
+  const Sight& sight() const { return sight_; }
+  const Locks& box_locks() const { return box_locks_; }
+  const Locks& ramp_locks() const { return ramp_locks_; }
+  const Food& food() const { return food_; }
+  Food& food() { return food_; }
+  int num_agents() const { return scene_->num_agents(); }
+  bool is_hider(int agent) const { return agent < world_.hiders; }
+  int64_t step() const { return step_; }
+  void set_step(int64_t step) { step_ = step; }
+  // Of the draws that steps make, and how many they have made.
+  uint64_t seed() const { return seed_; }
+  uint64_t draws() const { return rng_.counter(); }
+  void SetRandom(uint64_t seed, uint64_t draws);
+
+  bool preparing() const { return step_ < settings_.preparation_steps(); }
+  // Of the preparation, as agents observe it: from 0 to 1.
+  double progress() const;
+  bool over() const { return step_ >= settings_.horizon; }
+
+  // Of a thing, box or ramp.
+  bool locked(int thing) const;
+  int owner(int thing) const;
+  void SetLock(int thing, bool locked, int owner);
+  // A seeker sees the hider, or any.
+  bool Seen(int hider) const;
+  bool AnybodySeen() const;
+
+  // Grips, then locks, then 15 steps of physics, with the eyes of the step before; then everybody
+  // looks again. `actions` and `rewards`: one per agent. False if the simulation broke down: the
+  // episode is worth nothing.
+  bool Step(std::span<const Action> actions, std::span<float> rewards);
+  // After the state was replaced.
+  void Look() { sight_.Update(); }
+
+ private:
+  Episode(const Settings& settings, World world, std::unique_ptr<Scene> scene, uint64_t seed);
+  Action Allowed(int agent, const Action& action) const;
+  void Grab(int agent, const Action& action);
+  void UpdateLocks(Locks& locks, int first_thing);
+  void Eat(std::span<double> eaten);
+  void Pay(std::span<const double> eaten, std::span<float> rewards) const;
+  // A hider is seen, or a seeker sees.
+  bool InSight(int agent) const;
+  bool Outside(int body) const;
+
+  const Settings settings_;
+  const World world_;
+  const std::unique_ptr<Scene> scene_;
+  Sight sight_;
+  Locks box_locks_, ramp_locks_;
+  Food food_;
+  std::vector<uint8_t> teams_;  // per agent: 0 hiders, 1 seekers
+  uint64_t seed_ = 0;
+  Rng rng_;           // who owns a lock that several wished for
+  int64_t step_ = 0;  // steps taken
+  // Scratch of a step: [agents, things], [agents, sites], [agents].
+  std::vector<uint8_t> reaches_, eats_, wishes_;
+  std::vector<double> eaten_;
+};
+
+}  // namespace millrace::hide_and_seek

@@ -1,0 +1,309 @@
+#include "env/hide_and_seek/episode_state.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "env/extra_state.h"
+#include "env/state_bytes.h"
+#include "millrace/core/nearest_name.h"
+#include "millrace/core/status.h"
+
+namespace millrace::hide_and_seek {
+namespace {
+
+constexpr size_t kWallNumbers = 5, kSizeNumbers = 3, kGripNumbers = 7;
+
+std::vector<double> WriteWalls(const std::vector<Wall>& walls) {
+  std::vector<double> numbers;
+  for (const Wall& wall : walls) {
+    for (const int number : {wall.x0, wall.y0, wall.x1, wall.y1, wall.outer ? 1 : 0}) {
+      numbers.push_back(number);
+    }
+  }
+  return numbers;
+}
+
+std::vector<double> WriteSizes(const std::vector<Thing>& things) {
+  std::vector<double> numbers;
+  for (const Thing& thing : things) {
+    numbers.insert(numbers.end(), thing.size.begin(), thing.size.end());
+  }
+  return numbers;
+}
+
+// Takes entries out of an ExtraState and remembers the first that is wrong.
+class ExtraReader {
+ public:
+  explicit ExtraReader(const ExtraState& extra) : extra_(extra) {}
+
+  bool Has(const std::string& name) const { return extra_.contains(name); }
+
+  // Whole numbers from `low` to `high`, or any numbers; empty if the name is missing or wrong.
+  std::vector<double> Whole(const std::string& name, size_t count, double low, double high) {
+    std::vector<double> values = Numbers(name, count);
+    for (const double value : values) {
+      if (value >= low && IsWholeNumber(value - low, high - low)) continue;
+      Fail(name, absl::StrCat("whole numbers from ", low, " to ", high), absl::StrCat(value));
+      return {};
+    }
+    return values;
+  }
+  std::vector<double> Numbers(const std::string& name, size_t count) {
+    known_.push_back(name);
+    const auto found = extra_.find(name);
+    if (found == extra_.end()) return {};
+    if (found->second.size() == count &&
+        std::ranges::all_of(found->second, [](double value) { return std::isfinite(value); })) {
+      return found->second;
+    }
+    Fail(name, absl::StrCat(count, " numbers"), absl::StrCat(found->second.size()));
+    return {};
+  }
+  size_t Size(const std::string& name) const {
+    const auto found = extra_.find(name);
+    return found == extra_.end() ? 0 : found->second.size();
+  }
+  void Fail(const std::string& name, const std::string& expected, const std::string& got) {
+    if (!status_.ok()) return;
+    status_ = absl::InvalidArgumentError(
+        absl::StrCat("extra: ", name, ": expected ", expected, ", got ", got));
+  }
+  absl::Status Finish() {
+    for (const auto& [name, values] : extra_) {
+      if (std::ranges::find(known_, name) != known_.end()) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("extra: unknown name \"", name, "\"", DidYouMean(name, known_)));
+    }
+    return status_;
+  }
+  const absl::Status& status() const { return status_; }
+
+ private:
+  const ExtraState& extra_;
+  std::vector<std::string> known_;
+  absl::Status status_;
+};
+
+std::vector<Wall> ReadWalls(ExtraReader& reader, const std::string& name, int grid) {
+  const size_t numbers = reader.Size(name);
+  if (numbers % kWallNumbers != 0) reader.Fail(name, "5 numbers a wall", absl::StrCat(numbers));
+  const auto values = reader.Whole(name, numbers - numbers % kWallNumbers, 0, grid - 1);
+  std::vector<Wall> walls;
+  for (size_t i = 0; i < values.size(); i += kWallNumbers) {
+    const auto at = [&](size_t k) { return static_cast<int>(values[i + k]); };
+    walls.push_back({at(0), at(1), at(2), at(3), at(4) != 0});
+    if (at(0) > at(2) || at(1) > at(3) || (at(0) != at(2) && at(1) != at(3))) {
+      reader.Fail(name, "cells of one row or column, lowest first", absl::StrCat("wall ", i / 5));
+    }
+  }
+  return walls;
+}
+
+std::vector<Thing> ReadSizes(ExtraReader& reader, const std::string& name, int64_t most) {
+  const size_t numbers = reader.Size(name);
+  const auto values = reader.Numbers(name, numbers - numbers % kSizeNumbers);
+  std::vector<Thing> things;
+  for (size_t i = 0; i < values.size(); i += kSizeNumbers) {
+    things.push_back({.size = {values[i], values[i + 1], values[i + 2]}});
+    for (const double size : things.back().size) {
+      if (size <= 0) reader.Fail(name, "sizes above 0", absl::StrCat(size));
+    }
+  }
+  if (static_cast<int64_t>(things.size()) > most) {
+    reader.Fail(name, absl::StrCat("at most ", most, " things"), absl::StrCat(things.size()));
+  }
+  return things;
+}
+
+// Positions are those of the state: placed here only so that the scene can be built.
+World ReadWorld(const Settings& settings, ExtraReader& reader, const Episode* current) {
+  World world;
+  if (current != nullptr) world = current->world();
+  const auto count = [&](const char* name, int64_t most, int fallback) {
+    const auto values = reader.Whole(name, 1, 1, static_cast<double>(most));
+    return values.empty() ? fallback : static_cast<int>(values[0]);
+  };
+  world.hiders = count("hiders", settings.hiders.high, world.hiders);
+  world.seekers = count("seekers", settings.seekers.high, world.seekers);
+  world.agents.resize(static_cast<size_t>(world.num_agents()));
+  const auto walls = ReadWalls(reader, "walls", settings.grid_size);
+  if (reader.Has("walls")) world.plan.walls = walls;
+  const auto doors = ReadWalls(reader, "doors", settings.grid_size);
+  if (reader.Has("doors")) world.plan.doors = doors;
+  const auto boxes = ReadSizes(reader, "box_sizes", settings.max_boxes());
+  if (reader.Has("box_sizes")) world.boxes = boxes;
+  const auto ramps = ReadSizes(reader, "ramp_sizes", settings.ramps);
+  if (reader.Has("ramp_sizes")) world.ramps = ramps;
+  const auto food = reader.Numbers("food_places", 2 * static_cast<size_t>(settings.food));
+  if (!food.empty()) world.food.clear();
+  for (size_t i = 0; i < food.size(); i += 2) world.food.push_back({food[i], food[i + 1]});
+  return world;
+}
+
+void ReadLocks(ExtraReader& reader, Episode& episode) {
+  Scene& scene = episode.scene();
+  const auto things = static_cast<size_t>(scene.num_things());
+  const auto locked = reader.Whole("locked", things, 0, 1);
+  const auto owners = reader.Whole("owners", things, 0, episode.num_agents() - 1);
+  const auto places = reader.Numbers("locked_at", Scene::kJoints * things);
+  for (size_t t = 0; t < things; ++t) {
+    const bool is_locked = !locked.empty() && locked[t] != 0;
+    const int thing = static_cast<int>(t);
+    episode.SetLock(thing, is_locked, owners.empty() ? 0 : static_cast<int>(owners[t]));
+    if (!is_locked) continue;
+    places.empty() ? scene.Lock(thing)
+                   : scene.SetLock(thing, std::span(places)
+                                              .subspan(Scene::kJoints * t, Scene::kJoints)
+                                              .first<Scene::kJoints>());
+  }
+}
+
+void ReadGrips(ExtraReader& reader, Episode& episode) {
+  Scene& scene = episode.scene();
+  const auto agents = static_cast<size_t>(episode.num_agents());
+  const auto held = reader.Whole("held", agents, Scene::kNoThing, scene.num_things() - 1);
+  const auto grips = reader.Numbers("grips", kGripNumbers * agents);
+  for (size_t a = 0; a < held.size(); ++a) {
+    const int agent = static_cast<int>(a), thing = static_cast<int>(held[a]);
+    grips.empty()
+        ? scene.Hold(agent, thing)
+        : scene.SetGrip(
+              agent, thing,
+              std::span(grips).subspan(kGripNumbers * a, kGripNumbers).first<kGripNumbers>());
+  }
+}
+
+void ReadFood(ExtraReader& reader, Episode& episode) {
+  const size_t sites = episode.food().sites().size();
+  const auto health = reader.Numbers("food_health", sites);
+  const auto empty = reader.Whole("food_empty_steps", sites, 0, kMaxWholeNumber);
+  for (size_t s = 0; s < health.size(); ++s) {
+    episode.food().Set(s, health[s], empty.empty() ? 0 : static_cast<int64_t>(empty[s]));
+  }
+}
+
+void ReadRandom(ExtraReader& reader, Episode& episode) {
+  const auto numbers = reader.Whole("random", 3, 0, kMaxWholeNumber);
+  if (numbers.empty()) return;
+  const uint64_t high = static_cast<uint64_t>(numbers[0]), low = static_cast<uint64_t>(numbers[1]);
+  episode.SetRandom((high << 32) | low, static_cast<uint64_t>(numbers[2]));
+}
+
+// Of a saved state: more than there are names.
+constexpr uint64_t kMostEntries = 64;
+
+std::string_view Bytes(std::span<const double> numbers) {
+  return {reinterpret_cast<const char*>(numbers.data()), numbers.size_bytes()};
+}
+
+std::vector<double> FromBytes(std::string_view bytes) {
+  std::vector<double> numbers(bytes.size() / sizeof(double));
+  std::memcpy(numbers.data(), bytes.data(), numbers.size() * sizeof(double));
+  return numbers;
+}
+
+}  // namespace
+
+ExtraState WriteExtra(const Episode& episode) {
+  const World& world = episode.world();
+  const Scene& scene = episode.scene();
+  ExtraState extra = {
+      {"step", {static_cast<double>(episode.step())}},
+      {"hiders", {static_cast<double>(world.hiders)}},
+      {"seekers", {static_cast<double>(world.seekers)}},
+      {"walls", WriteWalls(world.plan.walls)},
+      {"doors", WriteWalls(world.plan.doors)},
+      {"box_sizes", WriteSizes(world.boxes)},
+      {"ramp_sizes", WriteSizes(world.ramps)},
+      {"random",
+       {static_cast<double>(episode.seed() >> 32),
+        static_cast<double>(episode.seed() & 0xFFFFFFFFU), static_cast<double>(episode.draws())}}};
+  for (int thing = 0; thing < scene.num_things(); ++thing) {
+    extra["locked"].push_back(episode.locked(thing) ? 1 : 0);
+    extra["owners"].push_back(episode.owner(thing));
+    const auto place = scene.LockedAt(thing);
+    extra["locked_at"].insert(extra["locked_at"].end(), place.begin(), place.end());
+  }
+  for (int agent = 0; agent < episode.num_agents(); ++agent) {
+    extra["held"].push_back(scene.held(agent));
+    const auto grip = scene.Grip(agent);
+    extra["grips"].insert(extra["grips"].end(), grip.begin(), grip.end());
+  }
+  for (const Food::Site& site : episode.food().sites()) {
+    extra["food_places"].insert(extra["food_places"].end(), {site.x, site.y});
+    extra["food_health"].push_back(site.health);
+    extra["food_empty_steps"].push_back(static_cast<double>(site.empty_steps));
+  }
+  return extra;
+}
+
+absl::StatusOr<std::unique_ptr<Episode>> ReadEpisode(const Settings& settings,
+                                                     std::span<const double> state,
+                                                     const ExtraState& extra,
+                                                     const Episode* current) {
+  ExtraReader reader(extra);
+  World world = ReadWorld(settings, reader, current);
+  if (world.num_agents() == 0) {
+    reader.Fail("hiders", "hiders, seekers, walls, box_sizes and ramp_sizes", "none of them");
+  }
+  MILLRACE_RETURN_IF_ERROR(reader.status());
+  MILLRACE_ASSIGN_OR_RETURN(auto episode, Episode::Begin(settings, std::move(world), /*seed=*/0));
+  Scene& scene = episode->scene();
+  const size_t positions = scene.qpos().size();
+  MILLRACE_RETURN_IF_ERROR(CheckStateSize(2 * positions, state));
+  scene.SetState(state.first(positions), state.subspan(positions));
+  ReadLocks(reader, *episode);
+  ReadGrips(reader, *episode);
+  ReadFood(reader, *episode);
+  const auto step = reader.Whole("step", 1, 0, kMaxWholeNumber);
+  if (!step.empty()) episode->set_step(static_cast<int64_t>(step[0]));
+  ReadRandom(reader, *episode);
+  MILLRACE_RETURN_IF_ERROR(reader.Finish());
+  episode->Look();
+  return episode;
+}
+
+std::string SaveEpisode(const Episode& episode) {
+  const ExtraState extra = WriteExtra(episode);
+  StateWriter writer;
+  writer.Put<uint64_t>(extra.size());
+  for (const auto& [name, numbers] : extra) {
+    writer.PutString(name);
+    writer.PutString(Bytes(numbers));
+  }
+  writer.PutString(Bytes(episode.scene().qpos()));
+  writer.PutString(Bytes(episode.scene().qvel()));
+  writer.PutString(episode.scene().Save());
+  return writer.Take();
+}
+
+absl::StatusOr<std::unique_ptr<Episode>> RestoreEpisode(const Settings& settings,
+                                                        std::string_view saved) {
+  StateReader reader(saved);
+  uint64_t entries = 0;
+  reader.Get(entries);
+  ExtraState extra;
+  for (uint64_t i = 0; i < std::min<uint64_t>(entries, kMostEntries); ++i) {
+    const std::string name(reader.GetString());
+    extra[name] = FromBytes(reader.GetString());
+  }
+  std::vector<double> state = FromBytes(reader.GetString());
+  const std::vector<double> velocities = FromBytes(reader.GetString());
+  const std::string_view scene = reader.GetString();
+  MILLRACE_RETURN_IF_ERROR(reader.Finish());
+  state.insert(state.end(), velocities.begin(), velocities.end());
+  auto episode = ReadEpisode(settings, state, extra, /*current=*/nullptr);
+  if (!episode.ok()) {
+    return absl::DataLossError(
+        absl::StrCat("saved environment state: ", std::string(episode.status().message())));
+  }
+  MILLRACE_RETURN_IF_ERROR((*episode)->scene().Restore(scene));
+  (*episode)->Look();
+  return episode;
+}
+
+}  // namespace millrace::hide_and_seek

@@ -1,0 +1,127 @@
+#include "env/hide_and_seek/observation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+namespace millrace::hide_and_seek {
+namespace {
+
+constexpr int64_t kAgentFeatures = 10, kPoseFeatures = 9, kSizeFeatures = 3, kLockFeatures = 3;
+
+// Appends numbers to a span.
+class Row {
+ public:
+  explicit Row(std::span<float> out) : out_(out) {}
+  void Add(double value) { out_[next_++] = static_cast<float>(value); }
+  void Add(std::span<const double> values) {
+    for (const double value : values) Add(value);
+  }
+
+ private:
+  std::span<float> out_;
+  size_t next_ = 0;
+};
+
+void WriteAgent(const Episode& episode, int agent, std::span<float> out) {
+  Row row(out);
+  row.Add(episode.scene().Position(agent));
+  row.Add(episode.scene().Velocity(agent));
+  row.Add(episode.is_hider(agent) ? 1 : 0);
+  row.Add(episode.progress());
+}
+
+}  // namespace
+
+Observer::Observer(const Settings& settings) : settings_(settings) {
+  spec_.fields = {{"observation_self", DType::kFloat32, {kAgentFeatures}, Extent::kRows},
+                  {"lidar", DType::kFloat32, {settings.lidar_rays, 1}, Extent::kRows}};
+  const int64_t size = settings.shows_sizes() ? kSizeFeatures : 0;
+  AddSet("agent_qpos_qvel", "mask_aa_obs", settings.max_agents() - 1, kAgentFeatures);
+  AddSet("box_obs", "mask_ab_obs", settings.max_boxes(), kPoseFeatures + size + kLockFeatures);
+  AddSet("ramp_obs", "mask_ar_obs", settings.ramps,
+         kPoseFeatures + size + (settings.lock_ramps ? kLockFeatures : 0));
+  AddSet("food_obs", "mask_af_obs", settings.food, 4);
+  spec_.fields.insert(spec_.fields.end(), masks_.begin(), masks_.end());
+}
+
+void Observer::AddSet(const char* field, const char* mask, int64_t count, int64_t features) {
+  if (count == 0) return;
+  spec_.fields.push_back({field, DType::kFloat32, {count, features}, Extent::kRows});
+  masks_.push_back({mask, DType::kUInt8, {count}, Extent::kRows});
+  masks_.push_back({std::string(mask) + "_spoof", DType::kUInt8, {count}, Extent::kRows});
+}
+
+void Observer::Write(const Episode& episode, int agent, std::span<const TensorView> views) const {
+  for (const TensorView& view : views) std::fill_n(view.data, view.bytes(), std::byte{0});
+  const Scene& scene = episode.scene();
+  size_t next = 0;
+  WriteAgent(episode, agent, views[next++].As<float>());
+  scene.rays().CastCircle(scene.Centre(agent), agent, settings_.lidar_range,
+                          views[next++].As<float>());
+  const size_t first_mask = views.size() - masks_.size();
+  size_t mask = first_mask;
+  // Of the next set: `write` one entity's row, `sees` it.
+  const auto add = [&](int64_t most, int there, auto&& write, auto&& sees) {
+    if (most == 0) return;
+    const TensorView& rows = views[next++];
+    const auto width = static_cast<size_t>(rows.shape.back());
+    const auto seen = views[mask++].As<uint8_t>(), exists = views[mask++].As<uint8_t>();
+    for (int i = 0; i < there; ++i) {
+      const auto at = static_cast<size_t>(i);
+      write(i, rows.As<float>().subspan(at * width, width));
+      seen[at] = sees(i) ? 1 : 0;
+      exists[at] = 1;
+    }
+  };
+  const int agents = episode.num_agents(), boxes = scene.num_boxes();
+  const auto other = [&](int i) { return (agent - 1 - i + agents) % agents; };
+  add(
+      settings_.max_agents() - 1, agents - 1,
+      [&](int i, std::span<float> row) { WriteAgent(episode, other(i), row); },
+      [&](int i) { return episode.sight().Sees(agent, other(i)); });
+  add(
+      settings_.max_boxes(), boxes,
+      [&](int i, std::span<float> row) { WriteThing(episode, agent, i, true, true, row); },
+      [&](int i) { return episode.sight().Sees(agent, agents + i); });
+  add(
+      settings_.ramps, scene.num_things() - boxes,
+      [&](int i, std::span<float> row) {
+        WriteThing(episode, agent, boxes + i, false, settings_.lock_ramps, row);
+      },
+      [&](int i) { return episode.sight().Sees(agent, agents + boxes + i); });
+  const auto& sites = episode.food().sites();
+  add(
+      settings_.food, static_cast<int>(sites.size()),
+      [&](int i, std::span<float> out) {
+        const Food::Site& site = sites[static_cast<size_t>(i)];
+        Row row(out);
+        row.Add(std::array{site.x, site.y, kFoodHeight, site.health});
+      },
+      [&](int i) {
+        const Food::Site& site = sites[static_cast<size_t>(i)];
+        return episode.sight().SeesPoint(agent, {site.x, site.y, kFoodHeight});
+      });
+}
+
+void Observer::WriteThing(const Episode& episode, int agent, int thing, bool size, bool locks,
+                          std::span<float> out) const {
+  const int body = episode.num_agents() + thing;
+  const auto position = episode.scene().Position(body);
+  Row row(out);
+  row.Add(position.first<3>());
+  row.Add(std::cos(position[3]));
+  row.Add(std::sin(position[3]));
+  row.Add(episode.scene().Velocity(body));
+  if (settings_.shows_sizes()) {
+    row.Add(size ? episode.scene().size(body) : std::array<double, 3>{});
+  }
+  if (!locks) return;
+  const bool locked = episode.locked(thing);
+  const int owner = episode.owner(thing);
+  row.Add(locked && owner == agent ? 1 : 0);
+  row.Add(locked && episode.is_hider(owner) == episode.is_hider(agent) ? 1 : 0);
+  row.Add(locked ? 1 : 0);
+}
+
+}  // namespace millrace::hide_and_seek

@@ -1,0 +1,51 @@
+// What agents of hide and seek observe, in the order and under the names of OpenAI's public code.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "env/hide_and_seek/episode.h"
+#include "env/hide_and_seek/settings.h"
+#include "millrace/data/spaces.h"
+#include "millrace/data/tensor_view.h"
+
+namespace millrace::hide_and_seek {
+
+// clang-format off
+//   observation_self     [10]           corner x, y, z, angle (not wrapped), their rates, 1 for hiders,
+//                                       progress of the preparation
+//   lidar                [rays, 1]      metres from the centre, ray k at k x 360 / rays degrees from +x
+//   agent_qpos_qvel      [A - 1, 10]    the same ten numbers of the others: of agent i's those of
+//                                       i - 1, i - 2, ... among the n that are there, then zeros
+//   box_obs              [B, 12 or 15]  corner x, y, z, cos and sin of the angle, rates of x, y, z and the
+//                                       angle; with elongated boxes their full size; locked by me, by my
+//                                       team, by anyone
+//   ramp_obs             [R, 9, 12 or 15]  as boxes: three zeros in place of the size, locks if ramps
+//                                       can be locked
+//   food_obs             [F, 4]         x, y, z, health
+//   mask_aa_obs, mask_ab_obs, mask_ar_obs, mask_af_obs  uint8: 1 for agents, boxes, ramps and food in sight
+//   ..._spoof            uint8: 1 for those that exist, which a critic that knows everything sees
+// clang-format on
+// All are float32 but the masks; fields of things that can never exist are left out. A, B, R, F:
+// the
+// largest numbers of the settings. World axes, whatever the agent faces.
+class Observer {
+ public:
+  explicit Observer(const Settings& settings);
+
+  const ObservationSpec& spec() const { return spec_; }
+  // Into one view per field, in spec order. Observations are of the moment after a step, or after
+  // the episode began.
+  void Write(const Episode& episode, int agent, std::span<const TensorView> views) const;
+
+ private:
+  void AddSet(const char* field, const char* mask, int64_t count, int64_t features);
+  void WriteThing(const Episode& episode, int agent, int thing, bool size, bool locks,
+                  std::span<float> out) const;
+
+  const Settings settings_;
+  ObservationSpec spec_;
+  std::vector<Field> masks_;
+};
+
+}  // namespace millrace::hide_and_seek

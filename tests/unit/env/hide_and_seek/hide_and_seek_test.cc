@@ -1,0 +1,212 @@
+#include "env/hide_and_seek/hide_and_seek.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <sstream>
+
+#include "env/agent_slots.h"
+#include "env/env_cli.h"
+#include "given_options.h"
+#include "millrace/core/rng.h"
+
+namespace millrace {
+namespace {
+
+using hide_and_seek::Given;
+using hide_and_seek::OptionsOf;
+
+std::unique_ptr<Environment> Quadrant(const Given& given = {}) {
+  return MakeHideAndSeekQuadrant(OptionsOf(given)).value();
+}
+std::unique_ptr<Environment> Full(const Given& given = {}) {
+  return MakeHideAndSeekFull(OptionsOf(given)).value();
+}
+
+// An environment with the slots of its agents, driven by random choices.
+class Driven {
+ public:
+  explicit Driven(std::unique_ptr<Environment> environment)
+      : environment_(std::move(environment)), agents_(environment_->spec()) {}
+
+  void Reset(uint64_t seed) {
+    agents_.PrepareReset();
+    ASSERT_TRUE(environment_->Reset(seed, agents_.slots()).ok());
+  }
+  // The choices depend on the number of the step alone.
+  void Step(uint64_t step) {
+    Rng rng(step, 77);
+    for (size_t a = 0; a < agents_.slots().size(); ++a) {
+      const auto choices = agents_.discrete(a);
+      for (size_t c = 0; c < choices.size(); ++c) {
+        choices[c] = static_cast<int32_t>(rng.Below(c < 3 ? 11 : 2));
+      }
+    }
+    agents_.PrepareStep();
+    ASSERT_TRUE(environment_->Step(agents_.slots()).ok());
+    rewards_.clear();
+    for (const AgentSlot& slot : agents_.slots()) rewards_.push_back(slot.reward);
+    truncated_ = agents_.slots()[0].truncated;
+    CheckFinite();
+    agents_.FinishStep();
+  }
+
+  Environment& environment() { return *environment_; }
+  AgentSlots& agents() { return agents_; }
+  const std::vector<float>& rewards() const { return rewards_; }
+  bool truncated() const { return truncated_; }
+  std::vector<double> state() const { return environment_->PhysicalState().value(); }
+  std::vector<float> Floats(size_t agent, size_t field) {
+    const auto values = agents_.slots()[agent].observation[field].As<float>();
+    return {values.begin(), values.end()};
+  }
+  int present() {
+    return static_cast<int>(std::ranges::count(agents_.slots(), true, &AgentSlot::present));
+  }
+
+ private:
+  void CheckFinite() {
+    for (const AgentSlot& slot : agents_.slots()) {
+      if (!slot.present) continue;
+      for (const TensorView& view : slot.observation) {
+        if (view.dtype != DType::kFloat32) continue;
+        for (const float value : view.As<float>()) ASSERT_TRUE(std::isfinite(value));
+      }
+    }
+  }
+
+  const std::unique_ptr<Environment> environment_;
+  AgentSlots agents_;
+  std::vector<float> rewards_;
+  bool truncated_ = false;
+};
+
+TEST(HideAndSeek, HasAgentsByTeamOfWhomSomeTakePart) {
+  Driven full(Full());
+  const auto& agents = full.environment().spec().agents;
+  ASSERT_EQ(agents.size(), 6);
+  EXPECT_EQ(agents[0].name, "hider_0");
+  EXPECT_EQ(agents[3].name, "seeker_0");
+  EXPECT_EQ(agents[0].action.components.size(), 5);
+  std::set<int> counts;
+  for (uint64_t seed = 0; seed < 60; ++seed) {
+    full.Reset(seed);
+    EXPECT_TRUE(full.agents().slots()[0].present);
+    EXPECT_TRUE(full.agents().slots()[3].present);
+    counts.insert(full.present());
+  }
+  EXPECT_EQ(counts, (std::set<int>{2, 3, 4, 5, 6}));
+}
+
+TEST(HideAndSeek, EpisodesAreTruncatedByTheirHorizon) {
+  Driven quadrant(Quadrant());
+  quadrant.Reset(1);
+  for (uint64_t step = 0; step < 79; ++step) {
+    quadrant.Step(step);
+    ASSERT_FALSE(quadrant.truncated());
+  }
+  quadrant.Step(79);
+  EXPECT_TRUE(quadrant.truncated());
+}
+
+TEST(HideAndSeek, RewardsAddUpToNothing) {
+  Driven quadrant(Quadrant({{"allowed_area", {"-9", "-9", "15", "15"}}}));
+  quadrant.Reset(2);
+  for (uint64_t step = 0; step < 80; ++step) {
+    quadrant.Step(step);
+    const auto& r = quadrant.rewards();
+    EXPECT_EQ(r[0] + r[1] + r[2] + r[3], 0);
+    EXPECT_EQ(std::abs(r[0]), step < 32 ? 0 : 1) << step;
+  }
+}
+
+TEST(HideAndSeek, TheSameSeedGivesTheSameEpisode) {
+  Driven one(Full()), other(Full());
+  other.Reset(9);  // leaves no trace
+  other.Step(0);
+  one.Reset(4);
+  other.Reset(4);
+  for (uint64_t step = 0; step < 60; ++step) {
+    one.Step(step);
+    other.Step(step);
+  }
+  EXPECT_EQ(one.state(), other.state());
+  EXPECT_EQ(one.Floats(0, 0), other.Floats(0, 0));
+}
+
+TEST(HideAndSeek, GoesOnBitForBitFromASavedState) {
+  Driven one(Full({{"food", {"2"}}})), other(Full({{"food", {"2"}}}));
+  one.Reset(5);
+  for (uint64_t step = 0; step < 120; ++step) one.Step(step);
+  const auto saved = one.environment().SaveState();
+  ASSERT_TRUE(saved.ok());
+  ASSERT_TRUE(other.environment().RestoreState(*saved, other.agents().slots()).ok());
+  EXPECT_EQ(one.state(), other.state());
+  EXPECT_EQ(one.Floats(0, 1), other.Floats(0, 1));
+  for (uint64_t step = 120; step < 200; ++step) {
+    one.Step(step);
+    other.Step(step);
+    ASSERT_EQ(one.rewards(), other.rewards());
+  }
+  EXPECT_EQ(one.state(), other.state());
+  EXPECT_EQ(one.environment().Extra(), other.environment().Extra());
+  EXPECT_EQ(other.environment().RestoreState("abc", other.agents().slots()).code(),
+            absl::StatusCode::kDataLoss);
+}
+
+TEST(HideAndSeek, BeginsFromAStateThatIsWrittenDown) {
+  Driven one(Full()), other(Full());
+  one.Reset(6);
+  for (uint64_t step = 0; step < 30; ++step) one.Step(step);
+  const ExtraState extra = one.environment().Extra();
+  ASSERT_TRUE(other.environment().ResetTo(one.state(), extra, other.agents().slots()).ok());
+  EXPECT_EQ(one.Floats(0, 0), other.Floats(0, 0));
+  EXPECT_EQ(other.environment().Extra(), extra);
+  // The solver's memory is not part of it: nearly the same goes on.
+  one.Step(30);
+  other.Step(30);
+  const auto expected = one.state(), got = other.state();
+  ASSERT_EQ(got.size(), expected.size());
+  for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], expected[i], 0.02) << i;
+}
+
+TEST(HideAndSeek, RefusesStatesThatCannotBe) {
+  Driven quadrant(Quadrant());
+  quadrant.Reset(1);
+  const auto state = quadrant.state();
+  const auto error = [&](const ExtraState& extra) {
+    const absl::Status status =
+        quadrant.environment().ResetTo(state, extra, quadrant.agents().slots());
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    return std::string(status.message());
+  };
+  const auto contains = [](const std::string& text, const char* part) {
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  };
+  contains(error({{"ownres", {0, 0, 0}}}), "did you mean \"owners\"?");
+  contains(error({{"locked", {1, 0}}}), "locked: expected 3 numbers, got 2");
+  contains(error({{"owners", {0, 9, 0}}}), "owners: expected whole numbers from 0 to 3, got 9");
+  contains(error({{"walls", {1, 1, 2, 2, 0}}}), "walls: expected cells of one row or column");
+  contains(error({{"held", {5, -1, -1, -1}}}), "held: expected whole numbers from -1 to 2, got 5");
+  Driven fresh(Quadrant());
+  EXPECT_EQ(fresh.environment().ResetTo(state, {}, fresh.agents().slots()).code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST(HideAndSeek, SpeaksThroughTheCommandLine) {
+  const auto environment = Quadrant();
+  std::istringstream in(
+      "{\"reset\": {\"seed\": 3}}\n"
+      "{\"action\": [[5,5,5,0,0],[10,5,5,0,1],[5,5,5,0,0],[5,5,5,1,0]]}\n");
+  std::ostringstream out;
+  RunEnvStep(*environment, in, out);
+  const std::string text = out.str();
+  EXPECT_EQ(text.find("error"), std::string::npos) << text.substr(0, 400);
+  for (const char* part :
+       {"\"observation_self\"", "\"mask_ab_obs_spoof\"", "\"walls\"", "\"owners\""}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part;
+  }
+}
+
+}  // namespace
+}  // namespace millrace
