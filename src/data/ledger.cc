@@ -15,7 +15,7 @@ namespace millrace {
 namespace {
 
 constexpr uint64_t kMagic = 0x314C45444745524C;  // "LREGDEL1"
-constexpr uint32_t kFormat = 3;
+constexpr uint32_t kFormat = 4;
 constexpr size_t kMaxLanes = 64;
 constexpr uint8_t kNone = 0xFF;
 constexpr int kReadAttempts = 1000;
@@ -27,6 +27,12 @@ struct LaneRecord {
   uint32_t agent_steps_each;
   uint32_t reserved;
   std::atomic<uint64_t> committed;
+};
+
+struct StatisticRecord {
+  char name[48];
+  std::atomic<double> sum;
+  std::atomic<uint64_t> count;
 };
 
 // Which of the four slots plays which part. One 64-bit word, replaced in one atomic store, so a
@@ -77,6 +83,8 @@ struct Ledger::File {
   ActivityTotals activities;
   std::atomic<uint32_t> num_lanes;
   LaneRecord lanes[kMaxLanes];
+  std::atomic<uint32_t> num_statistics;
+  StatisticRecord statistics[kMaxStatistics];
   std::atomic<uint64_t> episode_count;
   EpisodeRecord episodes[kEpisodeRing];
   // Only trainers' files reach beyond this point.
@@ -196,6 +204,22 @@ void Ledger::RecordEpisode(const EpisodeRecord& episode) {
   file_->episode_count.store(count + 1);
 }
 
+absl::Status Ledger::NameStatistics(const std::vector<std::string>& names) {
+  if (names.size() > kMaxStatistics) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "statistics of an environment: expected at most ", kMaxStatistics, ", got ", names.size()));
+  }
+  for (size_t i = 0; i < names.size(); ++i) CopyText(names[i], file_->statistics[i].name);
+  file_->num_statistics.store(static_cast<uint32_t>(names.size()));
+  return absl::OkStatus();
+}
+
+void Ledger::AddStatistic(size_t statistic, double sum, uint64_t count) {
+  StatisticRecord& record = file_->statistics[statistic];
+  record.sum.store(record.sum.load() + sum);
+  record.count.store(record.count.load() + count);
+}
+
 absl::StatusOr<int> Ledger::AddLane(std::string_view stream, uint32_t rank, uint32_t env_steps_each,
                                     uint32_t agent_steps_each) {
   const uint32_t count = file_->num_lanes.load();
@@ -306,6 +330,11 @@ absl::StatusOr<LedgerSnapshot> Ledger::Read(const MappedFile& mapping) {
                               .committed = lane.committed.load()});
   }
   snapshot.episode_count = file->episode_count.load();
+  const uint32_t statistics = std::min<uint32_t>(file->num_statistics.load(), kMaxStatistics);
+  for (uint32_t i = 0; i < statistics; ++i) {
+    const StatisticRecord& record = file->statistics[i];
+    snapshot.statistics.push_back({record.name, record.sum.load(), record.count.load()});
+  }
   if (file->has_consumer != 0) {
     snapshot.consumer.emplace();
     for (int attempt = 0; attempt < kReadAttempts; ++attempt) {

@@ -73,6 +73,14 @@ struct EpisodeRecord {
 };
 inline constexpr size_t kEpisodeRing = 8192;
 
+// What an environment says about its episodes (EnvironmentSpec::statistics), over all that ended.
+struct EpisodeStatistic {
+  std::string name;
+  double sum = 0;
+  uint64_t count = 0;
+};
+inline constexpr size_t kMaxStatistics = 48;
+
 struct SegmentCount {
   uint64_t segments = 0;
   uint64_t env_steps = 0;
@@ -149,6 +157,7 @@ struct LedgerSnapshot {
   std::array<uint64_t, kNumActivities> activity_ns{};
   std::vector<ProducerLane> lanes;
   uint64_t episode_count = 0;
+  std::vector<EpisodeStatistic> statistics;
   std::optional<ConsumerState> consumer;  // trainers
   uint64_t counter(Counter c) const { return counters[static_cast<size_t>(c)]; }
   double seconds(Activity a) const {
@@ -173,6 +182,10 @@ class Ledger {
   // Where the activity timers of this process's threads count.
   ActivityTotals& activities();
   void RecordEpisode(const EpisodeRecord& episode);
+  // Once, before the first AddStatistic; names of more than 47 characters are cut.
+  // kResourceExhausted for more than kMaxStatistics. Bound to one thread.
+  absl::Status NameStatistics(const std::vector<std::string>& names);
+  void AddStatistic(size_t statistic, double sum, uint64_t count);
 
   // Producer side. Registers a lane once; the handle stays valid. Commit() makes one more segment
   // "produced": it is called before the segment becomes visible to the consumer.

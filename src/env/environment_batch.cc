@@ -39,7 +39,9 @@ bool SameSpec(const EnvironmentSpec& a, const EnvironmentSpec& b) {
 
 EnvironmentBatch::EnvironmentBatch(std::string name,
                                    std::vector<std::unique_ptr<Environment>> environments)
-    : name_(std::move(name)), environments_(std::move(environments)) {}
+    : name_(std::move(name)),
+      environments_(std::move(environments)),
+      statistics_(spec().statistics.size()) {}
 
 std::string EnvironmentBatch::Place(size_t environment) const {
   return absl::StrCat("environment ", name_, ", number ", first_slot_ + environment);
@@ -126,6 +128,28 @@ absl::Status EnvironmentBatch::BeginEpisode(size_t environment) {
   return absl::OkStatus();
 }
 
+absl::Status EnvironmentBatch::CountStatistics(size_t environment) {
+  const std::span<const double> values = environments_[environment]->EpisodeStatistics();
+  if (values.size() != statistics_.size()) {
+    return absl::InternalError(absl::StrCat(Place(environment), ": EpisodeStatistics: expected ",
+                                            statistics_.size(), " numbers, got ", values.size()));
+  }
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (!std::isfinite(values[i])) continue;
+    statistics_[i].sum += values[i];
+    ++statistics_[i].count;
+  }
+  return absl::OkStatus();
+}
+
+void EnvironmentBatch::TakeStatistics(std::span<StatisticSum> sums) {
+  for (size_t i = 0; i < statistics_.size(); ++i) {
+    sums[i].sum += statistics_[i].sum;
+    sums[i].count += statistics_[i].count;
+    statistics_[i] = {};
+  }
+}
+
 // Reads what the environment wrote for one agent in a step, and passes on what belongs to the step;
 // what belongs to the next observation stays in the slot.
 absl::Status EnvironmentBatch::SettleAgent(size_t environment, size_t agent,
@@ -173,6 +197,7 @@ absl::Status EnvironmentBatch::StepOne(size_t environment, std::span<const Polic
   }
   if (!AnyonePresent()) {
     ++episodes_[environment];
+    MILLRACE_RETURN_IF_ERROR(CountStatistics(environment));
     MILLRACE_RETURN_IF_ERROR(BeginEpisode(environment));
   }
   WritePresence(environment, policies);

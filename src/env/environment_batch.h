@@ -24,6 +24,7 @@ class EnvironmentBatch : public VectorEnvironment {
   absl::Status Reset(uint64_t seed, uint64_t first_slot, const AgentPolicies& agents,
                      std::span<const PolicyRows> policies) override;
   absl::Status Step(std::span<const PolicyRows> policies) override;
+  void TakeStatistics(std::span<StatisticSum> sums) override;
   absl::StatusOr<std::string> SaveState() const override;
   absl::Status RestoreState(std::string_view state, uint64_t seed, uint64_t first_slot,
                             const AgentPolicies& agents,
@@ -35,6 +36,7 @@ class EnvironmentBatch : public VectorEnvironment {
   void PointSlots(size_t environment, std::span<const PolicyRows> policies);
   absl::Status StepOne(size_t environment, std::span<const PolicyRows> policies);
   absl::Status BeginEpisode(size_t environment);
+  absl::Status CountStatistics(size_t environment);
   absl::Status SettleAgent(size_t environment, size_t agent, const PolicyRows& rows);
   absl::Status CheckWritten(size_t environment, size_t agent) const;
   absl::Status RequireSomebody(size_t environment, const char* call) const;
@@ -51,6 +53,8 @@ class EnvironmentBatch : public VectorEnvironment {
   std::vector<uint64_t> episodes_;  // per environment: the number of the running episode
   std::vector<uint8_t> present_;    // [environment, agent]
   std::vector<uint8_t> first_;      // [environment, agent]: the observation begins an episode
+
+  std::vector<StatisticSum> statistics_;  // of episodes nobody has asked for
 
   // Scratch of the environment being called.
   std::vector<std::vector<TensorView>> views_;  // [agent][field]

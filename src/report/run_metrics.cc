@@ -49,6 +49,11 @@ const RunMetrics& RunMetricsReader::Read(double time, double elapsed_seconds) {
   for (const LedgerSet::Entry* entry : ledgers_.entries()) {
     now.lag_sum += entry->snapshot.counter(Counter::kLagSum);
     now.lag_count += entry->snapshot.counter(Counter::kLagCount);
+    for (const EpisodeStatistic& statistic : entry->snapshot.statistics) {
+      StatisticTotal& total = now.statistics[statistic.name];
+      total.sum += statistic.sum;
+      total.count += statistic.count;
+    }
   }
   CloseWindow(std::move(now));
   return metrics_;
@@ -116,6 +121,14 @@ void RunMetricsReader::CloseWindow(Moment now) {
   if (seconds <= 0) return;
   metrics_.steps_per_second = static_cast<double>(newest.env_steps - oldest.env_steps) / seconds;
   metrics_.recent = Difference(newest.profile, oldest.profile);
+  for (const auto& [name, total] : newest.statistics) {
+    const auto found = oldest.statistics.find(name);
+    const StatisticTotal before =
+        found == oldest.statistics.end() ? StatisticTotal() : found->second;
+    if (total.count == before.count) continue;
+    metrics_.environment["environment/" + name] =
+        (total.sum - before.sum) / static_cast<double>(total.count - before.count);
+  }
   if (newest.lag_count > oldest.lag_count) {
     metrics_.policy_lag_mean = static_cast<double>(newest.lag_sum - oldest.lag_sum) /
                                static_cast<double>(newest.lag_count - oldest.lag_count);

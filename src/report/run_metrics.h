@@ -41,6 +41,9 @@ struct RunMetrics {
   Profile recent;   // over the last window
   Profile profile;  // since the run began
   std::map<std::string, PolicyMetrics> policies;
+  // "environment/NAME": means over the episodes that ended in the last window, or the newest there
+  // were (EnvironmentSpec::statistics).
+  std::map<std::string, double> environment;
   std::map<std::string, double> losses;  // "loss/policy", ...; the caller's, from trainer reports
   std::optional<GoalReached> goal_reached;
 };
@@ -63,12 +66,17 @@ class RunMetricsReader {
   const LedgerSet& ledgers() const { return ledgers_; }
 
  private:
+  struct StatisticTotal {
+    double sum = 0;
+    uint64_t count = 0;
+  };
   struct Moment {
     double elapsed_seconds = 0;
     uint64_t env_steps = 0;
     uint64_t lag_sum = 0;
     uint64_t lag_count = 0;
     Profile profile;
+    std::map<std::string, StatisticTotal> statistics = {};
   };
   void CountProduced();
   void CountTrained();

@@ -26,6 +26,9 @@ struct AgentSpec {
 
 struct EnvironmentSpec {
   std::vector<AgentSpec> agents;  // every agent that may ever take part, at least one
+  // What EpisodeStatistics() says, by name: at most 48 names of at most 47 characters. Their means
+  // over the newest episodes are `environment/NAME` in metrics.jsonl.
+  std::vector<std::string> statistics = {};
 };
 
 // One agent's place in one step: the environment reads the action and writes everything else.
@@ -73,6 +76,10 @@ class Environment {
   // reward, present, terminated and truncated. An absent agent may join: present = true and its
   // first observation.
   virtual absl::Status Step(std::span<AgentSlot> agents) = 0;
+
+  // Numbers about the episode that the last Step() ended, in the order of spec().statistics. NaN:
+  // nothing to say about this one.
+  virtual std::span<const double> EpisodeStatistics() const { return {}; }
 
   // The full physical state as numbers (`millrace env step`; docs/environments.md has the order
   // of the built-in ones), and what it cannot hold. kUnimplemented and nothing by default.

@@ -40,6 +40,12 @@ struct PolicyRows {
 // specs.
 using AgentPolicies = std::vector<int>;
 
+// Of one of EnvironmentSpec::statistics over some episodes.
+struct StatisticSum {
+  double sum = 0;
+  uint64_t count = 0;
+};
+
 // E environments with automatic reset: when an episode ends, `observation` is already the next
 // episode's first one. Thread-compatible.
 class VectorEnvironment {
@@ -55,6 +61,10 @@ class VectorEnvironment {
                              std::span<const PolicyRows> policies) = 0;
   // Only after a successful Reset or RestoreState.
   virtual absl::Status Step(std::span<const PolicyRows> policies) = 0;
+
+  // Adds to `sums` what the episodes say that ended since the last call, in the order of
+  // spec().statistics.
+  virtual void TakeStatistics(std::span<StatisticSum> /*sums*/) {}
 
   // All environments' state, episode numbers included; RestoreState replaces Reset and writes what
   // Reset writes. kUnimplemented if the environment cannot save itself, kDataLoss if the string

@@ -65,6 +65,8 @@ class Episode {
   // A seeker sees the hider, or any.
   bool Seen(int hider) const;
   bool AnybodySeen() const;
+  // Of the allowed area, with its middle.
+  bool Outside(int body) const;
 
   // Grips, then locks, then 15 steps of physics, with the eyes of the step before; then everybody
   // looks again. `actions` and `rewards`: one per agent. False if the simulation broke down: the
@@ -82,7 +84,6 @@ class Episode {
   void Pay(std::span<const double> eaten, std::span<float> rewards) const;
   // A hider is seen, or a seeker sees.
   bool InSight(int agent) const;
-  bool Outside(int body) const;
 
   const Settings settings_;
   const World world_;

@@ -225,12 +225,14 @@ ExtraState WriteExtra(const Episode& episode) {
   for (int thing = 0; thing < scene.num_things(); ++thing) {
     extra["locked"].push_back(episode.locked(thing) ? 1 : 0);
     extra["owners"].push_back(episode.owner(thing));
-    const auto place = scene.LockedAt(thing);
+    const auto place =
+        episode.locked(thing) ? scene.LockedAt(thing) : std::array<double, Scene::kJoints>{};
     extra["locked_at"].insert(extra["locked_at"].end(), place.begin(), place.end());
   }
   for (int agent = 0; agent < episode.num_agents(); ++agent) {
     extra["held"].push_back(scene.held(agent));
-    const auto grip = scene.Grip(agent);
+    const bool holds = scene.held(agent) != Scene::kNoThing;
+    const auto grip = holds ? scene.Grip(agent) : std::array<double, kGripNumbers>{};
     extra["grips"].insert(extra["grips"].end(), grip.begin(), grip.end());
   }
   for (const Food::Site& site : episode.food().sites()) {

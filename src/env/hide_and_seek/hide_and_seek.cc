@@ -9,6 +9,7 @@
 #include "env/hide_and_seek/episode.h"
 #include "env/hide_and_seek/episode_state.h"
 #include "env/hide_and_seek/observation.h"
+#include "env/hide_and_seek/statistics.h"
 #include "millrace/core/status.h"
 
 namespace millrace {
@@ -42,6 +43,7 @@ class HideAndSeek final : public Environment {
     actions_.resize(spec_.agents.size());
     rewards_.resize(spec_.agents.size());
     observations_.resize(spec_.agents.size());
+    spec_.statistics = Statistics::Names();
   }
 
   const EnvironmentSpec& spec() const override { return spec_; }
@@ -49,8 +51,8 @@ class HideAndSeek final : public Environment {
   absl::Status Reset(uint64_t seed, std::span<AgentSlot> slots) override {
     Rng rng(seed, kWorldStream);
     MILLRACE_ASSIGN_OR_RETURN(World world, DrawWorld(settings_, rng));
-    MILLRACE_ASSIGN_OR_RETURN(episode_, Episode::Begin(settings_, std::move(world), seed));
-    Show(slots);
+    MILLRACE_ASSIGN_OR_RETURN(auto episode, Episode::Begin(settings_, std::move(world), seed));
+    Begin(std::move(episode), slots);
     return absl::OkStatus();
   }
 
@@ -64,8 +66,11 @@ class HideAndSeek final : public Environment {
     if (!episode_->Step(std::span(actions_).first(static_cast<size_t>(agents)),
                         std::span(rewards_).first(static_cast<size_t>(agents)))) {
       Discard(slots);
+      finished_ = statistics_->Finish(/*discarded=*/true);
       return absl::OkStatus();
     }
+    statistics_->Count(std::span(rewards_).first(static_cast<size_t>(agents)));
+    if (episode_->over()) finished_ = statistics_->Finish(/*discarded=*/false);
     for (int agent = 0; agent < agents; ++agent) {
       AgentSlot& slot = SlotOf(agent, slots);
       slot.reward = rewards_[static_cast<size_t>(agent)];
@@ -74,6 +79,8 @@ class HideAndSeek final : public Environment {
     Show(slots);
     return absl::OkStatus();
   }
+
+  std::span<const double> EpisodeStatistics() const override { return finished_; }
 
   absl::StatusOr<std::vector<double>> PhysicalState() const override {
     std::vector<double> state;
@@ -88,8 +95,8 @@ class HideAndSeek final : public Environment {
   }
   absl::Status ResetTo(std::span<const double> state, const ExtraState& extra,
                        std::span<AgentSlot> slots) override {
-    MILLRACE_ASSIGN_OR_RETURN(episode_, ReadEpisode(settings_, state, extra, episode_.get()));
-    Show(slots);
+    MILLRACE_ASSIGN_OR_RETURN(auto episode, ReadEpisode(settings_, state, extra, episode_.get()));
+    Begin(std::move(episode), slots);
     return absl::OkStatus();
   }
 
@@ -97,8 +104,8 @@ class HideAndSeek final : public Environment {
     return episode_ == nullptr ? std::string() : SaveEpisode(*episode_);
   }
   absl::Status RestoreState(std::string_view saved, std::span<AgentSlot> slots) override {
-    MILLRACE_ASSIGN_OR_RETURN(episode_, RestoreEpisode(settings_, saved));
-    Show(slots);
+    MILLRACE_ASSIGN_OR_RETURN(auto episode, RestoreEpisode(settings_, saved));
+    Begin(std::move(episode), slots);
     return absl::OkStatus();
   }
 
@@ -109,6 +116,14 @@ class HideAndSeek final : public Environment {
                                    : settings_.hiders.high + agent - episode_->world().hiders);
   }
   AgentSlot& SlotOf(int agent, std::span<AgentSlot> slots) const { return slots[SlotIndex(agent)]; }
+
+  void Begin(std::unique_ptr<Episode> episode, std::span<AgentSlot> slots) {
+    finished_ = {};
+    statistics_.reset();
+    episode_ = std::move(episode);
+    statistics_ = std::make_unique<Statistics>(settings_, *episode_);
+    Show(slots);
+  }
 
   void Show(std::span<AgentSlot> slots) {
     for (AgentSlot& slot : slots) slot.present = false;
@@ -145,6 +160,9 @@ class HideAndSeek final : public Environment {
   const Observer observer_;
   EnvironmentSpec spec_;
   std::unique_ptr<Episode> episode_;
+  // Of the running episode; one that was restored counts from there on.
+  std::unique_ptr<Statistics> statistics_;
+  std::span<const double> finished_;                  // of the one that ended last
   std::vector<Action> actions_;                       // scratch of a step, per agent of the episode
   std::vector<float> rewards_;                        // likewise
   std::vector<std::vector<std::byte>> observations_;  // what each agent saw last

@@ -194,6 +194,9 @@ absl::StatusOr<std::vector<std::pair<std::string, Chart>>> RunCharts(const RunPa
       curves.One("episode_length_mean"));
   add("steps_per_second", "Throughput over the last ten seconds", "environment steps/s",
       curves.One("steps_per_second"));
+  for (const Series& number : curves.Select("environment/")) {
+    add("environment_" + number.name, "environment/" + number.name, number.name, {number});
+  }
   for (const Series& loss : curves.Select("loss/")) {
     add("loss_" + loss.name, "loss/" + loss.name, loss.name, {loss});
   }

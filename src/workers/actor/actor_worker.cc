@@ -166,6 +166,9 @@ absl::Status Actor::MakeGroups() {
         auto environment,
         registry_.MakeVectorEnvironment(config.environment.type, config.environment.options,
                                         environments_per_group(), config.environment.where));
+    if (g == 0) {
+      MILLRACE_RETURN_IF_ERROR(ledger_->NameStatistics(environment->spec().statistics));
+    }
     GroupOptions options;
     options.index = g;
     options.environments = environments_per_group();

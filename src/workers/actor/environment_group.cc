@@ -111,6 +111,7 @@ EnvironmentGroup::EnvironmentGroup(GroupOptions options,
       agent_policies_(std::move(agents)),
       policies_(policies),
       ledger_(ledger),
+      statistics_(environment_->spec().statistics.size()),
       draw_(options.first_draw) {
   for (PolicyStreams& streams : *policies_) {
     auto part = std::make_unique<PolicyPart>();
@@ -385,8 +386,10 @@ absl::Status EnvironmentGroup::StepEnvironments() {
       FromEnvironment(Guarded("environment", [&] { return environment_->Step(rows_); }));
   EnterActivity(Activity::kRecord);
   ledger_->Add(Counter::kEnvSteps, static_cast<uint64_t>(options_.environments));
-  if (status.ok()) TrackEpisodes();
-  return status;
+  if (!status.ok()) return status;
+  TrackEpisodes();
+  TrackStatistics();
+  return absl::OkStatus();
 }
 
 absl::Status EnvironmentGroup::RecordOutcomes(int step) {
@@ -450,6 +453,16 @@ void EnvironmentGroup::TrackEpisodes() {
       }
     }
     ledger_->Add(Counter::kAgentSteps, agent_steps);
+  }
+}
+
+void EnvironmentGroup::TrackStatistics() {
+  if (statistics_.empty()) return;
+  std::ranges::fill(statistics_, StatisticSum());
+  environment_->TakeStatistics(statistics_);
+  for (size_t i = 0; i < statistics_.size(); ++i) {
+    if (statistics_[i].count == 0) continue;
+    ledger_->AddStatistic(i, statistics_[i].sum, statistics_[i].count);
   }
 }
 

@@ -105,6 +105,7 @@ class EnvironmentGroup {
   absl::Status RecordOutcomes(int step);
   void RecordFinalValues(int step);
   void TrackEpisodes();
+  void TrackStatistics();
   std::string Snapshot() const;
   absl::Status Restore(const std::string& snapshot);
 
@@ -116,6 +117,7 @@ class EnvironmentGroup {
 
   std::vector<std::unique_ptr<PolicyPart>> parts_;
   std::vector<PolicyRows> rows_;
+  std::vector<StatisticSum> statistics_;  // scratch
   State state_ = State::kParked;
   int unroll_ = 0;              // T
   int step_ = 0;                // steps recorded in the open segments

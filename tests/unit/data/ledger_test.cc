@@ -164,6 +164,23 @@ TEST_F(LedgerTest, AKilledWriterLeavesAWholeState) {
   if (history->pending) check(*history->pending);
 }
 
+TEST_F(LedgerTest, SumsWhatEnvironmentsSayAboutTheirEpisodes) {
+  auto ledger = Make(Identity("actor", 0));
+  ASSERT_TRUE(ledger->NameStatistics({"hidden", std::string(60, 'x')}).ok());
+  ledger->AddStatistic(0, 1.5, 2);
+  ledger->AddStatistic(0, 0.25, 1);
+  const auto snapshot = Ledger::Read(PathOf("actor", 0));
+  ASSERT_TRUE(snapshot.ok());
+  ASSERT_EQ(snapshot->statistics.size(), 2u);
+  EXPECT_EQ(snapshot->statistics[0].name, "hidden");
+  EXPECT_EQ(snapshot->statistics[0].sum, 1.75);
+  EXPECT_EQ(snapshot->statistics[0].count, 3u);
+  EXPECT_EQ(snapshot->statistics[1].name, std::string(47, 'x'));
+  EXPECT_EQ(snapshot->statistics[1].count, 0u);
+  EXPECT_EQ(ledger->NameStatistics(std::vector<std::string>(kMaxStatistics + 1)).code(),
+            absl::StatusCode::kResourceExhausted);
+}
+
 TEST_F(LedgerTest, LanesAreLimited) {
   auto ledger = Make(Identity("actor", 0));
   for (uint32_t i = 0; i < 64; ++i) ASSERT_TRUE(ledger->AddLane("p", i, 1, 1).ok());

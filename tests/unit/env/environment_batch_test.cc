@@ -14,7 +14,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-enum class Fault { kNone, kThrows, kNanReward, kNanObservation, kNobody, kFails };
+enum class Fault { kNone, kThrows, kNanReward, kNanObservation, kNobody, kFails, kNoStatistics };
 
 AgentSpec CounterAgent(const std::string& name) {
   AgentSpec agent;
@@ -31,6 +31,7 @@ class Scripted : public Environment {
  public:
   explicit Scripted(Fault fault) : fault_(fault) {
     spec_.agents = {CounterAgent("stays"), CounterAgent("goes")};
+    spec_.statistics = {"steps", "nothing"};
   }
   const EnvironmentSpec& spec() const override { return spec_; }
 
@@ -58,7 +59,12 @@ class Scripted : public Environment {
     agents[1].present = step_ != 2;
     agents[0].terminated = step_ == 4;
     agents[1].truncated = step_ == 4;
+    statistics_[0] = step_;
     return absl::OkStatus();
+  }
+
+  std::span<const double> EpisodeStatistics() const override {
+    return std::span(statistics_).first(fault_ == Fault::kNoStatistics ? 1 : 2);
   }
 
  private:
@@ -71,6 +77,7 @@ class Scripted : public Environment {
   EnvironmentSpec spec_;
   Fault fault_;
   int step_ = 0;
+  std::array<double, 2> statistics_ = {0, std::nan("")};
 };
 
 std::unique_ptr<VectorEnvironment> MakeScripted(Fault fault, int count = 2) {
@@ -143,6 +150,30 @@ TEST(EnvironmentBatch, TheEndShowsTheNextEpisodeAndKeepsTheLastObservation) {
   EXPECT_THAT(TimesOf(rows.observation), ElementsAre(0, 1));
   EXPECT_THAT(rows.first, ElementsAre(1, 1));
   EXPECT_THAT(rows.present, ElementsAre(1, 1));
+}
+
+TEST(EnvironmentBatch, CountsWhatEpisodesSayWhenTheyEnd) {
+  auto batch = MakeScripted(Fault::kNone);
+  RowsBuffer buffer(batch->spec(), {0, 0}, 2);
+  ASSERT_TRUE(batch->Reset(1, 0, {0, 0}, buffer.rows()).ok());
+  std::array<StatisticSum, 2> sums{};
+  for (int step = 0; step < 3; ++step) ASSERT_TRUE(batch->Step(buffer.rows()).ok());
+  batch->TakeStatistics(sums);
+  EXPECT_EQ(sums[0].count, 0u);
+  ASSERT_TRUE(batch->Step(buffer.rows()).ok());
+  for (int twice = 0; twice < 2; ++twice) batch->TakeStatistics(sums);  // taken once
+  EXPECT_EQ(sums[0].sum, 8);  // both environments, after 4 steps each
+  EXPECT_EQ(sums[0].count, 2u);
+  EXPECT_EQ(sums[1].count, 0u);  // NaN says nothing
+}
+
+TEST(EnvironmentBatch, AsManyStatisticsAsTheSpecNames) {
+  auto batch = MakeScripted(Fault::kNoStatistics);
+  RowsBuffer buffer(batch->spec(), {0, 0}, 2);
+  ASSERT_TRUE(batch->Reset(1, 0, {0, 0}, buffer.rows()).ok());
+  absl::Status status;
+  for (int step = 0; step < 4 && status.ok(); ++step) status = batch->Step(buffer.rows());
+  EXPECT_THAT(status.message(), HasSubstr("EpisodeStatistics: expected 2 numbers, got 1"));
 }
 
 TEST(EnvironmentBatch, FinalObservationsMayBeLeftOut) {

@@ -104,6 +104,24 @@ TEST_F(RunMetricsTest, RatesAreOfTheLastWindow) {
   EXPECT_DOUBLE_EQ(reader.metrics().policy_lag_mean, 1.5);  // nothing newer is known
 }
 
+TEST_F(RunMetricsTest, WhatEnvironmentsSayIsAveragedOverTheWindow) {
+  auto one = Make("actor", 0, 1), other = Make("actor", 1, 1);
+  for (Ledger* ledger : {one.get(), other.get()}) {
+    ASSERT_TRUE(ledger->NameStatistics({"hidden", "never"}).ok());
+  }
+  RunMetricsReader reader = MakeReader();
+  EXPECT_TRUE(reader.Read(0, 0).environment.empty());
+  one->AddStatistic(0, 3, 4);
+  other->AddStatistic(0, 1, 1);
+  using Means = std::map<std::string, double>;
+  EXPECT_EQ(reader.Read(5, 5).environment, (Means{{"environment/hidden", 0.8}}));
+  // The episodes of the first five seconds leave the window.
+  reader.Read(10, 10);
+  one->AddStatistic(0, 0.5, 2);
+  EXPECT_EQ(reader.Read(15, 15).environment, (Means{{"environment/hidden", 0.25}}));
+  EXPECT_EQ(reader.Read(40, 40).environment, (Means{{"environment/hidden", 0.25}}));
+}
+
 TEST_F(RunMetricsTest, EveryEpisodeCountsOnce) {
   auto actor = Make("actor", 0, 1);
   RunMetricsReader reader = MakeReader({"p"}, 1.0);

@@ -1,0 +1,63 @@
+// Numbers about an episode that tell the stages of hide and seek apart: those of OpenAI's public
+// code (moved and locked things), and some that need no looking at films.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "env/hide_and_seek/episode.h"
+#include "env/hide_and_seek/settings.h"
+
+namespace millrace::hide_and_seek {
+
+// clang-format off
+//   hidden_fraction         steps after the preparation in which no seeker sees a hider, of all such
+//   hider_return, seeker_return   mean over the team
+//   max_box_move_prep, max_ramp_move_prep   the farthest any has come from where it began, in metres, at the
+//   num_box_lock_prep, num_ramp_lock_prep   end of the preparation; how many are locked then
+//   max_box_move, max_ramp_move, num_box_lock, num_ramp_lock   the same at the end of the episode
+//   enclosed_prep           1 if no seeker can walk to a hider at the end of the preparation
+//   doors_blocked_prep      1 if a thing stands in every door then and all hiders are in the room
+//   ramp_in_room_prep       1 if a ramp is in the room then
+//   seeker_high_fraction    steps after the preparation with a seeker higher than 0.3 m: on a box or ramp
+//   surf_distance           metres seekers travelled standing on a box that they hold
+//   held_fraction           share of agents that hold a thing, over all steps
+//   outside_fraction        steps after the preparation with somebody outside of the allowed area
+//   discarded               1 if the simulation broke down
+// clang-format on
+// Those of a room are NaN where there is none, and those of the preparation if it never ended.
+// Thread-compatible.
+class Statistics {
+ public:
+  static const std::vector<std::string>& Names();
+
+  Statistics(const Settings& settings, const Episode& episode);
+
+  // After each step.
+  void Count(std::span<const float> rewards);
+  // In the order of Names(); valid until the next call.
+  std::span<const double> Finish(bool discarded);
+
+ private:
+  void CountThings(bool at_end);
+  void CountRoom();
+  double Moved(int thing) const;
+  bool InRoom(const Vector3& point) const;
+  bool DoorsBlocked() const;
+  double Surfed(int seeker) const;
+
+  const Settings settings_;
+  const Episode& episode_;
+  std::vector<Vector3> began_;   // per thing
+  std::vector<Vector3> before_;  // per agent: where it was a step ago
+  std::vector<double> values_;
+  int64_t steps_ = 0, scored_ = 0, hidden_ = 0, high_ = 0, outside_ = 0;
+  double held_ = 0;
+};
+
+// Whether no seeker can walk to any hider: walls and boxes, locked or not, are in the way, ramps
+// are not. On a grid of 0.1 m, with agents as wide as 0.28 m.
+bool HidersEnclosed(const Settings& settings, const Episode& episode);
+
+}  // namespace millrace::hide_and_seek

@@ -1,0 +1,111 @@
+#include "env/hide_and_seek/statistics.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+
+#include "hand_made_world.h"
+
+namespace millrace::hide_and_seek {
+namespace {
+
+// The quadrant's walls with a door in the wall at x = 15, cells 6 and 7.
+World Room(const Places& places) {
+  World world = HandMadeWorld(places);
+  world.plan.walls = {{15, 0, 15, 5},       {15, 8, 15, 15},       {15, 15, 29, 15},
+                      {0, 0, 0, 29, true},  {29, 0, 29, 29, true}, {0, 0, 29, 0, true},
+                      {0, 29, 29, 29, true}};
+  world.plan.doors = {{15, 6, 15, 7}};
+  world.plan.room = {16, 1, 29, 15};
+  return world;
+}
+
+constexpr double kDoorX = 3.1, kDoorY = 1.4;
+const Places kOpen = {.hiders = {{5, 2}}, .seekers = {{1, 4}}, .boxes = {Cube(4, 0.3)}};
+
+std::unique_ptr<Episode> Begin(const Settings& settings, const World& world) {
+  auto episode = Episode::Begin(settings, world, /*seed=*/1);
+  EXPECT_TRUE(episode.ok()) << episode.status();
+  return *std::move(episode);
+}
+
+TEST(Statistics, TellWhetherSeekersCanWalkToHiders) {
+  const Settings settings;
+  EXPECT_FALSE(HidersEnclosed(settings, *Begin(settings, Room(kOpen))));
+  Places blocked = kOpen;
+  blocked.boxes = {Cube(kDoorX - 0.25, kDoorY - 0.25)};
+  EXPECT_TRUE(HidersEnclosed(settings, *Begin(settings, Room(blocked))));
+  blocked.hiders = {{1, 1}};  // outside
+  EXPECT_FALSE(HidersEnclosed(settings, *Begin(settings, Room(blocked))));
+  Places ramp = kOpen;  // which seekers climb
+  ramp.ramps = {Cube(kDoorX - 0.25, kDoorY - 0.25)};
+  EXPECT_FALSE(HidersEnclosed(settings, *Begin(settings, Room(ramp))));
+}
+
+// Plays an episode in which nobody does anything.
+std::map<std::string, double> Played(const Settings& settings, const World& world) {
+  const auto episode = Begin(settings, world);
+  Statistics statistics(settings, *episode);
+  std::vector<Action> actions(static_cast<size_t>(episode->num_agents()));
+  std::vector<float> rewards(actions.size());
+  while (!episode->over()) {
+    EXPECT_TRUE(episode->Step(actions, rewards));
+    statistics.Count(rewards);
+  }
+  const auto values = statistics.Finish(/*discarded=*/false);
+  std::map<std::string, double> by_name;
+  for (size_t i = 0; i < values.size(); ++i) by_name[Statistics::Names()[i]] = values[i];
+  EXPECT_EQ(by_name.size(), values.size());
+  return by_name;
+}
+
+TEST(Statistics, OfAQuietEpisodeInARoom) {
+  Places blocked = kOpen;
+  blocked.boxes = {Cube(kDoorX - 0.25, kDoorY - 0.25)};
+  blocked.ramps = {Cube(4, 2)};
+  auto numbers = Played(Settings(), Room(blocked));
+  EXPECT_EQ(numbers["hidden_fraction"], 1);
+  EXPECT_EQ(numbers["hider_return"], 48);
+  EXPECT_EQ(numbers["seeker_return"], -48);
+  EXPECT_EQ(numbers["enclosed_prep"], 1);
+  EXPECT_EQ(numbers["doors_blocked_prep"], 1);
+  EXPECT_EQ(numbers["ramp_in_room_prep"], 1);
+  EXPECT_NEAR(numbers["max_box_move"], 0, 0.01);
+  EXPECT_EQ(numbers["num_box_lock"], 0);
+  EXPECT_EQ(numbers["seeker_high_fraction"], 0);
+  EXPECT_EQ(numbers["surf_distance"], 0);
+  EXPECT_EQ(numbers["held_fraction"], 0);
+  EXPECT_EQ(numbers["outside_fraction"], 0);
+  EXPECT_EQ(numbers["discarded"], 0);
+}
+
+TEST(Statistics, OfSeekersThatSeeThroughTheDoor) {
+  // Everybody faces low y.
+  const Places seen = {.hiders = {{1, 1}}, .seekers = {{1, 4}}};
+  auto numbers = Played(Settings(), Room(seen));
+  EXPECT_EQ(numbers["hidden_fraction"], 0);
+  EXPECT_EQ(numbers["hider_return"], -48);
+  EXPECT_EQ(numbers["doors_blocked_prep"], 0);
+}
+
+TEST(Statistics, WithoutARoomSayNothingAboutIt) {
+  Settings settings;
+  settings.preparation = 1;  // nothing is scored
+  auto numbers = Played(settings, HandMadeWorld(kOpen));
+  for (const char* name : {"hidden_fraction", "doors_blocked_prep", "enclosed_prep"}) {
+    EXPECT_TRUE(std::isnan(numbers[name])) << name;
+  }
+}
+
+TEST(Statistics, OfABrokenEpisodeSayOnlyThat) {
+  const Settings settings;
+  const auto episode = Begin(settings, Room(kOpen));
+  Statistics statistics(settings, *episode);
+  const auto values = statistics.Finish(/*discarded=*/true);
+  EXPECT_EQ(values.back(), 1);
+  EXPECT_TRUE(std::isnan(values[0]));
+}
+
+}  // namespace
+}  // namespace millrace::hide_and_seek
