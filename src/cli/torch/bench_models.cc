@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "inference/image_inputs.h"
@@ -69,9 +70,32 @@ const std::vector<BenchModel>& AllModels() {
       {"gru256", Spec("gru", {256}, 256, 27, ActionSpec::Continuous(low, high))},
       {"nature_cnn", NatureCnn()},
       {"hide_and_seek", HideAndSeek(/*masked=*/true), /*roof=*/false},
-      {"hide_and_seek_unmasked", HideAndSeek(/*masked=*/false), /*roof=*/false},
+      {"hide_and_seek_unmasked", HideAndSeek(/*masked=*/false)},
   };
   return models;
+}
+
+int64_t NumOf(const ModelSpec& spec, const std::string& field) {
+  const auto& fields = spec.observation.fields;
+  const auto found = std::ranges::find(fields, field, &Field::name);
+  return found == fields.end() ? 0 : found->shape[0];
+}
+
+// Of one trunk: the agent itself and every entity.
+int64_t NumTokens(const ModelSpec& spec) {
+  int64_t tokens = 1;
+  for (const EntitySpec::Set& set : spec.entity.sets) tokens += NumOf(spec, set.field);
+  return tokens;
+}
+
+// How often a sample meets a matrix: those of entity_attention once for every entity or token.
+int64_t TimesApplied(const ModelSpec& spec, const std::string& parameter) {
+  constexpr std::string_view kEntity = ".entity.";
+  if (const size_t at = parameter.find(kEntity); at != std::string::npos) {
+    const size_t begin = at + kEntity.size();
+    return NumOf(spec, parameter.substr(begin, parameter.rfind('.') - begin));
+  }
+  return parameter.find(".attention.") != std::string::npos ? NumTokens(spec) : 1;
 }
 
 }  // namespace
@@ -98,14 +122,16 @@ ForwardCost CostOf(const ModelSpec& spec) {
   const ParameterLayout layout(spec);
   cost.parameters = static_cast<double>(layout.num_trainable());
   for (const Field& field : spec.observation.fields) {
-    cost.input_bytes += static_cast<double>(NumElements(field.shape)) * SizeOf(field.dtype);
+    cost.input_bytes += static_cast<double>(NumElements(field.shape) * SizeOf(field.dtype));
   }
   const auto add = [&cost](int64_t products, int64_t outputs) {
     cost.operations += 2 * static_cast<double>(products);
     cost.outputs += static_cast<double>(outputs);
   };
   for (const ParameterEntry& entry : layout.entries()) {
-    if (entry.shape.size() == 2) add(NumElements(entry.shape), entry.shape[0]);
+    if (entry.shape.size() != 2) continue;
+    const int64_t times = TimesApplied(spec, entry.name);
+    add(times * NumElements(entry.shape), times * entry.shape[0]);
   }
   for (const ImageInput& image : ImageInputsOf(spec)) {
     for (const ConvolutionShape& layer : image.layers) {
@@ -113,6 +139,11 @@ ForwardCost CostOf(const ModelSpec& spec) {
       add(outputs * layer.kernel * layer.kernel * layer.channels, outputs);
     }
   }
+  if (spec.type != "entity_attention") return cost;
+  // Scores of every pair of tokens in every head, and sums of values by them.
+  const int64_t tokens = NumTokens(spec), trunks = spec.one_trunk() ? 1 : 2;
+  const int64_t pairs = trunks * spec.entity.layers * tokens * tokens;
+  add(2 * pairs * spec.entity.embedding, pairs * spec.entity.heads);
   return cost;
 }
 

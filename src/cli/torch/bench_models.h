@@ -12,7 +12,7 @@ namespace millrace {
 struct BenchModel {
   const char* name;
   ModelSpec spec;
-  bool roof = true;  // whether the operations of a sample are known
+  bool roof = true;  // whether the operations of a sample are known: not if entities are masked
 };
 
 // "mlp64x64" (4 features, 2 choices), "mlp256x256" (27, 8 reals), "lstm256" and "gru256" (27, 8
