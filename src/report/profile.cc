@@ -24,6 +24,8 @@ constexpr double kWorkForCores = 1.25;
 constexpr double kTakeTurns = 0.25;
 // Policy workers that do nothing for this share of their time are not what actors wait for.
 constexpr double kIdleEnough = 0.4;
+// A wait for the trainer that is worth a verdict.
+constexpr double kNoticeable = 0.1;
 
 template <typename Function>
 void ForEachActivity(const RoleProfile& role, Function function) {
@@ -179,7 +181,8 @@ std::string Bottleneck(const Profile& profile, const CpuUse& cpu) {
                         " of the time and trainers for samples ", Percent(samples),
                         ": they take turns; a larger trainer.max_policy_lag lets them overlap");
   }
-  if (credit >= std::max(actions, actor_busy)) {
+  // Whoever never waits for the other holds it up, however much the other works in between.
+  if (credit >= kNoticeable && credit > samples) {
     return absl::StrCat("trainer: ", Percent(1 - samples),
                         " of the time it worked while actors waited for credit ", Percent(credit));
   }

@@ -100,8 +100,12 @@ TEST(Bottleneck, NamesWhatActorsSpendTheirTimeOn) {
       Role(1, {{Activity::kTrainForward, 4}, {Activity::kWaitSamples, 1}});
   const RoleProfile idle_trainer =
       Role(1, {{Activity::kTrainForward, 1}, {Activity::kWaitSamples, 1}});
+  const RoleProfile busy_actor = Role(1, {{Activity::kEnvironment, 3}, {Activity::kWaitCredit, 2}});
+  const RoleProfile busier_trainer =
+      Role(1, {{Activity::kTrainForward, 99}, {Activity::kWaitSamples, 1}});
   const RoleProfile busy_policy = Role(1, {{Activity::kInferenceForward, 9}, {Activity::kIdle, 1}});
   const RoleProfile idle_policy = Role(1, {{Activity::kInferenceForward, 1}, {Activity::kIdle, 9}});
+  EXPECT_THAT(verdict(busy_actor, idle_policy, busier_trainer), StartsWith("trainer: 99 %"));
   EXPECT_EQ(verdict(waits_for_credit, idle_policy, busy_trainer),
             "trainer: 80 % of the time it worked while actors waited for credit 80 %");
   EXPECT_THAT(verdict(waits_for_credit, idle_policy, idle_trainer), StartsWith("queue: "));
