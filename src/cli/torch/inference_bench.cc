@@ -7,6 +7,7 @@
 
 #include "cli/common/acting.h"
 #include "cli/torch/bench_models.h"
+#include "cli/torch/rate_rows.h"
 #include "cli/torch/roof.h"
 #include "core/deadline.h"
 #include "millrace/core/status.h"
@@ -46,26 +47,12 @@ absl::Status BenchOne(const BenchModel& model, int rows, const InferenceBenchOpt
   Acting ours(std::move(native), observation, rows), theirs(std::move(torch), observation, rows);
   MILLRACE_RETURN_IF_ERROR(ours.Act());  // warm
   MILLRACE_RETURN_IF_ERROR(theirs.Act());
-  const bool gpu = !device.is_cpu();
-  const double roof_seconds = RoofSeconds(model.spec, rows, roof);
-  std::vector<double> native_rates, torch_rates, shares;
+  Rates rates{.roof_seconds = RoofSeconds(model.spec, rows, roof)};
   for (int round = 0; round < options.rounds; ++round) {
-    MILLRACE_ASSIGN_OR_RETURN(native_rates.emplace_back(), Measure(ours, options.seconds));
-    MILLRACE_ASSIGN_OR_RETURN(torch_rates.emplace_back(), Measure(theirs, options.seconds));
-    shares.push_back((gpu ? torch_rates : native_rates).back() * roof_seconds);
+    MILLRACE_ASSIGN_OR_RETURN(rates.core.emplace_back(), Measure(ours, options.seconds));
+    MILLRACE_ASSIGN_OR_RETURN(rates.torch.emplace_back(), Measure(theirs, options.seconds));
   }
-  std::string name = fmt::format("inference/native/{}/{}", model.name, rows);
-  if (gpu) {
-    name = fmt::format("inference/libtorch/{}/{}/{}", model.name, rows, options.device);
-    table.push_back({name, "samples/s", Median(torch_rates), "native, one core",
-                     Median(native_rates), torch_rates});
-  } else {
-    table.push_back(
-        {name, "samples/s", Median(native_rates), "LibTorch", Median(torch_rates), native_rates});
-  }
-  if (!model.roof) return absl::OkStatus();
-  table.push_back({name + "/roof_share", gpu ? "of the device" : "of a core's multiply-adds",
-                   Median(shares), roof.ToString() + " measured", 1, shares});
+  AddRateRows("inference", model, rows, device.str(), roof, rates, table);
   return absl::OkStatus();
 }
 

@@ -11,6 +11,7 @@
 #include "backends/single_rank_collectives.h"
 #include "cli/common/acting.h"
 #include "cli/torch/bench_models.h"
+#include "cli/torch/rate_rows.h"
 #include "cli/torch/roof.h"
 #include "core/deadline.h"
 #include "millrace/core/status.h"
@@ -114,10 +115,10 @@ absl::Status BenchOne(const BenchModel& model, int minibatch, const TrainingBenc
                             Arm::Make(model, minibatch, device, Evaluation::kAuto));
   const bool gpu = !device.is_cpu();
   if (!gpu && !core->native()) return absl::OkStatus();  // both would be LibTorch
-  const double roof_seconds = RoofSeconds(model.spec, minibatch, roof);
+  Rates rates{.core_name = core->native() ? "native" : "LibTorch",
+              .roof_seconds = RoofSeconds(model.spec, minibatch, roof)};
   const double batch = kMinibatches * minibatch;
   double core_rate = 0;
-  std::vector<double> core_rates, torch_rates, shares, step_microseconds;
   for (int round = -1; round < options.rounds; ++round) {
     // A core that takes seconds for one batch is measured once: it needs no warming up.
     if (core_rate == 0 || batch / core_rate < kSlowSeconds) {
@@ -125,26 +126,16 @@ absl::Status BenchOne(const BenchModel& model, int minibatch, const TrainingBenc
     }
     MILLRACE_ASSIGN_OR_RETURN(const double torch_rate, torch->Measure(options.seconds));
     if (round < 0) continue;  // warm
-    core_rates.push_back(core_rate);
-    torch_rates.push_back(torch_rate);
-    shares.push_back((gpu ? torch_rate : core_rate) * roof_seconds);
-    step_microseconds.push_back(1e6 * minibatch / torch_rate);
+    rates.core.push_back(core_rate);
+    rates.torch.push_back(torch_rate);
   }
-  std::string name = fmt::format("training/native/{}/{}", model.name, minibatch);
-  if (gpu) {
-    name = fmt::format("training/libtorch/{}/{}/{}", model.name, minibatch, options.device);
-    table.push_back({name, "samples/s", Median(torch_rates),
-                     core->native() ? "native, one core" : "LibTorch, one core", Median(core_rates),
-                     torch_rates});
-    table.push_back({name + "/step", "us", Median(step_microseconds), "one kernel",
-                     1e6 * roof.launch_seconds, step_microseconds, /*lower_is_better=*/true});
-  } else {
-    table.push_back(
-        {name, "samples/s", Median(core_rates), "LibTorch", Median(torch_rates), core_rates});
-  }
-  if (!model.roof) return absl::OkStatus();
-  table.push_back({name + "/roof_share", gpu ? "of the device" : "of a core's multiply-adds",
-                   Median(shares), roof.ToString() + " measured", 1, shares});
+  const std::string name =
+      AddRateRows("training", model, minibatch, device.str(), roof, rates, table);
+  if (!gpu) return absl::OkStatus();
+  std::vector<double> microseconds;
+  for (const double rate : rates.torch) microseconds.push_back(1e6 * minibatch / rate);
+  table.push_back({name + "/step", "us", Median(microseconds), "one kernel",
+                   1e6 * roof.launch_seconds, microseconds, /*lower_is_better=*/true});
   return absl::OkStatus();
 }
 
