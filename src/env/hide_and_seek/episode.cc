@@ -85,8 +85,7 @@ bool Episode::AnybodySeen() const {
 }
 
 bool Episode::Step(std::span<const Action> actions, std::span<float> rewards) {
-  std::ranges::fill(eaten_, 0);
-  if (!preparing()) Eat(eaten_);
+  SeeFood();
   for (int agent = 0; agent < num_agents(); ++agent) {
     const Action action = Allowed(agent, actions[static_cast<size_t>(agent)]);
     wishes_[static_cast<size_t>(agent)] = action.glue ? 1 : 0;
@@ -97,7 +96,8 @@ bool Episode::Step(std::span<const Action> actions, std::span<float> rewards) {
   UpdateLocks(box_locks_, 0);
   if (!scene_->Step()) return false;
   sight_.Update();
-  Pay(eaten_, rewards);
+  Eat();
+  Pay(rewards);
   ++step_;
   return true;
 }
@@ -135,31 +135,44 @@ void Episode::UpdateLocks(Locks& locks, int first_thing) {
   }
 }
 
-void Episode::Eat(std::span<double> eaten) {
+// Hiders eat what they saw before the step if they are near it after the step.
+void Episode::SeeFood() {
   const auto& sites = food_.sites();
   if (sites.empty()) return;
   const bool caught = !settings_.eat_when_seen && AnybodySeen();
   for (int agent = 0; agent < num_agents(); ++agent) {
-    const auto corner = scene_->Position(agent);
     for (size_t s = 0; s < sites.size(); ++s) {
-      const bool near = std::hypot(sites[s].x - corner[0], sites[s].y - corner[1],
-                                   kFoodHeight - corner[2]) <= settings_.food_radius;
-      const bool eats = near && is_hider(agent) && !caught &&
-                        sight_.SeesPoint(agent, {sites[s].x, sites[s].y, kFoodHeight});
-      eats_[static_cast<size_t>(agent) * sites.size() + s] = eats ? 1 : 0;
+      const bool may = is_hider(agent) && !caught && !preparing() &&
+                       sight_.SeesPoint(agent, {sites[s].x, sites[s].y, kFoodHeight});
+      eats_[static_cast<size_t>(agent) * sites.size() + s] = may ? 1 : 0;
     }
   }
-  food_.Step(eats_, eaten);
 }
 
-void Episode::Pay(std::span<const double> eaten, std::span<float> rewards) const {
+void Episode::Eat() {
+  std::ranges::fill(eaten_, 0);
+  const auto& sites = food_.sites();
+  if (sites.empty()) return;
+  for (int agent = 0; agent < num_agents(); ++agent) {
+    const auto corner = scene_->Position(agent);
+    for (size_t s = 0; s < sites.size(); ++s) {
+      const double distance =
+          std::hypot(sites[s].x - corner[0], sites[s].y - corner[1], kFoodHeight - corner[2]);
+      uint8_t& eats = eats_[static_cast<size_t>(agent) * sites.size() + s];
+      if (distance >= settings_.food_radius) eats = 0;
+    }
+  }
+  food_.Step(eats_, eaten_);
+}
+
+void Episode::Pay(std::span<float> rewards) const {
   if (preparing()) {
     std::ranges::fill(rewards, 0.0F);
     return;
   }
   const bool caught = AnybodySeen();
   double food = 0;
-  for (const double amount : eaten) food += settings_.food_reward * amount;
+  for (const double amount : eaten_) food += settings_.food_reward * amount;
   bool outside = false;  // a thing
   for (int t = 0; t < scene_->num_things() && settings_.penalize_objects_outside; ++t) {
     outside = outside || Outside(num_agents() + t);
@@ -168,8 +181,8 @@ void Episode::Pay(std::span<const double> eaten, std::span<float> rewards) const
     float& reward = rewards[static_cast<size_t>(agent)];
     const bool seen = settings_.zero_sum_joint ? caught : InSight(agent);
     reward = seen == is_hider(agent) ? -1.0F : 1.0F;
-    if (is_hider(agent)) reward += static_cast<float>(food / world_.hiders);
     if (outside || Outside(agent)) reward = kOutsidePenalty;
+    if (is_hider(agent)) reward += static_cast<float>(food / world_.hiders);
   }
 }
 

@@ -80,8 +80,9 @@ class Episode {
   Action Allowed(int agent, const Action& action) const;
   void Grab(int agent, const Action& action);
   void UpdateLocks(Locks& locks, int first_thing);
-  void Eat(std::span<double> eaten);
-  void Pay(std::span<const double> eaten, std::span<float> rewards) const;
+  void SeeFood();
+  void Eat();
+  void Pay(std::span<float> rewards) const;
   // A hider is seen, or a seeker sees.
   bool InSight(int agent) const;
 

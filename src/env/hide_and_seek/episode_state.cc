@@ -15,6 +15,7 @@
 namespace millrace::hide_and_seek {
 namespace {
 
+constexpr double kLeastSize = 0.01, kMostSize = 100;  // metres
 constexpr size_t kWallNumbers = 5, kSizeNumbers = 3, kGripNumbers = 7;
 
 std::vector<double> WriteWalls(const std::vector<Wall>& walls) {
@@ -25,6 +26,11 @@ std::vector<double> WriteWalls(const std::vector<Wall>& walls) {
     }
   }
   return numbers;
+}
+
+std::vector<double> WriteCells(const Cells& cells) {
+  return {static_cast<double>(cells.x0), static_cast<double>(cells.y0),
+          static_cast<double>(cells.x1), static_cast<double>(cells.y1)};
 }
 
 std::vector<double> WriteSizes(const std::vector<Thing>& things) {
@@ -96,8 +102,11 @@ std::vector<Wall> ReadWalls(ExtraReader& reader, const std::string& name, int gr
   for (size_t i = 0; i < values.size(); i += kWallNumbers) {
     const auto at = [&](size_t k) { return static_cast<int>(values[i + k]); };
     walls.push_back({at(0), at(1), at(2), at(3), at(4) != 0});
-    if (at(0) > at(2) || at(1) > at(3) || (at(0) != at(2) && at(1) != at(3))) {
-      reader.Fail(name, "cells of one row or column, lowest first", absl::StrCat("wall ", i / 5));
+    const bool row = at(1) == at(3) && at(0) < at(2), column = at(0) == at(2) && at(1) < at(3);
+    const bool door = name == "doors" && at(0) == at(2) && at(1) == at(3);  // may be one cell wide
+    if (!row && !column && !door) {
+      reader.Fail(name, "two or more cells of one row or column, lowest first",
+                  absl::StrCat("wall ", i / 5));
     }
   }
   return walls;
@@ -110,7 +119,10 @@ std::vector<Thing> ReadSizes(ExtraReader& reader, const std::string& name, int64
   for (size_t i = 0; i < values.size(); i += kSizeNumbers) {
     things.push_back({.size = {values[i], values[i + 1], values[i + 2]}});
     for (const double size : things.back().size) {
-      if (size <= 0) reader.Fail(name, "sizes above 0", absl::StrCat(size));
+      if (size < kLeastSize || size > kMostSize) {
+        reader.Fail(name, absl::StrCat("sizes from ", kLeastSize, " to ", kMostSize),
+                    absl::StrCat(size));
+      }
     }
   }
   if (static_cast<int64_t>(things.size()) > most) {
@@ -120,9 +132,7 @@ std::vector<Thing> ReadSizes(ExtraReader& reader, const std::string& name, int64
 }
 
 // Positions are those of the state: placed here only so that the scene can be built.
-World ReadWorld(const Settings& settings, ExtraReader& reader, const Episode* current) {
-  World world;
-  if (current != nullptr) world = current->world();
+World ReadWorld(const Settings& settings, ExtraReader& reader, World world) {
   const auto count = [&](const char* name, int64_t most, int fallback) {
     const auto values = reader.Whole(name, 1, 1, static_cast<double>(most));
     return values.empty() ? fallback : static_cast<int>(values[0]);
@@ -138,6 +148,9 @@ World ReadWorld(const Settings& settings, ExtraReader& reader, const Episode* cu
   if (reader.Has("box_sizes")) world.boxes = boxes;
   const auto ramps = ReadSizes(reader, "ramp_sizes", settings.ramps);
   if (reader.Has("ramp_sizes")) world.ramps = ramps;
+  const auto room = reader.Whole("room", 4, 0, settings.grid_size);
+  const auto edge = [&room](size_t i) { return static_cast<int>(room[i]); };
+  if (!room.empty()) world.plan.room = {edge(0), edge(1), edge(2), edge(3)};
   const auto food = reader.Numbers("food_places", 2 * static_cast<size_t>(settings.food));
   if (!food.empty()) world.food.clear();
   for (size_t i = 0; i < food.size(); i += 2) world.food.push_back({food[i], food[i + 1]});
@@ -217,6 +230,7 @@ ExtraState WriteExtra(const Episode& episode) {
       {"seekers", {static_cast<double>(world.seekers)}},
       {"walls", WriteWalls(world.plan.walls)},
       {"doors", WriteWalls(world.plan.doors)},
+      {"room", WriteCells(world.plan.room)},
       {"box_sizes", WriteSizes(world.boxes)},
       {"ramp_sizes", WriteSizes(world.ramps)},
       {"random",
@@ -248,10 +262,14 @@ absl::StatusOr<std::unique_ptr<Episode>> ReadEpisode(const Settings& settings,
                                                      const ExtraState& extra,
                                                      const Episode* current) {
   ExtraReader reader(extra);
-  World world = ReadWorld(settings, reader, current);
-  if (world.num_agents() == 0) {
-    reader.Fail("hiders", "hiders, seekers, walls, box_sizes and ramp_sizes", "none of them");
+  World world;
+  if (current != nullptr) {
+    world = current->world();
+  } else {
+    Rng rng(/*seed=*/0, /*stream=*/0);
+    MILLRACE_ASSIGN_OR_RETURN(world, DrawWorld(settings, rng));
   }
+  world = ReadWorld(settings, reader, std::move(world));
   MILLRACE_RETURN_IF_ERROR(reader.status());
   MILLRACE_ASSIGN_OR_RETURN(auto episode, Episode::Begin(settings, std::move(world), /*seed=*/0));
   Scene& scene = episode->scene();

@@ -17,8 +17,8 @@ namespace millrace::hide_and_seek {
 ExtraState WriteExtra(const Episode& episode);
 
 // Begins an episode with this qpos and qvel. Names that are missing: the world's are those of
-// `current` if there is one, all others as at the start of an episode. kInvalidArgument for an
-// unknown name, a wrong number of values or a value out of range.
+// `current` or, without one, of the episode of seed 0, all others as at the start of an episode.
+// kInvalidArgument for an unknown name, a wrong number of values or a value out of range.
 absl::StatusOr<std::unique_ptr<Episode>> ReadEpisode(const Settings& settings,
                                                      std::span<const double> state,
                                                      const ExtraState& extra,

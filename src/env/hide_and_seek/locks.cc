@@ -20,7 +20,11 @@ std::span<const Locks::Change> Locks::Update(std::span<const uint8_t> reaches,
     const Votes votes = Count(thing, reaches, wishes, teams);
     const bool unlock = votes.against > 0 && (unlocking_first || votes.for_lock == 0);
     const bool lock = votes.for_lock > 0 && !(unlocking_first && unlock);
-    if (lock && !locked(thing)) {
+    const bool taken_over = rule_ == Settings::Lock::kAnyLockSpecific && locked(thing) &&
+                            votes.for_lock > 0 && votes.against > 0;
+    if (taken_over) {
+      Set(thing, true, DrawOwner(thing, votes.for_lock, reaches, wishes, rng));
+    } else if (lock && !locked(thing)) {
       Set(thing, true, DrawOwner(thing, votes.for_lock, reaches, wishes, rng));
       changes_.push_back({thing, true});
     } else if (unlock && locked(thing)) {

@@ -26,9 +26,9 @@ namespace millrace::hide_and_seek {
 //   mask_aa_obs, mask_ab_obs, mask_ar_obs, mask_af_obs  uint8: 1 for agents, boxes, ramps and food in sight
 //   ..._spoof            uint8: 1 for those that exist, which a critic that knows everything sees
 // clang-format on
-// All are float32 but the masks; fields of things that can never exist are left out. A, B, R, F:
-// the
-// largest numbers of the settings. World axes, whatever the agent faces.
+// All are float32 but the masks; fields of things that can never exist are left out. A, B, R and F
+// are
+// the largest numbers that the settings allow. World axes, whatever the agent faces.
 class Observer {
  public:
   explicit Observer(const Settings& settings);

@@ -86,14 +86,20 @@ Vector3 Scene::ShapeCentre(int body) const {
 
 double Scene::Distance(int agent, int thing) const {
   const int body = BodyOfThing(thing);
-  const Vector3 from = Centre(body), to = Centre(agent);
-  const double yaw = Position(body)[3];
-  const double x = to[0] - from[0], y = to[1] - from[1], z = to[2] - from[2];
+  const Vector3 at = Centre(agent);
+  const auto [along, across] = InFrameOf(thing, at);
   const auto& full = size(body);
-  const double dx = Outside(std::cos(yaw) * x + std::sin(yaw) * y, full[0] / 2);
-  const double dy = Outside(std::cos(yaw) * y - std::sin(yaw) * x, full[1] / 2);
-  const double dz = Outside(z, full[2] / 2);
+  const double dx = Outside(along, full[0] / 2), dy = Outside(across, full[1] / 2);
+  const double dz = Outside(at[2] - Centre(body)[2], full[2] / 2);
   return std::sqrt(dx * dx + dy * dy + dz * dz);
+}
+
+std::array<double, 2> Scene::InFrameOf(int thing, const Vector3& point) const {
+  const int body = BodyOfThing(thing);
+  const Vector3 middle = Centre(body);
+  const double yaw = Position(body)[3];
+  const double x = point[0] - middle[0], y = point[1] - middle[1];
+  return {std::cos(yaw) * x + std::sin(yaw) * y, std::cos(yaw) * y - std::sin(yaw) * x};
 }
 
 void Scene::Push(int agent, double force_x, double force_y, double torque) {
@@ -252,6 +258,13 @@ absl::Status Scene::Restore(std::string_view saved) {
   std::vector<int> asleep(static_cast<size_t>(model().ntree));
   for (int& tree : asleep) reader.Get(tree);
   MILLRACE_RETURN_IF_ERROR(reader.Finish());
+  const bool sound =
+      std::ranges::all_of(grips,
+                          [this](const Held& grip) {
+                            return grip.thing >= kNoThing && grip.thing < num_things();
+                          }) &&
+      std::ranges::all_of(asleep, [this](int next) { return next < model().ntree; });
+  if (!sound) return absl::DataLossError("saved scene: a number is out of range");
   for (int thing = 0; thing < num_things(); ++thing) {
     const Locked& lock = locks[static_cast<size_t>(thing)];
     SetLock(thing, lock.position);

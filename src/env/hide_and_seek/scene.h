@@ -44,6 +44,8 @@ class Scene {
   // From an agent's centre to the surface of a thing; 0 inside. A ramp counts as the cube around
   // it.
   double Distance(int agent, int thing) const;
+  // A point from the middle of a thing, along the thing's own x and y.
+  std::array<double, 2> InFrameOf(int thing, const Vector3& point) const;
 
   // Motors: force along x and y in N, torque about z in N m, until the next call.
   void Push(int agent, double force_x, double force_y, double torque);

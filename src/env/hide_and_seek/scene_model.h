@@ -1,6 +1,7 @@
 // The MuJoCo model of a world: sizes, masses, friction and motors as in OpenAI's public code.
 #pragma once
 
+#include <array>
 #include <memory>
 
 #include "absl/status/statusor.h"

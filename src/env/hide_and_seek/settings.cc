@@ -23,12 +23,9 @@ template <typename Enum>
 using Named = std::pair<const char*, Enum>;
 
 constexpr Named<Scenario> kScenarios[] = {
-    {"empty", Scenario::kEmpty},
-    {"half", Scenario::kHalf},
-    {"quadrant", Scenario::kQuadrant},
-    {"var_quadrant", Scenario::kVarQuadrant},
-    {"three_rooms", Scenario::kThreeRooms},
-    {"randomwalls", Scenario::kRandomWalls},
+    {"empty", Scenario::kEmpty},        {"half", Scenario::kHalf},
+    {"quadrant", Scenario::kQuadrant},  {"var_quadrant", Scenario::kVarQuadrant},
+    {"var_tri", Scenario::kThreeRooms}, {"randomwalls", Scenario::kRandomWalls},
 };
 
 using Lock = Settings::Lock;
@@ -115,8 +112,8 @@ class SettingsReader {
   }
 
   void ReadEpisode() {
-    Ask("horizon", settings_.horizon, 1, kMaxSteps);
     settings_.horizon = std::lround(static_cast<double>(settings_.horizon) * horizon_factor_);
+    Ask("horizon", settings_.horizon, 1, kMaxSteps);
     Ask("preparation", settings_.preparation, 0, 1);
     AskArea("allowed_area", settings_.allowed_area);
     Ask("penalize_objects_outside", settings_.penalize_objects_outside);

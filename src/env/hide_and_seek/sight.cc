@@ -52,7 +52,10 @@ bool Sight::Look(int agent, int body) const {
 
 bool Sight::SeesPoint(int agent, const Vector3& point) const {
   const Vector3 from = scene_.Centre(agent);
-  if (!InCone(agent, point[0] - from[0], point[1] - from[1])) return false;
+  const auto corner = scene_.Position(agent);
+  const double eye_x = cone_uses_corner_ ? corner[0] : from[0];
+  const double eye_y = cone_uses_corner_ ? corner[1] : from[1];
+  if (!InCone(agent, point[0] - eye_x, point[1] - eye_y)) return false;
   const Ray ray = Between(from, point);
   const RayCaster::Hit hit = scene_.rays().Cast(from, ray.direction, agent);
   return hit.distance < 0 || hit.distance >= ray.length;

@@ -20,6 +20,7 @@ enum Index : size_t {
   kMaxRampMovePrep,
   kNumBoxLockPrep,
   kNumRampLockPrep,
+  kBoxLockFractionPrep,
   kMaxBoxMove,
   kMaxRampMove,
   kNumBoxLock,
@@ -43,23 +44,23 @@ double Share(int64_t part, int64_t whole) {
 
 const std::vector<std::string>& Statistics::Names() {
   static const std::vector<std::string> names = {
-      "hidden_fraction",    "hider_return",       "seeker_return",
-      "max_box_move_prep",  "max_ramp_move_prep", "num_box_lock_prep",
-      "num_ramp_lock_prep", "max_box_move",       "max_ramp_move",
-      "num_box_lock",       "num_ramp_lock",      "enclosed_prep",
-      "doors_blocked_prep", "ramp_in_room_prep",  "seeker_high_fraction",
-      "surf_distance",      "held_fraction",      "outside_fraction",
-      "discarded"};
+      "hidden_fraction",    "hider_return",       "seeker_return",      "max_box_move_prep",
+      "max_ramp_move_prep", "num_box_lock_prep",  "num_ramp_lock_prep", "box_lock_fraction_prep",
+      "max_box_move",       "max_ramp_move",      "num_box_lock",       "num_ramp_lock",
+      "enclosed_prep",      "doors_blocked_prep", "ramp_in_room_prep",  "seeker_high_fraction",
+      "surf_distance",      "held_fraction",      "outside_fraction",   "discarded"};
   return names;
 }
 
 Statistics::Statistics(const Settings& settings, const Episode& episode)
     : settings_(settings), episode_(episode), values_(kNumStatistics, kNothing) {
   const Scene& scene = episode.scene();
+  whole_ = episode.step() == 0;
   for (int agent = 0; agent < scene.num_agents(); ++agent) before_.push_back(scene.Centre(agent));
   for (int thing = 0; thing < scene.num_things(); ++thing) {
     began_.push_back(scene.Centre(scene.num_agents() + thing));
   }
+  if (!whole_) return;
   for (const Index sum : {kHiderReturn, kSeekerReturn, kSurfDistance}) values_[sum] = 0;
 }
 
@@ -87,7 +88,7 @@ void Statistics::Count(std::span<const float> rewards) {
     high_ += high ? 1 : 0;
     outside_ += outside ? 1 : 0;
   }
-  if (episode_.step() == settings_.preparation_steps() + 1) {
+  if (whole_ && episode_.step() == settings_.preparation_steps() + 1) {
     CountThings(/*at_end=*/false);
     CountRoom();
   }
@@ -95,7 +96,7 @@ void Statistics::Count(std::span<const float> rewards) {
 
 std::span<const double> Statistics::Finish(bool discarded) {
   values_[kDiscarded] = discarded ? 1 : 0;
-  if (discarded) return values_;
+  if (discarded || !whole_) return values_;
   CountThings(/*at_end=*/true);
   values_[kHiddenFraction] = Share(hidden_, scored_);
   values_[kSeekerHighFraction] = Share(high_, scored_);
@@ -117,6 +118,7 @@ void Statistics::CountThings(bool at_end) {
   values_[at_end ? kMaxRampMove : kMaxRampMovePrep] = ramp_move;
   values_[at_end ? kNumBoxLock : kNumBoxLockPrep] = boxes;
   values_[at_end ? kNumRampLock : kNumRampLockPrep] = ramps;
+  if (!at_end && scene.num_boxes() > 0) values_[kBoxLockFractionPrep] = boxes / scene.num_boxes();
 }
 
 void Statistics::CountRoom() {
@@ -150,7 +152,8 @@ bool Statistics::DoorsBlocked() const {
   for (int hider = 0; hider < world.hiders; ++hider) {
     if (!InRoom(scene.Centre(hider))) return false;
   }
-  return std::ranges::all_of(world.plan.doors, [&](const Door& door) {
+  const auto& doors = world.plan.doors;
+  return !doors.empty() && std::ranges::all_of(doors, [&](const Door& door) {
     const double x = (door.x0 + door.x1 + 1) * settings_.cell() / 2;
     const double y = (door.y0 + door.y1 + 1) * settings_.cell() / 2;
     for (int thing = 0; thing < scene.num_things(); ++thing) {
@@ -165,10 +168,11 @@ double Statistics::Surfed(int seeker) const {
   const Scene& scene = episode_.scene();
   const int thing = scene.held(seeker);
   if (thing == Scene::kNoThing || thing >= scene.num_boxes()) return 0;
-  const Vector3 at = scene.Centre(seeker), box = scene.Centre(scene.num_agents() + thing);
+  const Vector3 at = scene.Centre(seeker);
+  const auto [along, across] = scene.InFrameOf(thing, at);
   const auto& size = scene.size(scene.num_agents() + thing);
-  const bool on_it = scene.Position(seeker)[2] > kHigh &&
-                     std::hypot(at[0] - box[0], at[1] - box[1]) < std::max(size[0], size[1]) / 2;
+  const bool on_it = scene.Position(seeker)[2] > kHigh && std::abs(along) < size[0] / 2 &&
+                     std::abs(across) < size[1] / 2;
   const Vector3& before = before_[static_cast<size_t>(seeker)];
   return on_it ? std::hypot(at[0] - before[0], at[1] - before[1]) : 0;
 }
@@ -179,7 +183,7 @@ namespace {
 class FloorPlan {
  public:
   FloorPlan(const Settings& settings, const Episode& episode)
-      : side_(static_cast<int>(std::lround(settings.floor_size / kCell))),
+      : side_(static_cast<int>(std::lround((settings.floor_size + 2 * kMargin) / kCell))),
         free_(static_cast<size_t>(side_ * side_), 1) {
     for (const Wall& wall : episode.world().plan.walls) {
       const Rect rect = RectOf(wall, settings.cell());
@@ -232,9 +236,15 @@ class FloorPlan {
 
  private:
   static constexpr double kCell = 0.1, kInflation = 0.14;
+  // Around the floor, which has no end where there are no outer walls.
+  static constexpr double kMargin = 1;
   static constexpr int kNear = 1;
 
-  static int Cell(double metres) { return static_cast<int>(std::floor(metres / kCell)); }
+  // Whoever is beyond the margin is in its outermost cells, which nothing blocks.
+  int Cell(double metres) const {
+    const double cell = std::floor((metres + kMargin) / kCell);
+    return static_cast<int>(std::clamp(cell, 0.0, side_ - 1.0));
+  }
 
   void Block(const Vector3& centre, double half_x, double half_y, double yaw) {
     const double reach = std::hypot(half_x, half_y) + kInflation;
@@ -242,7 +252,8 @@ class FloorPlan {
          ++y) {
       for (int x = std::max(0, Cell(centre[0] - reach)); x <= Cell(centre[0] + reach) && x < side_;
            ++x) {
-        const double dx = (x + 0.5) * kCell - centre[0], dy = (y + 0.5) * kCell - centre[1];
+        const double dx = (x + 0.5) * kCell - kMargin - centre[0],
+                     dy = (y + 0.5) * kCell - kMargin - centre[1];
         const double along = std::cos(yaw) * dx + std::sin(yaw) * dy;
         const double across = std::cos(yaw) * dy - std::sin(yaw) * dx;
         const double out_x = std::max(0.0, std::abs(along) - half_x);

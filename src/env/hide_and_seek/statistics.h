@@ -14,19 +14,22 @@ namespace millrace::hide_and_seek {
 // clang-format off
 //   hidden_fraction         steps after the preparation in which no seeker sees a hider, of all such
 //   hider_return, seeker_return   mean over the team
-//   max_box_move_prep, max_ramp_move_prep   the farthest any has come from where it began, in metres, at the
-//   num_box_lock_prep, num_ramp_lock_prep   end of the preparation; how many are locked then
+//   max_box_move_prep, max_ramp_move_prep   the farthest any has come from where it began, in metres, after
+//   num_box_lock_prep, num_ramp_lock_prep   the first step that is paid; how many are locked then
+//   box_lock_fraction_prep  how many of the boxes are locked then
 //   max_box_move, max_ramp_move, num_box_lock, num_ramp_lock   the same at the end of the episode
-//   enclosed_prep           1 if no seeker can walk to a hider at the end of the preparation
+//   enclosed_prep           1 if no seeker can walk to a hider after the first step that is paid
 //   doors_blocked_prep      1 if a thing stands in every door then and all hiders are in the room
 //   ramp_in_room_prep       1 if a ramp is in the room then
 //   seeker_high_fraction    steps after the preparation with a seeker higher than 0.3 m: on a box or ramp
 //   surf_distance           metres seekers travelled standing on a box that they hold
 //   held_fraction           share of agents that hold a thing, over all steps
-//   outside_fraction        steps after the preparation with somebody outside of the allowed area
+//   outside_fraction        steps after the preparation with an agent outside of the allowed area
 //   discarded               1 if the simulation broke down
 // clang-format on
-// Those of a room are NaN where there is none, and those of the preparation if it never ended.
+// Those of a room are NaN where there is none, those of the preparation if it never ended, and all
+// but
+// the last of an episode that did not begin here (restored, or from a state).
 // Thread-compatible.
 class Statistics {
  public:
@@ -54,6 +57,7 @@ class Statistics {
   std::vector<double> values_;
   int64_t steps_ = 0, scored_ = 0, hidden_ = 0, high_ = 0, outside_ = 0;
   double held_ = 0;
+  bool whole_ = true;  // it saw the episode begin
 };
 
 // Whether no seeker can walk to any hider: walls and boxes, locked or not, are in the way, ramps

@@ -181,6 +181,28 @@ TEST(Food, IsEatenSharedAndComesBack) {
   EXPECT_EQ(food.sites()[0].health, 2.5);
 }
 
+TEST(Episode, HidersEatWhatTheySeeAndReachEvenWhileFined) {
+  Settings settings = WithoutPreparation();
+  settings.food = 1;
+  settings.food_reward = 0.5;
+  World world = HandMadeWorld(kUnseen);
+  world.food = {{3.1, 3.6}};  // before the hider, which faces low y
+  const auto eat = [&](const World& of) {
+    const auto episode = Episode::Begin(settings, of, /*seed=*/1);
+    return Step(**episode);
+  };
+  EXPECT_EQ(eat(world), (std::vector<float>{1.5, -1}));
+  World behind = world;
+  behind.food = {{3.1, 4.4}};
+  EXPECT_EQ(eat(behind), (std::vector<float>{1, -1}));
+  World fined = world;
+  fined.boxes = {Cube(5.8, 1)};
+  EXPECT_EQ(eat(fined), (std::vector<float>{-9.5, -10}));
+  World seen = world;
+  seen.agents = {{3, 4}, {3, 5}};
+  EXPECT_EQ(eat(seen), (std::vector<float>{-1, 1}));
+}
+
 // What an observer writes, by field.
 class Observation {
  public:

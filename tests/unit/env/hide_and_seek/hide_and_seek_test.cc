@@ -154,6 +154,18 @@ TEST(HideAndSeek, GoesOnBitForBitFromASavedState) {
             absl::StatusCode::kDataLoss);
 }
 
+TEST(HideAndSeek, KeepsItsRoomInASavedState) {
+  Driven one(Quadrant()), other(Quadrant());
+  one.Reset(3);
+  const auto room = one.environment().Extra().at("room");
+  EXPECT_EQ(room.size(), 4u);
+  EXPECT_LT(room[0], room[2]);
+  ASSERT_TRUE(other.environment()
+                  .RestoreState(*one.environment().SaveState(), other.agents().slots())
+                  .ok());
+  EXPECT_EQ(other.environment().Extra().at("room"), room);
+}
+
 TEST(HideAndSeek, BeginsFromAStateThatIsWrittenDown) {
   Driven one(Full()), other(Full());
   one.Reset(6);
@@ -186,11 +198,22 @@ TEST(HideAndSeek, RefusesStatesThatCannotBe) {
   contains(error({{"ownres", {0, 0, 0}}}), "did you mean \"owners\"?");
   contains(error({{"locked", {1, 0}}}), "locked: expected 3 numbers, got 2");
   contains(error({{"owners", {0, 9, 0}}}), "owners: expected whole numbers from 0 to 3, got 9");
-  contains(error({{"walls", {1, 1, 2, 2, 0}}}), "walls: expected cells of one row or column");
+  contains(error({{"walls", {1, 1, 2, 2, 0}}}), "walls: expected two or more cells of one row");
   contains(error({{"held", {5, -1, -1, -1}}}), "held: expected whole numbers from -1 to 2, got 5");
-  Driven fresh(Quadrant());
-  EXPECT_EQ(fresh.environment().ResetTo(state, {}, fresh.agents().slots()).code(),
-            absl::StatusCode::kInvalidArgument);
+  contains(error({{"walls", {1, 1, 1, 1, 0}}}), "walls: expected two or more cells of one row");
+  contains(error({{"box_sizes", {1e-30, 1, 1}}}), "box_sizes: expected sizes from 0.01 to 100");
+  contains(error({{"seekers", {0}}}), "seekers: expected whole numbers from 1 to 2, got 0");
+}
+
+TEST(HideAndSeek, TakesAStateAloneIfTheWorldFits) {
+  Driven one(Quadrant()), fresh(Quadrant());
+  one.Reset(1);
+  const auto state = one.state();
+  ASSERT_TRUE(fresh.environment().ResetTo(state, {}, fresh.agents().slots()).ok());
+  EXPECT_EQ(fresh.state(), state);
+  EXPECT_EQ(
+      fresh.environment().ResetTo(std::span(state).first(8), {}, fresh.agents().slots()).code(),
+      absl::StatusCode::kInvalidArgument);
 }
 
 TEST(HideAndSeek, SpeaksThroughTheCommandLine) {

@@ -80,6 +80,15 @@ TEST(Locks, HaveThreeOtherRules) {
   EXPECT_FALSE(After(Lock::kAnyLockSpecific, true, 1, {1}, {}));
 }
 
+TEST(Locks, OfTheirLockerAloneAreTakenOverWhileItIsIdle) {
+  Locks locks(Settings::Lock::kAnyLockSpecific, kAgents, 1);
+  locks.Set(0, true, 0);
+  Rng rng(1, 0);
+  EXPECT_TRUE(locks.Update(Marks({0, 2}), Marks({2}), kTeams, rng).empty());
+  EXPECT_TRUE(locks.locked(0));
+  EXPECT_EQ(locks.owner(0), 2);
+}
+
 TEST(Locks, OwnersAreDrawnAmongThoseWhoWishAndStay) {
   std::array<int, kAgents> owned{};
   Rng rng(7, 0);

@@ -43,6 +43,15 @@ TEST(Statistics, TellWhetherSeekersCanWalkToHiders) {
   EXPECT_FALSE(HidersEnclosed(settings, *Begin(settings, Room(ramp))));
 }
 
+TEST(Statistics, KnowWaysRoundTheOutside) {
+  const Settings settings;
+  World world = Room(kOpen);
+  world.plan.walls = {{15, 0, 15, 29}};  // from edge to edge, with nothing beyond
+  EXPECT_FALSE(HidersEnclosed(settings, *Begin(settings, world)));
+  world.agents[0] = {9, 3};  // off the floor
+  EXPECT_FALSE(HidersEnclosed(settings, *Begin(settings, world)));
+}
+
 // Plays an episode in which nobody does anything.
 std::map<std::string, double> Played(const Settings& settings, const World& world) {
   const auto episode = Begin(settings, world);
@@ -73,6 +82,7 @@ TEST(Statistics, OfAQuietEpisodeInARoom) {
   EXPECT_EQ(numbers["ramp_in_room_prep"], 1);
   EXPECT_NEAR(numbers["max_box_move"], 0, 0.01);
   EXPECT_EQ(numbers["num_box_lock"], 0);
+  EXPECT_EQ(numbers["box_lock_fraction_prep"], 0);
   EXPECT_EQ(numbers["seeker_high_fraction"], 0);
   EXPECT_EQ(numbers["surf_distance"], 0);
   EXPECT_EQ(numbers["held_fraction"], 0);
@@ -96,6 +106,22 @@ TEST(Statistics, WithoutARoomSayNothingAboutIt) {
   for (const char* name : {"hidden_fraction", "doors_blocked_prep", "enclosed_prep"}) {
     EXPECT_TRUE(std::isnan(numbers[name])) << name;
   }
+}
+
+TEST(Statistics, OfHalfAnEpisodeSayNothing) {
+  const Settings settings;
+  const auto episode = Begin(settings, Room(kOpen));
+  episode->set_step(20);
+  Statistics statistics(settings, *episode);
+  std::vector<Action> actions(static_cast<size_t>(episode->num_agents()));
+  std::vector<float> rewards(actions.size());
+  while (!episode->over()) {
+    ASSERT_TRUE(episode->Step(actions, rewards));
+    statistics.Count(rewards);
+  }
+  const auto values = statistics.Finish(/*discarded=*/false);
+  for (const double value : values.first(values.size() - 1)) EXPECT_TRUE(std::isnan(value));
+  EXPECT_EQ(values.back(), 0);
 }
 
 TEST(Statistics, OfABrokenEpisodeSayOnlyThat) {

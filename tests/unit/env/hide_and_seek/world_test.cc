@@ -221,7 +221,7 @@ TEST_P(EveryScenario, HasDoorsOfSeventyCentimetres) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Worlds, EveryScenario,
-                         testing::Values("empty", "half", "quadrant", "var_quadrant", "three_rooms",
+                         testing::Values("empty", "half", "quadrant", "var_quadrant", "var_tri",
                                          "randomwalls"),
                          [](const auto& scenario) { return std::string(scenario.param); });
 
@@ -305,7 +305,7 @@ TEST(VarQuadrant, HasRoomsOfAThirdToSixTenths) {
 }
 
 TEST(ThreeRooms, AreThreeWithDoorsClosed) {
-  const Settings settings = Read(kQuadrant, {{"scenario", {"three_rooms"}}, {"door_cells", {"0"}}});
+  const Settings settings = Read(kQuadrant, {{"scenario", {"var_tri"}}, {"door_cells", {"0"}}});
   for (uint64_t seed = 0; seed < 500; ++seed) {
     ASSERT_EQ(Regions(DrawPlan(settings, seed).walls, 30).Count(), 3) << "seed " << seed;
   }
