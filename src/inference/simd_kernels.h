@@ -28,12 +28,12 @@ typedef float Vector __attribute__((vector_size(kWidth * sizeof(float))));
 typedef int32_t IntVector __attribute__((vector_size(kWidth * sizeof(int32_t))));
 typedef uint32_t UintVector __attribute__((vector_size(kWidth * sizeof(uint32_t))));
 
-inline Vector Load(const float* from) {
-  Vector value;
-  __builtin_memcpy(&value, from, sizeof(value));
-  return value;
-}
-inline void Store(float* to, Vector value) { __builtin_memcpy(to, &value, sizeof(value)); }
+// Not by memcpy, which wants an aligned copy on the stack: AddressSanitizer's stack is not.
+typedef float UnalignedVector
+    __attribute__((vector_size(kWidth * sizeof(float)), aligned(alignof(float)), may_alias));
+
+inline Vector Load(const float* from) { return *reinterpret_cast<const UnalignedVector*>(from); }
+inline void Store(float* to, Vector value) { *reinterpret_cast<UnalignedVector*>(to) = value; }
 inline Vector Splat(float value) { return value - Vector{}; }
 
 // e^x for x clamped to [-87, 87], relative error 2e-7; NaN stays NaN. Cephes' expf.

@@ -132,7 +132,10 @@ std::unique_ptr<Algorithm> MakeAlgorithm(const ActionSpec& action) {
   return *std::move(algorithm);
 }
 
-class NativeTrainer : public testing::TestWithParam<Case> {};
+class NativeTrainer : public testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override { torch::set_num_threads(1); }  // as in a worker: sums in one order
+};
 
 // Same weights, same minibatches: after each of several optimiser steps both have the same weights,
 // moments and metrics.
