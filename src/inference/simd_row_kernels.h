@@ -6,27 +6,22 @@
 namespace millrace::kernels {
 namespace {
 
-// The sum of the lanes, halves added until four are left.
-template <int64_t kLanes>
-inline float SumOf(const float* x) {
-  if constexpr (kLanes == 4) {
-    return (x[0] + x[1]) + (x[2] + x[3]);
-  } else {
-    typedef float Half __attribute__((vector_size(kLanes / 2 * sizeof(float))));
-    Half low, high;
-    __builtin_memcpy(&low, x, sizeof(low));
-    __builtin_memcpy(&high, x + kLanes / 2, sizeof(high));
-    low += high;
-    float half[kLanes / 2];
-    __builtin_memcpy(half, &low, sizeof(low));
-    return SumOf<kLanes / 2>(half);
-  }
+// The sum of the lanes, halves added until four are left. Without memory: AddressSanitizer's stack
+// is not aligned for vectors beside an array.
+typedef float Four __attribute__((vector_size(4 * sizeof(float))));
+inline float Sum(Four x) { return (x[0] + x[1]) + (x[2] + x[3]); }
+#if defined(__AVX__)
+typedef float Eight __attribute__((vector_size(8 * sizeof(float))));
+inline float Sum(Eight x) {
+  return Sum(__builtin_shufflevector(x, x, 0, 1, 2, 3) + __builtin_shufflevector(x, x, 4, 5, 6, 7));
 }
+#endif
+#if defined(__AVX512F__)
 inline float Sum(Vector x) {
-  float lanes[kWidth];
-  Store(lanes, x);
-  return SumOf<kWidth>(lanes);
+  return Sum(__builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7) +
+             __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15));
 }
+#endif
 
 void LayerNorm(const float* x, int64_t rows, int64_t width, int64_t size, const float* gain,
                const float* bias, float* y) {
