@@ -1,17 +1,12 @@
 #include "cli/torch/inference_bench.h"
 
-#include <spdlog/fmt/fmt.h>
-
 #include <memory>
 #include <utility>
 
 #include "cli/common/acting.h"
-#include "cli/torch/bench_models.h"
 #include "cli/torch/rate_rows.h"
-#include "cli/torch/roof.h"
 #include "core/deadline.h"
 #include "millrace/core/status.h"
-#include "models/torch_device.h"
 #include "models/torch_inference_model.h"
 
 namespace millrace {
@@ -36,8 +31,9 @@ double RoofSeconds(const ModelSpec& spec, int rows, const Roof& roof) {
   return roof.Seconds(cost.operations, sizeof(float) * floats + cost.input_bytes);
 }
 
-absl::Status BenchOne(const BenchModel& model, int rows, const InferenceBenchOptions& options,
+absl::Status BenchOne(const BenchModel& model, int rows, const ModelBenchOptions& options,
                       torch::Device device, const Roof& roof, std::vector<BenchRow>& table) {
+  if (rows < 1) return absl::InvalidArgumentError("--batch: expected at least 1");
   MILLRACE_ASSIGN_OR_RETURN(auto native, MakeNativeModel(model.spec));
   MILLRACE_ASSIGN_OR_RETURN(auto policy, MakePolicy(model.spec, /*seed=*/1));
   policy->to(device);
@@ -58,19 +54,11 @@ absl::Status BenchOne(const BenchModel& model, int rows, const InferenceBenchOpt
 
 }  // namespace
 
-absl::StatusOr<std::vector<BenchRow>> RunInferenceBench(const InferenceBenchOptions& options) {
-  at::set_num_threads(1);
-  MILLRACE_ASSIGN_OR_RETURN(const auto models, FindBenchModels(options.models));
-  MILLRACE_ASSIGN_OR_RETURN(const torch::Device device, FindDevice(options.device));
-  const Roof roof = device.is_cpu() ? MeasureCore() : MeasureDevice(device);
-  std::vector<BenchRow> table;
-  for (const BenchModel& model : models) {
-    for (const int rows : options.batches) {
-      if (rows < 1) return absl::InvalidArgumentError("--batch: expected at least 1");
-      MILLRACE_RETURN_IF_ERROR(BenchOne(model, rows, options, device, roof, table));
-    }
-  }
-  return table;
+absl::StatusOr<std::vector<BenchRow>> RunInferenceBench(const ModelBenchOptions& options) {
+  return BenchEveryModel(options, [&options](const auto& model, int rows, torch::Device device,
+                                             const Roof& roof, auto& table) {
+    return BenchOne(model, rows, options, device, roof, table);
+  });
 }
 
 }  // namespace millrace

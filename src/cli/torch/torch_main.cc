@@ -165,21 +165,19 @@ int RunCommandLine(int argc, char** argv, TorchRegistry& registry) {
   bench->add_option("--set", set)->allow_extra_args(false);
   bench->add_option("--json", json)->capture_default_str();
   bench->callback([&] { finish(BenchSingleProcess(file, set, json)); });
-  InferenceBenchOptions inference;
+  ModelBenchOptions inference = kInferenceBench, training = kTrainingBench;
   std::string table;
-  auto* bench_inference = app.add_subcommand("bench-inference", "as `millrace bench inference`");
-  bench_inference->add_option("--model", inference.models)->allow_extra_args(false);
-  bench_inference->add_option("--batch", inference.batches)->allow_extra_args(false);
-  bench_inference->add_option("--device", inference.device);
-  bench_inference->add_option("--json", table);
-  bench_inference->callback([&] { finish(Print(RunInferenceBench(inference), table)); });
-  TrainingBenchOptions training;
-  auto* bench_training = app.add_subcommand("bench-training", "as `millrace bench training`");
-  bench_training->add_option("--model", training.models)->allow_extra_args(false);
-  bench_training->add_option("--minibatch", training.minibatches)->allow_extra_args(false);
-  bench_training->add_option("--device", training.device);
-  bench_training->add_option("--json", table);
-  bench_training->callback([&] { finish(Print(RunTrainingBench(training), table)); });
+  const auto add_model_bench = [&](const char* name, const char* sizes, ModelBenchOptions& options,
+                                   auto run) {
+    auto* command = app.add_subcommand(name, "as `millrace bench`");
+    command->add_option("--model", options.models)->allow_extra_args(false);
+    command->add_option(sizes, options.sizes)->allow_extra_args(false);
+    command->add_option("--device", options.device);
+    command->add_option("--json", table);
+    command->callback([&finish, &table, &options, run] { finish(Print(run(options), table)); });
+  };
+  add_model_bench("bench-inference", "--batch", inference, &RunInferenceBench);
+  add_model_bench("bench-training", "--minibatch", training, &RunTrainingBench);
   for (const auto& [name, body] : {std::pair{"eval", &RunEval}, std::pair{"play", &RunPlay}}) {
     auto* command = app.add_subcommand(name, "as `millrace`");
     command->add_option("run", arguments.run)->required();

@@ -10,12 +10,9 @@
 #include "backends/dense/dense_backend.h"
 #include "backends/single_rank_collectives.h"
 #include "cli/common/acting.h"
-#include "cli/torch/bench_models.h"
 #include "cli/torch/rate_rows.h"
-#include "cli/torch/roof.h"
 #include "core/deadline.h"
 #include "millrace/core/status.h"
-#include "models/torch_device.h"
 #include "workers/common/sample_fields.h"
 #include "workers/trainer/train_step.h"
 
@@ -106,8 +103,12 @@ double RoofSeconds(const ModelSpec& spec, int minibatch, const Roof& roof) {
   return roof.Seconds(3 * cost.operations, sizeof(float) * floats + 2 * cost.input_bytes);
 }
 
-absl::Status BenchOne(const BenchModel& model, int minibatch, const TrainingBenchOptions& options,
+absl::Status BenchOne(const BenchModel& model, int minibatch, const ModelBenchOptions& options,
                       torch::Device device, const Roof& roof, std::vector<BenchRow>& table) {
+  if (minibatch < kSteps || minibatch % kSteps != 0) {
+    return absl::InvalidArgumentError(
+        fmt::format("--minibatch: expected a multiple of {}, got {}", kSteps, minibatch));
+  }
   using Evaluation = DenseBackend::Evaluation;
   MILLRACE_ASSIGN_OR_RETURN(const auto core,
                             Arm::Make(model, minibatch, torch::kCPU, Evaluation::kNative));
@@ -141,22 +142,11 @@ absl::Status BenchOne(const BenchModel& model, int minibatch, const TrainingBenc
 
 }  // namespace
 
-absl::StatusOr<std::vector<BenchRow>> RunTrainingBench(const TrainingBenchOptions& options) {
-  at::set_num_threads(1);
-  MILLRACE_ASSIGN_OR_RETURN(const auto models, FindBenchModels(options.models));
-  MILLRACE_ASSIGN_OR_RETURN(const torch::Device device, FindDevice(options.device));
-  const Roof roof = device.is_cpu() ? MeasureCore() : MeasureDevice(device);
-  std::vector<BenchRow> table;
-  for (const BenchModel& model : models) {
-    for (const int minibatch : options.minibatches) {
-      if (minibatch < kSteps || minibatch % kSteps != 0) {
-        return absl::InvalidArgumentError(
-            fmt::format("--minibatch: expected a multiple of {}, got {}", kSteps, minibatch));
-      }
-      MILLRACE_RETURN_IF_ERROR(BenchOne(model, minibatch, options, device, roof, table));
-    }
-  }
-  return table;
+absl::StatusOr<std::vector<BenchRow>> RunTrainingBench(const ModelBenchOptions& options) {
+  return BenchEveryModel(options, [&options](const auto& model, int minibatch, torch::Device device,
+                                             const Roof& roof, auto& table) {
+    return BenchOne(model, minibatch, options, device, roof, table);
+  });
 }
 
 }  // namespace millrace
