@@ -27,16 +27,17 @@ class Outputs {
  public:
   void Add(const torch::Tensor& tensor, std::span<float> out) {
     if (!tensor.defined() || out.empty()) return;
-    tensors_.push_back(tensor.flatten());
+    tensors_.push_back(tensor);
     targets_.push_back(out);
   }
 
-  void Copy() const {
+  void Copy() {
     if (tensors_.empty()) return;
     if (tensors_[0].is_cpu()) {
       for (size_t i = 0; i < tensors_.size(); ++i) CopyOut(tensors_[i], targets_[i]);
       return;
     }
+    for (torch::Tensor& tensor : tensors_) tensor = tensor.flatten();
     const torch::Tensor all = torch::cat(tensors_).cpu();
     int64_t begin = 0;
     for (const std::span<float> target : targets_) {

@@ -50,7 +50,7 @@ const RunMetrics& RunMetricsReader::Read(double time, double elapsed_seconds) {
     now.lag_sum += entry->snapshot.counter(Counter::kLagSum);
     now.lag_count += entry->snapshot.counter(Counter::kLagCount);
     for (const EpisodeStatistic& statistic : entry->snapshot.statistics) {
-      StatisticTotal& total = now.statistics[statistic.name];
+      EpisodeStatistic& total = now.statistics[statistic.name];
       total.sum += statistic.sum;
       total.count += statistic.count;
     }
@@ -123,8 +123,8 @@ void RunMetricsReader::CloseWindow(Moment now) {
   metrics_.recent = Difference(newest.profile, oldest.profile);
   for (const auto& [name, total] : newest.statistics) {
     const auto found = oldest.statistics.find(name);
-    const StatisticTotal before =
-        found == oldest.statistics.end() ? StatisticTotal() : found->second;
+    const EpisodeStatistic before =
+        found == oldest.statistics.end() ? EpisodeStatistic() : found->second;
     if (total.count == before.count) continue;
     metrics_.environment["environment/" + name] =
         (total.sum - before.sum) / static_cast<double>(total.count - before.count);

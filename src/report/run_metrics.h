@@ -66,17 +66,13 @@ class RunMetricsReader {
   const LedgerSet& ledgers() const { return ledgers_; }
 
  private:
-  struct StatisticTotal {
-    double sum = 0;
-    uint64_t count = 0;
-  };
   struct Moment {
     double elapsed_seconds = 0;
     uint64_t env_steps = 0;
     uint64_t lag_sum = 0;
     uint64_t lag_count = 0;
     Profile profile;
-    std::map<std::string, StatisticTotal> statistics = {};
+    std::map<std::string, EpisodeStatistic> statistics = {};  // by name
   };
   void CountProduced();
   void CountTrained();

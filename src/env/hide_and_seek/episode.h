@@ -40,8 +40,6 @@ class Episode {
   const Scene& scene() const { return *scene_; }
   Scene& scene() { return *scene_; }
   const Sight& sight() const { return sight_; }
-  const Locks& box_locks() const { return box_locks_; }
-  const Locks& ramp_locks() const { return ramp_locks_; }
   const Food& food() const { return food_; }
   Food& food() { return food_; }
   int num_agents() const { return scene_->num_agents(); }

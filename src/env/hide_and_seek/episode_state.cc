@@ -268,7 +268,7 @@ absl::StatusOr<std::unique_ptr<Episode>> ReadEpisode(const Settings& settings,
   if (current != nullptr) {
     world = current->world();
   } else {
-    Rng rng(/*seed=*/0, /*stream=*/0);
+    Rng rng(/*seed=*/0, kWorldStream);
     MILLRACE_ASSIGN_OR_RETURN(world, DrawWorld(settings, rng));
   }
   world = ReadWorld(settings, reader, std::move(world));

@@ -16,8 +16,6 @@ namespace millrace {
 namespace hide_and_seek {
 namespace {
 
-constexpr uint64_t kWorldStream = 0;
-
 ActionSpec Actions() {
   ActionSpec spec;
   const auto add = [&spec](const char* name, int32_t choices) {
@@ -160,7 +158,7 @@ class HideAndSeek final : public Environment {
   const Observer observer_;
   EnvironmentSpec spec_;
   std::unique_ptr<Episode> episode_;
-  // Of the running episode; one that was restored counts from there on.
+  // Of the running episode.
   std::unique_ptr<Statistics> statistics_;
   std::span<const double> finished_;                  // of the one that ended last
   std::vector<Action> actions_;                       // scratch of a step, per agent of the episode

@@ -16,7 +16,6 @@ namespace {
 
 constexpr int kSubsteps = 15;
 constexpr int kMotors = 3;  // of an agent: force along x and y, torque about z
-constexpr double kGear = 100;
 // Any change of velocity wakes a sleeping body; switching its limits off does not.
 constexpr double kNudge = 1e-9;
 
@@ -104,9 +103,9 @@ std::array<double, 2> Scene::InFrameOf(int thing, const Vector3& point) const {
 
 void Scene::Push(int agent, double force_x, double force_y, double torque) {
   mjtNum* const control = simulation_->data().ctrl + kMotors * agent;
-  control[0] = force_x / kGear;
-  control[1] = force_y / kGear;
-  control[2] = torque / kGear;
+  control[0] = force_x / kMotorGear;
+  control[1] = force_y / kMotorGear;
+  control[2] = torque / kMotorGear;
 }
 
 void Scene::Hold(int agent, int thing) {

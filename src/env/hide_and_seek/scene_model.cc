@@ -14,7 +14,7 @@ constexpr double kTimeStep = 0.005, kGravity = -50;
 constexpr double kFloorFriction = 0.2, kAgentFriction = 0.01, kBoxFriction = 0.2;
 constexpr double kRampFriction = 0.01;
 constexpr double kAgentDamping = 10, kAgentDampingZ = 1, kBoxDamping = 0.01, kRampDamping = 0.1;
-constexpr double kMotorGear = 100, kMotorLimit = 0.9;
+constexpr double kMotorLimit = 0.9;
 constexpr char kRampMesh[] = "ramp", kFloorBody[] = "floor";
 
 struct DeleteSpec {

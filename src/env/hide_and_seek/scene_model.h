@@ -15,6 +15,7 @@ inline constexpr double kAgentRadius = 0.15, kArmRadius = 0.05;
 // Of the two arms, in the agent's frame: they collide, but weigh nothing.
 inline constexpr std::array<std::array<double, 3>, 2> kArms = {
     {{0.13, -0.075, -0.05}, {-0.13, -0.075, -0.05}}};
+inline constexpr double kMotorGear = 100;  // N or N m of a control of 1
 inline constexpr double kWallHeight = 0.5, kOuterWallHeight = 4;
 
 // Bodies after the static ones are agents, boxes and ramps, in this order, named agentI, boxI and

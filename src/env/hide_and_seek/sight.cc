@@ -23,7 +23,7 @@ Ray Between(const Vector3& from, const Vector3& to) {
 
 Sight::Sight(const Settings& settings, const Scene& scene)
     : scene_(scene),
-      cone_half_angle_(settings.cone_half_angle),
+      cone_cosine_(std::cos(settings.cone_half_angle)),
       cone_uses_corner_(settings.cone_uses_corner),
       seen_(static_cast<size_t>(scene.num_agents() * scene.num_bodies())) {}
 
@@ -37,35 +37,33 @@ void Sight::Update() {
 
 bool Sight::Look(int agent, int body) const {
   if (agent == body) return true;
-  const auto self = scene_.Position(agent), other = scene_.Position(body);
-  double dx = other[0] - self[0], dy = other[1] - self[1];
-  if (!cone_uses_corner_) {
-    const Vector3 from = scene_.Centre(agent), to = scene_.Centre(body);
-    dx = to[0] - from[0];
-    dy = to[1] - from[1];
-  }
-  if (!InCone(agent, dx, dy)) return false;
+  if (!InCone(agent, Place(body))) return false;
   const Vector3 from = scene_.Centre(agent);
   const Ray ray = Between(from, scene_.ShapeCentre(body));
   return scene_.rays().Cast(from, ray.direction, agent).body == body;
 }
 
 bool Sight::SeesPoint(int agent, const Vector3& point) const {
+  if (!InCone(agent, {point[0], point[1]})) return false;
   const Vector3 from = scene_.Centre(agent);
-  const auto corner = scene_.Position(agent);
-  const double eye_x = cone_uses_corner_ ? corner[0] : from[0];
-  const double eye_y = cone_uses_corner_ ? corner[1] : from[1];
-  if (!InCone(agent, point[0] - eye_x, point[1] - eye_y)) return false;
   const Ray ray = Between(from, point);
   const RayCaster::Hit hit = scene_.rays().Cast(from, ray.direction, agent);
   return hit.distance < 0 || hit.distance >= ray.length;
 }
 
-bool Sight::InCone(int agent, double dx, double dy) const {
+std::array<double, 2> Sight::Place(int body) const {
+  if (cone_uses_corner_) return {scene_.Position(body)[0], scene_.Position(body)[1]};
+  const Vector3 centre = scene_.Centre(body);
+  return {centre[0], centre[1]};
+}
+
+bool Sight::InCone(int agent, const std::array<double, 2>& place) const {
+  const auto [x, y] = Place(agent);
+  const double dx = place[0] - x, dy = place[1] - y;
   const double facing = scene_.Position(agent)[3] - std::numbers::pi / 2;
   // The cosine of the angle between, without wrapping it.
   const double along = std::cos(facing) * dx + std::sin(facing) * dy;
-  return along >= std::cos(cone_half_angle_) * std::hypot(dx, dy);
+  return along >= cone_cosine_ * std::hypot(dx, dy);
 }
 
 }  // namespace millrace::hide_and_seek

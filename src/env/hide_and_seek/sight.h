@@ -1,6 +1,7 @@
 // Who sees whom and what: a cone of vision and one ray.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -26,10 +27,12 @@ class Sight {
 
  private:
   bool Look(int agent, int body) const;
-  bool InCone(int agent, double dx, double dy) const;
+  // Where a body is as the cone is concerned: its corner or its centre.
+  std::array<double, 2> Place(int body) const;
+  bool InCone(int agent, const std::array<double, 2>& place) const;
 
   const Scene& scene_;
-  const double cone_half_angle_;
+  const double cone_cosine_;  // of half its angle
   const bool cone_uses_corner_;
   std::vector<uint8_t> seen_;  // [agents, bodies]
 };

@@ -203,16 +203,11 @@ class FloorPlan {
   void Flood(const Vector3& from) {
     std::vector<int> open;
     const auto visit = [&](int x, int y) {
-      if (x < 0 || y < 0 || x >= side_ || y >= side_) return;
-      uint8_t& cell = free_[static_cast<size_t>(y * side_ + x)];
-      if (cell != 1) return;
-      cell = 2;
+      if (!Inside(x, y) || At(x, y) != 1) return;
+      At(x, y) = 2;
       open.push_back(y * side_ + x);
     };
-    // Whoever stands close to a box is within its inflated outline: start around it.
-    for (int dy = -kNear; dy <= kNear; ++dy) {
-      for (int dx = -kNear; dx <= kNear; ++dx) visit(Cell(from[0]) + dx, Cell(from[1]) + dy);
-    }
+    ForCellsAt(from, visit);
     while (!open.empty()) {
       const int x = open.back() % side_, y = open.back() / side_;
       open.pop_back();
@@ -223,15 +218,10 @@ class FloorPlan {
     }
   }
 
-  bool Reached(const Vector3& point) const {
-    for (int dy = -kNear; dy <= kNear; ++dy) {
-      for (int dx = -kNear; dx <= kNear; ++dx) {
-        const int x = Cell(point[0]) + dx, y = Cell(point[1]) + dy;
-        if (x < 0 || y < 0 || x >= side_ || y >= side_) continue;
-        if (free_[static_cast<size_t>(y * side_ + x)] == 2) return true;
-      }
-    }
-    return false;
+  bool Reached(const Vector3& point) {
+    bool reached = false;
+    ForCellsAt(point, [&](int x, int y) { reached = reached || (Inside(x, y) && At(x, y) == 2); });
+    return reached;
   }
 
  private:
@@ -239,6 +229,17 @@ class FloorPlan {
   // Around the floor, which has no end where there are no outer walls.
   static constexpr double kMargin = 1;
   static constexpr int kNear = 1;
+
+  bool Inside(int x, int y) const { return x >= 0 && y >= 0 && x < side_ && y < side_; }
+  uint8_t& At(int x, int y) { return free_[static_cast<size_t>(y * side_ + x)]; }
+
+  // Whoever stands close to a box is within its inflated outline: where it is, and around.
+  template <typename Function>
+  void ForCellsAt(const Vector3& point, Function function) const {
+    for (int dy = -kNear; dy <= kNear; ++dy) {
+      for (int dx = -kNear; dx <= kNear; ++dx) function(Cell(point[0]) + dx, Cell(point[1]) + dy);
+    }
+  }
 
   // Whoever is beyond the margin is in its outermost cells, which nothing blocks.
   int Cell(double metres) const {
@@ -248,17 +249,15 @@ class FloorPlan {
 
   void Block(const Vector3& centre, double half_x, double half_y, double yaw) {
     const double reach = std::hypot(half_x, half_y) + kInflation;
-    for (int y = std::max(0, Cell(centre[1] - reach)); y <= Cell(centre[1] + reach) && y < side_;
-         ++y) {
-      for (int x = std::max(0, Cell(centre[0] - reach)); x <= Cell(centre[0] + reach) && x < side_;
-           ++x) {
+    for (int y = Cell(centre[1] - reach); y <= Cell(centre[1] + reach); ++y) {
+      for (int x = Cell(centre[0] - reach); x <= Cell(centre[0] + reach); ++x) {
         const double dx = (x + 0.5) * kCell - kMargin - centre[0],
                      dy = (y + 0.5) * kCell - kMargin - centre[1];
         const double along = std::cos(yaw) * dx + std::sin(yaw) * dy;
         const double across = std::cos(yaw) * dy - std::sin(yaw) * dx;
         const double out_x = std::max(0.0, std::abs(along) - half_x);
         const double out_y = std::max(0.0, std::abs(across) - half_y);
-        if (std::hypot(out_x, out_y) < kInflation) free_[static_cast<size_t>(y * side_ + x)] = 0;
+        if (std::hypot(out_x, out_y) < kInflation) At(x, y) = 0;
       }
     }
   }

@@ -65,6 +65,9 @@ struct World {
   int num_agents() const { return hiders + seekers; }
 };
 
+// Of the random numbers of an episode's seed: worlds are drawn from this one.
+inline constexpr uint64_t kWorldStream = 0;
+
 // Walls and doors of the scenario. kInvalidArgument if 1,000 tries fail: more rooms than fit.
 absl::StatusOr<WallPlan> DrawWalls(const Settings& settings, Rng& rng);
 

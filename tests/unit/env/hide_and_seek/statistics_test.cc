@@ -52,17 +52,21 @@ TEST(Statistics, KnowWaysRoundTheOutside) {
   EXPECT_FALSE(HidersEnclosed(settings, *Begin(settings, world)));
 }
 
-// Plays an episode in which nobody does anything.
-std::map<std::string, double> Played(const Settings& settings, const World& world) {
-  const auto episode = Begin(settings, world);
-  Statistics statistics(settings, *episode);
-  std::vector<Action> actions(static_cast<size_t>(episode->num_agents()));
+// Plays an episode to its end in which nobody does anything.
+std::vector<double> PlayOut(const Settings& settings, Episode& episode) {
+  Statistics statistics(settings, episode);
+  std::vector<Action> actions(static_cast<size_t>(episode.num_agents()));
   std::vector<float> rewards(actions.size());
-  while (!episode->over()) {
-    EXPECT_TRUE(episode->Step(actions, rewards));
+  while (!episode.over()) {
+    EXPECT_TRUE(episode.Step(actions, rewards));
     statistics.Count(rewards);
   }
   const auto values = statistics.Finish(/*discarded=*/false);
+  return {values.begin(), values.end()};
+}
+
+std::map<std::string, double> Played(const Settings& settings, const World& world) {
+  const auto values = PlayOut(settings, *Begin(settings, world));
   std::map<std::string, double> by_name;
   for (size_t i = 0; i < values.size(); ++i) by_name[Statistics::Names()[i]] = values[i];
   EXPECT_EQ(by_name.size(), values.size());
@@ -112,15 +116,10 @@ TEST(Statistics, OfHalfAnEpisodeSayNothing) {
   const Settings settings;
   const auto episode = Begin(settings, Room(kOpen));
   episode->set_step(20);
-  Statistics statistics(settings, *episode);
-  std::vector<Action> actions(static_cast<size_t>(episode->num_agents()));
-  std::vector<float> rewards(actions.size());
-  while (!episode->over()) {
-    ASSERT_TRUE(episode->Step(actions, rewards));
-    statistics.Count(rewards);
+  const auto values = PlayOut(settings, *episode);
+  for (const double value : std::span(values).first(values.size() - 1)) {
+    EXPECT_TRUE(std::isnan(value));
   }
-  const auto values = statistics.Finish(/*discarded=*/false);
-  for (const double value : values.first(values.size() - 1)) EXPECT_TRUE(std::isnan(value));
   EXPECT_EQ(values.back(), 0);
 }
 
