@@ -1,7 +1,6 @@
-// One episode of hide and seek: the world, its simulation, and the rules of a step.
+// One episode of a game: the world, its simulation, grips, locks and eyes, and the game's rules.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -9,8 +8,10 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "env/hide_and_seek/action.h"
 #include "env/hide_and_seek/food.h"
 #include "env/hide_and_seek/locks.h"
+#include "env/hide_and_seek/rules.h"
 #include "env/hide_and_seek/scene.h"
 #include "env/hide_and_seek/settings.h"
 #include "env/hide_and_seek/sight.h"
@@ -19,16 +20,6 @@
 
 namespace millrace::hide_and_seek {
 
-inline constexpr int kMoveChoices = 11;  // per axis: from -90 to 90 in steps of 18
-inline constexpr int kNeutralMove = 5;
-
-// What an agent does in a step: forces along x and y of the world in N and a torque in N m, each as
-// one of 11 levels; whether it pulls the nearest thing, and whether it locks what it reaches.
-struct Action {
-  std::array<int32_t, 3> move = {kNeutralMove, kNeutralMove, kNeutralMove};
-  bool pull = false, glue = false;
-};
-
 // Agents are numbered: hiders, then seekers. Thread-compatible.
 class Episode {
  public:
@@ -36,6 +27,8 @@ class Episode {
   static absl::StatusOr<std::unique_ptr<Episode>> Begin(const Settings& settings, World world,
                                                         uint64_t seed);
 
+  const Settings& settings() const { return settings_; }
+  const Rules& rules() const { return *rules_; }
   const World& world() const { return world_; }
   const Scene& scene() const { return *scene_; }
   Scene& scene() { return *scene_; }
@@ -53,8 +46,10 @@ class Episode {
 
   bool preparing() const { return step_ < settings_.preparation_steps(); }
   // Of the preparation, as agents observe it: from 0 to 1.
-  double progress() const;
+  double progress() const { return rules_->Progress(*this); }
   bool over() const { return step_ >= settings_.horizon; }
+  // By the rules.
+  bool ended() const { return rules_->Ended(*this); }
 
   // Of a thing, box or ramp.
   bool locked(int thing) const;
@@ -75,17 +70,12 @@ class Episode {
 
  private:
   Episode(const Settings& settings, World world, std::unique_ptr<Scene> scene, uint64_t seed);
-  Action Allowed(int agent, const Action& action) const;
   void Grab(int agent, const Action& action);
   void UpdateLocks(Locks& locks, int first_thing);
-  void SeeFood();
-  void Eat();
-  void Pay(std::span<float> rewards) const;
-  // A hider is seen, or a seeker sees.
-  bool InSight(int agent) const;
 
   const Settings settings_;
   const World world_;
+  const std::unique_ptr<Rules> rules_;
   const std::unique_ptr<Scene> scene_;
   Sight sight_;
   Locks box_locks_, ramp_locks_;
@@ -94,9 +84,8 @@ class Episode {
   uint64_t seed_ = 0;
   Rng rng_;           // who owns a lock that several wished for
   int64_t step_ = 0;  // steps taken
-  // Scratch of a step: [agents, things], [agents, sites], [agents].
-  std::vector<uint8_t> reaches_, eats_, wishes_;
-  std::vector<double> eaten_;
+  // Scratch of a step: [agents, things], [agents].
+  std::vector<uint8_t> reaches_, wishes_;
 };
 
 }  // namespace millrace::hide_and_seek

@@ -9,7 +9,8 @@
 #include "env/hide_and_seek/episode.h"
 #include "env/hide_and_seek/episode_state.h"
 #include "env/hide_and_seek/observation.h"
-#include "env/hide_and_seek/statistics.h"
+#include "env/hide_and_seek/record.h"
+#include "env/hide_and_seek/rules.h"
 #include "millrace/core/status.h"
 
 namespace millrace {
@@ -41,7 +42,7 @@ class HideAndSeek final : public Environment {
     actions_.resize(spec_.agents.size());
     rewards_.resize(spec_.agents.size());
     observations_.resize(spec_.agents.size());
-    spec_.statistics = Statistics::Names();
+    spec_.statistics = MakeRules(settings)->StatisticNames();
   }
 
   const EnvironmentSpec& spec() const override { return spec_; }
@@ -64,15 +65,17 @@ class HideAndSeek final : public Environment {
     if (!episode_->Step(std::span(actions_).first(static_cast<size_t>(agents)),
                         std::span(rewards_).first(static_cast<size_t>(agents)))) {
       Discard(slots);
-      finished_ = statistics_->Finish(/*discarded=*/true);
+      finished_ = record_->Finish(/*discarded=*/true);
       return absl::OkStatus();
     }
-    statistics_->Count(std::span(rewards_).first(static_cast<size_t>(agents)));
-    if (episode_->over()) finished_ = statistics_->Finish(/*discarded=*/false);
+    record_->Count(std::span(rewards_).first(static_cast<size_t>(agents)));
+    const bool ended = episode_->ended(), over = episode_->over();
+    if (ended || over) finished_ = record_->Finish(/*discarded=*/false);
     for (int agent = 0; agent < agents; ++agent) {
       AgentSlot& slot = SlotOf(agent, slots);
       slot.reward = rewards_[static_cast<size_t>(agent)];
-      slot.truncated = episode_->over();
+      slot.terminated = ended;
+      slot.truncated = over && !ended;
     }
     Show(slots);
     return absl::OkStatus();
@@ -117,9 +120,9 @@ class HideAndSeek final : public Environment {
 
   void Begin(std::unique_ptr<Episode> episode, std::span<AgentSlot> slots) {
     finished_ = {};
-    statistics_.reset();
+    record_.reset();
     episode_ = std::move(episode);
-    statistics_ = std::make_unique<Statistics>(settings_, *episode_);
+    record_ = episode_->rules().NewRecord(*episode_);
     Show(slots);
   }
 
@@ -159,7 +162,7 @@ class HideAndSeek final : public Environment {
   EnvironmentSpec spec_;
   std::unique_ptr<Episode> episode_;
   // Of the running episode.
-  std::unique_ptr<Statistics> statistics_;
+  std::unique_ptr<Record> record_;
   std::span<const double> finished_;                  // of the one that ended last
   std::vector<Action> actions_;                       // scratch of a step, per agent of the episode
   std::vector<float> rewards_;                        // likewise

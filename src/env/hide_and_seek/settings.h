@@ -27,7 +27,10 @@ enum class Scenario : uint8_t {
   kRandomWalls,  // up to `rooms` rooms
 };
 
+enum class Game : uint8_t { kHideAndSeek };
+
 struct Settings {
+  Game game = Game::kHideAndSeek;
   Scenario scenario = Scenario::kQuadrant;
 
   // The world: a square floor of `floor_size` metres, cut into grid_size x grid_size cells.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "env/hide_and_seek/episode.h"
+#include "env/hide_and_seek/record.h"
 #include "env/hide_and_seek/settings.h"
 
 namespace millrace::hide_and_seek {
@@ -31,16 +32,14 @@ namespace millrace::hide_and_seek {
 // but
 // the last of an episode that did not begin here (restored, or from a state).
 // Thread-compatible.
-class Statistics {
+class Statistics final : public Record {
  public:
   static const std::vector<std::string>& Names();
 
   Statistics(const Settings& settings, const Episode& episode);
 
-  // After each step.
-  void Count(std::span<const float> rewards);
-  // In the order of Names(); valid until the next call.
-  std::span<const double> Finish(bool discarded);
+  void Count(std::span<const float> rewards) override;
+  std::span<const double> Finish(bool discarded) override;
 
  private:
   void CountThings(bool at_end);

@@ -1,0 +1,15 @@
+#include "env/hide_and_seek/rules.h"
+
+#include "env/hide_and_seek/hide_and_seek_rules.h"
+
+namespace millrace::hide_and_seek {
+
+std::unique_ptr<Rules> MakeRules(const Settings& settings) {
+  switch (settings.game) {
+    case Game::kHideAndSeek:
+      return std::make_unique<HideAndSeekRules>(settings);
+  }
+  return nullptr;
+}
+
+}  // namespace millrace::hide_and_seek
