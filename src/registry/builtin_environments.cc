@@ -41,6 +41,7 @@ void RegisterBuiltins(Registry& registry) {
   add("hide_and_seek_quadrant", "hide and seek around one room, 2 against 2", 80);
   add("hide_and_seek_full", "hide and seek in random rooms, 1-3 against 1-3", 240);
   add("hide_and_seek_large", "the same on a floor 1.5 to 4 times as wide", 240);
+  add("hide_and_seek_lock_and_return", "one agent of it locks a box and goes back", 120);
 }
 
 Registry BuiltinRegistry() {

@@ -14,4 +14,5 @@ extern "C" void MillraceRegister(millrace::Registry& registry) {
   registry.AddEnvironment("hide_and_seek_quadrant", millrace::MakeHideAndSeekQuadrant);
   registry.AddEnvironment("hide_and_seek_full", millrace::MakeHideAndSeekFull);
   registry.AddEnvironment("hide_and_seek_large", millrace::MakeHideAndSeekLarge);
+  registry.AddEnvironment("hide_and_seek_lock_and_return", millrace::MakeHideAndSeekLockAndReturn);
 }

@@ -1,15 +1,14 @@
 #include "env/hide_and_seek/episode_state.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "env/extra_state.h"
+#include "env/hide_and_seek/extra_reader.h"
 #include "env/state_bytes.h"
-#include "millrace/core/nearest_name.h"
 #include "millrace/core/status.h"
 
 namespace millrace::hide_and_seek {
@@ -40,59 +39,6 @@ std::vector<double> WriteSizes(const std::vector<Thing>& things) {
   }
   return numbers;
 }
-
-// Takes entries out of an ExtraState and remembers the first that is wrong.
-class ExtraReader {
- public:
-  explicit ExtraReader(const ExtraState& extra) : extra_(extra) {}
-
-  bool Has(const std::string& name) const { return extra_.contains(name); }
-
-  // Whole numbers from `low` to `high`, or any numbers; empty if the name is missing or wrong.
-  std::vector<double> Whole(const std::string& name, size_t count, double low, double high) {
-    std::vector<double> values = Numbers(name, count);
-    for (const double value : values) {
-      if (value >= low && IsWholeNumber(value - low, high - low)) continue;
-      Fail(name, absl::StrCat("whole numbers from ", low, " to ", high), absl::StrCat(value));
-      return {};
-    }
-    return values;
-  }
-  std::vector<double> Numbers(const std::string& name, size_t count) {
-    known_.push_back(name);
-    const auto found = extra_.find(name);
-    if (found == extra_.end()) return {};
-    if (found->second.size() == count &&
-        std::ranges::all_of(found->second, [](double value) { return std::isfinite(value); })) {
-      return found->second;
-    }
-    Fail(name, absl::StrCat(count, " numbers"), absl::StrCat(found->second.size()));
-    return {};
-  }
-  size_t Size(const std::string& name) const {
-    const auto found = extra_.find(name);
-    return found == extra_.end() ? 0 : found->second.size();
-  }
-  void Fail(const std::string& name, const std::string& expected, const std::string& got) {
-    if (!status_.ok()) return;
-    status_ = absl::InvalidArgumentError(
-        absl::StrCat("extra: ", name, ": expected ", expected, ", got ", got));
-  }
-  absl::Status Finish() {
-    for (const auto& [name, values] : extra_) {
-      if (std::ranges::find(known_, name) != known_.end()) continue;
-      return absl::InvalidArgumentError(
-          absl::StrCat("extra: unknown name \"", name, "\"", DidYouMean(name, known_)));
-    }
-    return status_;
-  }
-  const absl::Status& status() const { return status_; }
-
- private:
-  const ExtraState& extra_;
-  std::vector<std::string> known_;
-  absl::Status status_;
-};
 
 std::vector<Wall> ReadWalls(ExtraReader& reader, const std::string& name, int grid) {
   const size_t numbers = reader.Size(name);
@@ -131,14 +77,22 @@ std::vector<Thing> ReadSizes(ExtraReader& reader, const std::string& name, int64
   return things;
 }
 
+// What the rules of a transfer task go by.
+void ReadTask(const Settings& settings, ExtraReader& reader, World& world) {
+  if (settings.game != Game::kLockAndReturn) return;
+  const auto spawn = reader.Numbers("spawn", 2);
+  if (!spawn.empty()) world.agents[0] = {spawn[0], spawn[1]};
+}
+
 // Positions are those of the state: placed here only so that the scene can be built.
 World ReadWorld(const Settings& settings, ExtraReader& reader, World world) {
-  const auto count = [&](const char* name, int64_t most, int fallback) {
-    const auto values = reader.Whole(name, 1, 1, static_cast<double>(most));
+  const auto count = [&](const char* name, const Range& limits, int fallback) {
+    const double least = limits.high == 0 ? 0 : 1;
+    const auto values = reader.Whole(name, 1, least, static_cast<double>(limits.high));
     return values.empty() ? fallback : static_cast<int>(values[0]);
   };
-  world.hiders = count("hiders", settings.hiders.high, world.hiders);
-  world.seekers = count("seekers", settings.seekers.high, world.seekers);
+  world.hiders = count("hiders", settings.hiders, world.hiders);
+  world.seekers = count("seekers", settings.seekers, world.seekers);
   world.agents.resize(static_cast<size_t>(world.num_agents()));
   const auto walls = ReadWalls(reader, "walls", settings.grid_size);
   if (reader.Has("walls")) world.plan.walls = walls;
@@ -154,6 +108,7 @@ World ReadWorld(const Settings& settings, ExtraReader& reader, World world) {
   const auto food = reader.Numbers("food_places", 2 * static_cast<size_t>(settings.food));
   if (!food.empty()) world.food.clear();
   for (size_t i = 0; i < food.size(); i += 2) world.food.push_back({food[i], food[i + 1]});
+  ReadTask(settings, reader, world);
   return world;
 }
 
@@ -206,6 +161,12 @@ void ReadRandom(ExtraReader& reader, Episode& episode) {
   episode.SetRandom((high << 32) | low, static_cast<uint64_t>(numbers[2]));
 }
 
+void WriteTask(const Episode& episode, ExtraState& extra) {
+  if (episode.settings().game != Game::kLockAndReturn) return;
+  const auto& [x, y] = episode.world().agents[0];
+  extra["spawn"] = {x, y};
+}
+
 // Of a saved state: more than there are names.
 constexpr uint64_t kMostEntries = 64;
 
@@ -256,6 +217,7 @@ ExtraState WriteExtra(const Episode& episode) {
     extra["food_health"].push_back(site.health);
     extra["food_empty_steps"].push_back(static_cast<double>(site.empty_steps));
   }
+  WriteTask(episode, extra);
   return extra;
 }
 

@@ -11,6 +11,7 @@
 #include "env/hide_and_seek/observation.h"
 #include "env/hide_and_seek/record.h"
 #include "env/hide_and_seek/rules.h"
+#include "env/hide_and_seek/transfer/transfer_settings.h"
 #include "millrace/core/status.h"
 
 namespace millrace {
@@ -174,6 +175,12 @@ absl::StatusOr<std::unique_ptr<Environment>> Make(const Options& options, const 
   return std::make_unique<HideAndSeek>(settings);
 }
 
+absl::StatusOr<std::unique_ptr<Environment>> MakeTask(const Options& options, Game game,
+                                                      const std::string& name) {
+  MILLRACE_ASSIGN_OR_RETURN(const Settings settings, ReadTransferSettings(options, game, name));
+  return std::make_unique<HideAndSeek>(settings);
+}
+
 }  // namespace
 }  // namespace hide_and_seek
 
@@ -185,6 +192,10 @@ absl::StatusOr<std::unique_ptr<Environment>> MakeHideAndSeekFull(const Options& 
 }
 absl::StatusOr<std::unique_ptr<Environment>> MakeHideAndSeekLarge(const Options& options) {
   return hide_and_seek::Make(options, "hide_and_seek_large");
+}
+absl::StatusOr<std::unique_ptr<Environment>> MakeHideAndSeekLockAndReturn(const Options& options) {
+  return hide_and_seek::MakeTask(options, hide_and_seek::Game::kLockAndReturn,
+                                 "hide_and_seek_lock_and_return");
 }
 
 }  // namespace millrace

@@ -18,4 +18,9 @@ absl::StatusOr<std::unique_ptr<Environment>> MakeHideAndSeekQuadrant(const Optio
 absl::StatusOr<std::unique_ptr<Environment>> MakeHideAndSeekFull(const Options& options);
 absl::StatusOr<std::unique_ptr<Environment>> MakeHideAndSeekLarge(const Options& options);
 
+// The transfer tasks of the same paper, with the observations and actions above: one agent,
+// hider_0, on its own, with the rules of the header named. State as above. transfer/box_locking.h:
+// lock a box, then go back to where the episode began.
+absl::StatusOr<std::unique_ptr<Environment>> MakeHideAndSeekLockAndReturn(const Options& options);
+
 }  // namespace millrace

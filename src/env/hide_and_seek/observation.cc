@@ -36,10 +36,11 @@ void WriteAgent(const Episode& episode, int agent, std::span<float> out) {
 Observer::Observer(const Settings& settings) : settings_(settings) {
   spec_.fields = {{"observation_self", DType::kFloat32, {kAgentFeatures}, Extent::kRows},
                   {"lidar", DType::kFloat32, {settings.lidar_rays, 1}, Extent::kRows}};
+  if (settings.show_spawn) spec_.fields.push_back({"spawn", DType::kFloat32, {2}, Extent::kRows});
   const int64_t size = settings.shows_sizes() ? kSizeFeatures : 0;
-  AddSet("agent_qpos_qvel", "mask_aa_obs", settings.max_agents() - 1, kAgentFeatures);
-  AddSet("box_obs", "mask_ab_obs", settings.max_boxes(), kPoseFeatures + size + kLockFeatures);
-  AddSet("ramp_obs", "mask_ar_obs", settings.ramps,
+  AddSet("agent_qpos_qvel", "mask_aa_obs", settings.other_rows(), kAgentFeatures);
+  AddSet("box_obs", "mask_ab_obs", settings.box_rows(), kPoseFeatures + size + kLockFeatures);
+  AddSet("ramp_obs", "mask_ar_obs", settings.ramp_rows(),
          kPoseFeatures + size + (settings.lock_ramps ? kLockFeatures : 0));
   AddSet("food_obs", "mask_af_obs", settings.food, 4);
   spec_.fields.insert(spec_.fields.end(), masks_.begin(), masks_.end());
@@ -59,6 +60,9 @@ void Observer::Write(const Episode& episode, int agent, std::span<const TensorVi
   WriteAgent(episode, agent, views[next++].As<float>());
   scene.rays().CastCircle(scene.Centre(agent), agent, settings_.lidar_range,
                           views[next++].As<float>());
+  if (settings_.show_spawn) {
+    Row(views[next++].As<float>()).Add(episode.world().agents[static_cast<size_t>(agent)]);
+  }
   const size_t first_mask = views.size() - masks_.size();
   size_t mask = first_mask;
   // Of the next set: `write` one entity's row, `sees` it.
@@ -77,15 +81,15 @@ void Observer::Write(const Episode& episode, int agent, std::span<const TensorVi
   const int agents = episode.num_agents(), boxes = scene.num_boxes();
   const auto other = [&](int i) { return (agent - 1 - i + agents) % agents; };
   add(
-      settings_.max_agents() - 1, agents - 1,
+      settings_.other_rows(), agents - 1,
       [&](int i, std::span<float> row) { WriteAgent(episode, other(i), row); },
       [&](int i) { return episode.sight().Sees(agent, other(i)); });
   add(
-      settings_.max_boxes(), boxes,
+      settings_.box_rows(), boxes,
       [&](int i, std::span<float> row) { WriteThing(episode, agent, i, true, true, row); },
       [&](int i) { return episode.sight().Sees(agent, agents + i); });
   add(
-      settings_.ramps, scene.num_things() - boxes,
+      settings_.ramp_rows(), scene.num_things() - boxes,
       [&](int i, std::span<float> row) {
         WriteThing(episode, agent, boxes + i, false, settings_.lock_ramps, row);
       },

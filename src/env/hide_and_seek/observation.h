@@ -15,6 +15,7 @@ namespace millrace::hide_and_seek {
 //   observation_self     [10]           corner x, y, z, angle (not wrapped), their rates, 1 for hiders,
 //                                       progress of the preparation
 //   lidar                [rays, 1]      metres from the centre, ray k at k x 360 / rays degrees from +x
+//   spawn                [2]            if it is shown: corner x, y at the beginning of the episode
 //   agent_qpos_qvel      [A - 1, 10]    the same ten numbers of the others: of agent i's those of
 //                                       i - 1, i - 2, ... among the n that are there, then zeros
 //   box_obs              [B, 12 or 15]  corner x, y, z, cos and sin of the angle, rates of x, y, z and the
@@ -27,8 +28,8 @@ namespace millrace::hide_and_seek {
 //   ..._spoof            uint8: 1 for those that exist, which a critic that knows everything sees
 // clang-format on
 // All are float32 but the masks; fields of things that can never exist are left out. A, B, R and F
-// are
-// the largest numbers that the settings allow. World axes, whatever the agent faces.
+// are the largest numbers that the settings allow, or what they pad them to. World axes, whatever
+// the agent faces.
 class Observer {
  public:
   explicit Observer(const Settings& settings);

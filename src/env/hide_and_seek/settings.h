@@ -2,6 +2,7 @@
 // What the original fixes in code (sizes of things, masses, gravity) is in scene.cc.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>
@@ -27,7 +28,8 @@ enum class Scenario : uint8_t {
   kRandomWalls,  // up to `rooms` rooms
 };
 
-enum class Game : uint8_t { kHideAndSeek };
+// What is played; all but the first are the paper's transfer tasks (transfer/).
+enum class Game : uint8_t { kHideAndSeek, kLockAndReturn };
 
 struct Settings {
   Game game = Game::kHideAndSeek;
@@ -79,10 +81,20 @@ struct Settings {
   int64_t food_respawn_steps = 5;
   bool eat_when_seen = false;
 
+  // Transfer tasks. `pad_...`: at least so many rows of others, boxes and ramps are observed, with
+  // zeros and masks of 0 for those that are not there.
+  int64_t pad_agents = 0, pad_boxes = 0, pad_ramps = 0;
+  bool show_sizes = false;  // of boxes, also where all have the same
+  bool show_spawn = false;
+  double spawn_radius = 0.1;  // metres: so near is back where the agent began
+
   // What observations are padded to.
   int64_t max_agents() const { return hiders.high + seekers.high; }
   int64_t max_boxes() const { return boxes.high; }
-  bool shows_sizes() const { return elongated.high > 0; }
+  int64_t other_rows() const { return std::max(pad_agents, max_agents() - 1); }
+  int64_t box_rows() const { return std::max(pad_boxes, max_boxes()); }
+  int64_t ramp_rows() const { return std::max(pad_ramps, ramps); }
+  bool shows_sizes() const { return show_sizes || elongated.high > 0; }
   int64_t preparation_steps() const;  // 32 of 80, 96 of 240
   double cell() const { return floor_size / grid_size; }
 };

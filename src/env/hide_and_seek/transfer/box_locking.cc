@@ -1,0 +1,75 @@
+#include "env/hide_and_seek/transfer/box_locking.h"
+
+#include <cmath>
+
+namespace millrace::hide_and_seek {
+namespace {
+
+constexpr double kLockReward = 5, kUnlockPenalty = 5, kPerMetre = 0.5, kSuccessReward = 1;
+constexpr int kAgent = 0;
+
+double LockedBoxes(const Episode& episode) {
+  double locked = 0;
+  for (int box = 0; box < episode.scene().num_boxes(); ++box) locked += episode.locked(box) ? 1 : 0;
+  return locked;
+}
+
+}  // namespace
+
+BoxLocking::BoxLocking(const Settings& settings)
+    : TaskRules({"locked", "returned"}), settings_(settings) {}
+
+BoxLocking::Moment BoxLocking::Look(const Episode& episode) const {
+  const Scene& scene = episode.scene();
+  Moment moment;
+  for (int box = 0; box < scene.num_boxes(); ++box) {
+    moment.locked.push_back(episode.locked(box) ? 1 : 0);
+    if (moment.target == kNoTarget && !episode.locked(box)) moment.target = box;
+  }
+  if (moment.target != kNoTarget) {
+    const Vector3 at = scene.Centre(kAgent),
+                  to = scene.Centre(episode.num_agents() + moment.target);
+    moment.to_target = std::hypot(to[0] - at[0], to[1] - at[1]);
+  }
+  moment.to_spawn = ToSpawn(episode);
+  return moment;
+}
+
+double BoxLocking::ToSpawn(const Episode& episode) const {
+  const auto position = episode.scene().Position(kAgent);
+  const auto& [x, y] = episode.world().agents[kAgent];
+  return std::hypot(position[0] - x, position[1] - y);
+}
+
+void BoxLocking::Pay(Episode& episode, std::span<float> rewards) {
+  const Moment now = Look(episode);
+  double reward = kPerMetre * Approach(now);
+  for (size_t box = 0; box < now.locked.size(); ++box) {
+    if (now.locked[box] > before_.locked[box]) reward += kLockReward;
+    if (now.locked[box] < before_.locked[box]) reward -= kUnlockPenalty;
+  }
+  if (Succeeds(episode)) reward += kSuccessReward;
+  rewards[kAgent] = static_cast<float>(reward);
+}
+
+// Metres won since the last step.
+double BoxLocking::Approach(const Moment& now) const {
+  if (before_.target == kNoTarget && now.target == kNoTarget) {
+    return before_.to_spawn - now.to_spawn;
+  }
+  if (now.target == before_.target) return before_.to_target - now.to_target;
+  const bool reached =
+      before_.target != kNoTarget && now.locked[static_cast<size_t>(before_.target)] != 0;
+  return reached ? before_.to_target : -now.to_target;
+}
+
+bool BoxLocking::Succeeds(const Episode& episode) const {
+  return LockedBoxes(episode) == episode.scene().num_boxes() &&
+         ToSpawn(episode) <= settings_.spawn_radius;
+}
+
+std::vector<double> BoxLocking::Measure(const Episode& episode) const {
+  return {LockedBoxes(episode), ToSpawn(episode) <= settings_.spawn_radius ? 1.0 : 0.0};
+}
+
+}  // namespace millrace::hide_and_seek
