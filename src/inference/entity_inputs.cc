@@ -11,11 +11,24 @@ int IndexOf(const ObservationSpec& observation, const std::string& name) {
                                            : static_cast<int>(found - observation.fields.begin());
 }
 
+template <typename T>
+bool IsNotZero(const TensorView& mask, int64_t index) {
+  return reinterpret_cast<const T*>(mask.data)[index] != T{0};
+}
+
 }  // namespace
+
+int64_t EntityInputs::dense_width() const {
+  int64_t width = 0;
+  for (const FeatureBlock& block : flat) width += block.size();
+  for (const FeatureBlock& set : sets) width += set.size() + (set.mask < 0 ? 0 : set.count);
+  return width;
+}
 
 EntityInputs EntityInputsOf(const ModelSpec& spec, Network network) {
   const EntitySpec& entity = spec.entity;
   EntityInputs inputs;
+  inputs.num_features = spec.num_features();
   int64_t column = 0;
   for (const Field& field : spec.observation.fields) {
     if (!spec.IsFeature(field)) continue;
@@ -45,6 +58,22 @@ EntityInputs EntityInputsOf(const ModelSpec& spec, Network network) {
     }
   }
   return inputs;
+}
+
+bool IsThere(const TensorView& mask, int64_t index) {
+  switch (mask.dtype) {
+    case DType::kFloat32:
+      return IsNotZero<float>(mask, index);
+    case DType::kFloat64:
+      return IsNotZero<double>(mask, index);
+    case DType::kInt32:
+      return IsNotZero<int32_t>(mask, index);
+    case DType::kInt64:
+      return IsNotZero<int64_t>(mask, index);
+    case DType::kUInt8:
+      return IsNotZero<uint8_t>(mask, index);
+  }
+  return true;
 }
 
 }  // namespace millrace

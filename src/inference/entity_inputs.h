@@ -1,10 +1,12 @@
-// Where a network of type entity_attention finds its inputs.
+// Where a network finds its inputs among the features, if things of the observation can be out of
+// sight.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "millrace/data/tensor_view.h"
 #include "millrace/inference/model_spec.h"
 
 namespace millrace {
@@ -23,10 +25,20 @@ struct FeatureBlock {
 
 // Every list in the observation's order.
 struct EntityInputs {
+  // Of what dense layers read without attention: the flat features, then the entities of every set,
+  // zeros for those that are not there, each set followed by its mask.
+  int64_t dense_width() const;
+  // Whether that is all features as they are.
+  bool all_features() const { return sets.empty() && dense_width() == num_features; }
+
   std::vector<FeatureBlock> flat, circular, sets;
+  int64_t num_features = 0;
   int64_t self_width = 0;  // of the flat features and the circular ones after their convolution
 };
 
 EntityInputs EntityInputsOf(const ModelSpec& spec, Network network);
+
+// Whether number `index` of a mask is not 0.
+bool IsThere(const TensorView& mask, int64_t index);
 
 }  // namespace millrace

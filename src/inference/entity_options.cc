@@ -49,9 +49,6 @@ absl::Status SetSets(const Options& options, FieldNames& fields, EntitySpec& ent
     counts.push_back(field->shape[0]);
     entity.sets.push_back({.field = name});
   }
-  if (entity.sets.empty()) {
-    return BadOption(options, "entities", "at least one field of shape [N, F]", "none");
-  }
   const std::vector<std::string> none(counts.size(), kNoMask);
   MILLRACE_ASSIGN_OR_RETURN(const auto masks,
                             MasksOf(options, "entity_masks", counts, none, fields));
@@ -88,7 +85,7 @@ absl::Status SetCriticOnly(const Options& options, const FieldNames& fields, Mod
                      Quoted(name));
   }
   for (const char* key : {"critic_only", "critic_masks"}) {
-    if (spec.shared_trunk && options.Has(key)) {
+    if (spec.one_trunk() && options.Has(key)) {
       return BadOption(options, key, "nothing with shared_trunk: true, where there is no critic",
                        "a list");
     }
@@ -96,12 +93,26 @@ absl::Status SetCriticOnly(const Options& options, const FieldNames& fields, Mod
   return absl::OkStatus();
 }
 
+absl::Status CheckAttentionOptions(const Options& options, FieldNames& fields, ModelSpec& spec) {
+  if (spec.entity.embedding % spec.entity.heads != 0) {
+    return BadOption(options, "heads",
+                     absl::StrCat("a divisor of the embedding's ", spec.entity.embedding),
+                     absl::StrCat(spec.entity.heads));
+  }
+  if (spec.hidden.empty()) return BadOption(options, "hidden", "at least one layer", "none");
+  return SetCircular(options, fields, spec.entity);
+}
+
 }  // namespace
 
-void AskEntityOptions(const Options& options, EntitySpec& entity) {
-  for (const char* key : {"entities", "entity_masks", "critic_masks", "circular", "critic_only"}) {
+void AskEntityOptions(const Options& options) {
+  for (const char* key : {"entities", "entity_masks", "critic_masks", "critic_only"}) {
     options.GetStrings(key, {});
   }
+}
+
+void AskAttentionOptions(const Options& options, EntitySpec& entity) {
+  options.GetStrings("circular", {});
   const EntitySpec defaults;
   const auto size = [&](const char* key, int64_t fallback, int64_t high) {
     return options.GetInt(key, fallback, 1, high);
@@ -115,21 +126,22 @@ void AskEntityOptions(const Options& options, EntitySpec& entity) {
 }
 
 absl::Status CheckEntityOptions(const Options& options, ModelSpec& spec) {
-  EntitySpec& entity = spec.entity;
+  const bool attention = spec.type == "entity_attention";
   FieldNames fields(options, spec.observation, "entities and circular");
-  if (entity.embedding % entity.heads != 0) {
-    return BadOption(options, "heads",
-                     absl::StrCat("a divisor of the embedding's ", entity.embedding),
-                     absl::StrCat(entity.heads));
-  }
-  if (spec.hidden.empty()) return BadOption(options, "hidden", "at least one layer", "none");
   // Circular first: a mask may be neither.
-  MILLRACE_RETURN_IF_ERROR(SetCircular(options, fields, entity));
-  MILLRACE_RETURN_IF_ERROR(SetSets(options, fields, entity));
+  if (attention) MILLRACE_RETURN_IF_ERROR(CheckAttentionOptions(options, fields, spec));
+  MILLRACE_RETURN_IF_ERROR(SetSets(options, fields, spec.entity));
+  if (attention && spec.entity.sets.empty()) {
+    return BadOption(options, "entities", "at least one field of shape [N, F]", "none");
+  }
   MILLRACE_RETURN_IF_ERROR(SetCriticOnly(options, fields, spec));
-  if (EntityInputsOf(spec, Network::kActor).self_width == 0) {
+  const EntityInputs inputs = EntityInputsOf(spec, Network::kActor);
+  if (attention && inputs.self_width == 0) {
     return BadOption(options, "entities", "a flat or circular field beside them for the policy",
                      "only entities");
+  }
+  if (inputs.dense_width() == 0 && spec.num_features() > 0) {
+    return BadOption(options, "critic_only", "a field that the policy sees", "all of them");
   }
   return absl::OkStatus();
 }

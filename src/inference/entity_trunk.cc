@@ -9,27 +9,6 @@ namespace {
 
 constexpr int64_t kBlockRows = 12;
 
-template <typename T>
-bool IsNotZero(const TensorView& mask, int64_t index) {
-  return reinterpret_cast<const T*>(mask.data)[index] != T{0};
-}
-
-bool IsThere(const TensorView& mask, int64_t index) {
-  switch (mask.dtype) {
-    case DType::kFloat32:
-      return IsNotZero<float>(mask, index);
-    case DType::kFloat64:
-      return IsNotZero<double>(mask, index);
-    case DType::kInt32:
-      return IsNotZero<int32_t>(mask, index);
-    case DType::kInt64:
-      return IsNotZero<int64_t>(mask, index);
-    case DType::kUInt8:
-      return IsNotZero<uint8_t>(mask, index);
-  }
-  return true;
-}
-
 }  // namespace
 
 EntityTrunk::EntityTrunk(const ModelSpec& spec, Network network, const kernels::KernelSet& kernels)

@@ -90,12 +90,12 @@ absl::Status ReadModelOptions(const Options& options, ModelSpec& spec) {
   spec.normalize_value = options.GetBool("normalize_value", false);
   spec.initial_log_std = options.GetDouble("initial_log_std", 0.0, -20.0, 5.0);
   const bool entities = spec.type == "entity_attention", images = spec.type == "cnn";
-  if (entities) AskEntityOptions(options, spec.entity);
-  if (images) AskCnnOptions(options);
+  if (entities) AskAttentionOptions(options, spec.entity);
+  images ? AskCnnOptions(options) : AskEntityOptions(options);
   MILLRACE_RETURN_IF_ERROR(options.Finish("model"));
   MILLRACE_RETURN_IF_ERROR(SetHidden(options, hidden, spec));
-  if (entities) MILLRACE_RETURN_IF_ERROR(CheckEntityOptions(options, spec));
-  if (images) MILLRACE_RETURN_IF_ERROR(CheckCnnOptions(options, spec));
+  MILLRACE_RETURN_IF_ERROR(images ? CheckCnnOptions(options, spec)
+                                  : CheckEntityOptions(options, spec));
   return CheckCombination(options, spec);
 }
 

@@ -12,9 +12,11 @@ namespace millrace {
 // place and the nearest valid name.
 absl::Status ReadModelOptions(const Options& options, ModelSpec& spec);
 
-// Those that only type entity_attention has: asks for all of them, and checks what it got after
-// options.Finish() has found each to be of its type.
-void AskEntityOptions(const Options& options, EntitySpec& entity);
+// Those of what can be out of sight, and those that only type entity_attention has beside them:
+// asks for all of them, and checks what it got after options.Finish() has found each to be of its
+// type.
+void AskEntityOptions(const Options& options);
+void AskAttentionOptions(const Options& options, EntitySpec& entity);
 absl::Status CheckEntityOptions(const Options& options, ModelSpec& spec);
 
 // The same of type cnn.

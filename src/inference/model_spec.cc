@@ -29,7 +29,6 @@ std::string ModelSpec::CellName(Network network) const {
 bool ModelSpec::IsFeature(const Field& field) const {
   if (field.name == kActionMask) return false;
   if (type == "cnn") return std::ranges::count(convolution.images, field.name) == 0;
-  if (type != "entity_attention") return true;
   return std::ranges::none_of(entity.sets, [&](const EntitySpec::Set& set) {
     return set.mask == field.name || set.critic_mask == field.name;
   });

@@ -10,7 +10,7 @@ std::unique_ptr<NativeTrunk> MakeNativeTrunk(const ModelSpec& spec, Network netw
                                              const kernels::KernelSet& kernels) {
   if (spec.type == "entity_attention") return std::make_unique<EntityTrunk>(spec, network, kernels);
   if (spec.type == "cnn") return std::make_unique<CnnTrunk>(spec, kernels);
-  return std::make_unique<MlpTrunk>(spec, kernels);
+  return std::make_unique<MlpTrunk>(spec, network, kernels);
 }
 
 }  // namespace millrace

@@ -83,9 +83,14 @@ int64_t Images(const ModelSpec& spec, const std::string& name, LayoutBuilder& bu
 // Trunk and cell; returns the width of what the heads read.
 int64_t NetworkEntries(const ModelSpec& spec, Network network, LayoutBuilder& builder) {
   const std::string name = spec.TrunkName(network);
-  int64_t width = spec.num_features();
-  if (spec.type == "entity_attention") width = Entities(spec, network, name, builder);
-  if (spec.type == "cnn") width = Images(spec, name, builder);
+  int64_t width = 0;
+  if (spec.type == "entity_attention") {
+    width = Entities(spec, network, name, builder);
+  } else if (spec.type == "cnn") {
+    width = Images(spec, name, builder);
+  } else {
+    width = EntityInputsOf(spec, network).dense_width();
+  }
   width = builder.Trunk(name, width, spec.hidden);
   if (spec.layer_norm()) {
     for (size_t i = 0; i < spec.hidden.size(); ++i) {

@@ -1,6 +1,7 @@
 #include "models/trunk_module.h"
 
 #include "absl/strings/str_cat.h"
+#include "inference/entity_inputs.h"
 #include "models/cnn_module.h"
 #include "models/entity_module.h"
 
@@ -23,10 +24,44 @@ torch::Tensor MlpModule::Forward(const TensorDict& /*observation*/,
   return x;
 }
 
+DenseModule::DenseModule(const ModelSpec& spec, Network network, Rng& rng)
+    : MlpModule(EntityInputsOf(spec, network).dense_width(), spec.hidden, spec.activation, rng),
+      spec_(spec),
+      network_(network) {}
+
+torch::Tensor DenseModule::Input(const ModelSpec& spec, Network network,
+                                 const TensorDict& observation, const torch::Tensor& features) {
+  const torch::NoGradGuard no_gradient;
+  const EntityInputs inputs = EntityInputsOf(spec, network);
+  if (inputs.all_features()) return features;
+  std::vector<torch::Tensor> columns;
+  for (const FeatureBlock& block : inputs.flat) {
+    columns.push_back(features.narrow(-1, block.column, block.size()));
+  }
+  for (const FeatureBlock& set : inputs.sets) {
+    const torch::Tensor entities = features.narrow(-1, set.column, set.size());
+    if (set.mask < 0) {
+      columns.push_back(entities);
+      continue;
+    }
+    const std::string& mask = spec.observation.fields[static_cast<size_t>(set.mask)].name;
+    const torch::Tensor there = (observation.at(ObservationField(mask)) != 0).to(torch::kFloat32);
+    columns.push_back(
+        (entities.unflatten(-1, {set.count, set.width}) * there.unsqueeze(-1)).flatten(-2));
+    columns.push_back(there);
+  }
+  return torch::cat(columns, -1);
+}
+
+torch::Tensor DenseModule::Forward(const TensorDict& observation,
+                                   const torch::Tensor& features) const {
+  return MlpModule::Forward(observation, Input(spec_, network_, observation, features));
+}
+
 std::shared_ptr<TrunkModule> MakeTrunkModule(const ModelSpec& spec, Network network, Rng& rng) {
   if (spec.type == "entity_attention") return std::make_shared<EntityModule>(spec, network, rng);
   if (spec.type == "cnn") return std::make_shared<CnnModule>(spec, rng);
-  return std::make_shared<MlpModule>(spec.num_features(), spec.hidden, spec.activation, rng);
+  return std::make_shared<DenseModule>(spec, network, rng);
 }
 
 }  // namespace millrace

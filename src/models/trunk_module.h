@@ -32,6 +32,22 @@ class MlpModule : public TrunkModule {
   std::vector<std::shared_ptr<LinearModule>> layers_;
 };
 
+// The trunk of types mlp, lstm and gru.
+class DenseModule : public MlpModule {
+ public:
+  DenseModule(const ModelSpec& spec, Network network, Rng& rng);
+  torch::Tensor Forward(const TensorDict& observation,
+                        const torch::Tensor& features) const override;
+
+  // What the layers read of the features: [..., EntityInputs::dense_width()], without gradient.
+  static torch::Tensor Input(const ModelSpec& spec, Network network, const TensorDict& observation,
+                             const torch::Tensor& features);
+
+ private:
+  const ModelSpec spec_;
+  const Network network_;
+};
+
 std::shared_ptr<TrunkModule> MakeTrunkModule(const ModelSpec& spec, Network network, Rng& rng);
 
 }  // namespace millrace

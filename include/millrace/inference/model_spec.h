@@ -16,8 +16,8 @@ namespace millrace {
 enum class Activation : uint8_t { kTanh, kRelu };
 enum class Network : uint8_t { kActor, kCritic };  // kActor also if there is one trunk for both
 
-// Settings of type entity_attention: which observation fields are what, the rest being flat
-// features.
+// Which observation fields are what, the rest being flat features; of every type but cnn. From
+// `circular_channels` on, and `circular`: of type entity_attention alone.
 struct EntitySpec {
   // A field [N, F] of N like things. `mask` names the field [N] that is not 0 for those which the
   // policy sees, `critic_mask` that of those which a separate critic sees; empty: all of them.
@@ -25,8 +25,8 @@ struct EntitySpec {
     std::string field, mask = {}, critic_mask = {};
   };
   std::vector<Set> sets;
-  std::vector<std::string> circular;     // fields [L] or [L, C] whose end meets their beginning
   std::vector<std::string> critic_only;  // fields that the policy does not see
+  std::vector<std::string> circular;     // fields [L] or [L, C] whose end meets their beginning
   int64_t circular_channels = 9;
   int64_t circular_width = 3;
   int64_t embedding = 128;
@@ -50,7 +50,9 @@ struct ConvolutionSpec {
 // concatenated in spec order (F in sum).
 //
 //   mlp   actor:  F -> hidden -> [logits | means]     critic: F -> hidden -> value
-//         (one trunk for both if shared_trunk)
+//         (one trunk for both if shared_trunk). Each reads the flat features, then the entities of
+//         every set, zeros for those that are not there, each set followed by its mask. A critic
+//         that sees more than its policy: Pinto et al. 2018 (arXiv:1710.06542).
 //   lstm  F -> hidden -> LSTM(lstm_size) -> [logits | means], value; always one trunk
 //   gru   the same with gated recurrent units (Cho et al. 2014, arXiv:1406.1078), as LibTorch has
 //         them: the reset gate is applied after the hidden state's product

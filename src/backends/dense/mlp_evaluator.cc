@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "backends/dense/head_evaluator.h"
+#include "inference/entity_inputs.h"
 #include "models/builtin_policy.h"
 
 namespace millrace {
@@ -182,6 +183,9 @@ std::unique_ptr<HeadEvaluator> MakeMlpEvaluator(std::shared_ptr<Policy> policy,
                                                 FlatParameters& parameters) {
   auto builtin = std::dynamic_pointer_cast<BuiltinPolicy>(std::move(policy));
   if (builtin == nullptr || builtin->spec().type != "mlp") return nullptr;
+  for (Network network : {Network::kActor, Network::kCritic}) {
+    if (!EntityInputsOf(builtin->spec(), network).all_features()) return nullptr;
+  }
   return std::make_unique<MlpEvaluator>(std::move(builtin), parameters);
 }
 

@@ -2,12 +2,16 @@
 
 #include "absl/strings/str_cat.h"
 #include "inference/dense_stack.h"
+#include "inference/entity_inputs.h"
 
 namespace millrace {
 
 NativeBranch::NativeBranch(const ModelSpec& spec, Network network, NativeLayout& layout,
                            const kernels::KernelSet& kernels)
-    : kernels_(kernels), activation_(spec.activation), num_features_(spec.num_features()) {
+    : kernels_(kernels),
+      activation_(spec.activation),
+      network_(network),
+      width_(EntityInputsOf(spec, network).dense_width()) {
   for (size_t i = 0; i < spec.hidden.size(); ++i) {
     layers_.emplace_back(layout, absl::StrCat(spec.TrunkName(network), ".", i), TrunkStride(),
                          kernels);
@@ -17,11 +21,15 @@ NativeBranch::NativeBranch(const ModelSpec& spec, Network network, NativeLayout&
 }
 
 int64_t NativeBranch::TrunkStride() const {
-  return layers_.empty() ? num_features_ : layers_.back().out_stride();
+  return layers_.empty() ? width_ : layers_.back().out_stride();
+}
+
+const float* NativeBranch::FirstInput(const NativeMinibatch& batch) const {
+  return network_ == Network::kActor ? batch.actor_input : batch.critic_input;
 }
 
 const float* NativeBranch::Input(size_t i, const NativeMinibatch& batch) const {
-  return i == 0 ? batch.features : layers_[i - 1].output();
+  return i == 0 ? FirstInput(batch) : layers_[i - 1].output();
 }
 
 const float* NativeBranch::Output(const NativeMinibatch& batch) const {
@@ -29,7 +37,7 @@ const float* NativeBranch::Output(const NativeMinibatch& batch) const {
 }
 
 const float* NativeBranch::Forward(const float* parameters, const NativeMinibatch& batch) {
-  const float* x = batch.features;
+  const float* x = FirstInput(batch);
   for (NativeLayer& layer : layers_) {
     float* y = layer.Forward(parameters, x, batch.rows());
     Activate(kernels_, activation_, y, batch.rows() * layer.out_stride());

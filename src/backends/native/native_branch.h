@@ -22,7 +22,7 @@ class NativeBranch {
   NativeBranch(const ModelSpec& spec, Network network, NativeLayout& layout,
                const kernels::KernelSet& kernels);
 
-  // Whether the features are the output.
+  // Whether the input is the output.
   bool empty() const { return layers_.empty() && !lstm_; }
   int64_t out_stride() const { return lstm_ ? lstm_->out_stride() : TrunkStride(); }
 
@@ -36,12 +36,14 @@ class NativeBranch {
 
  private:
   int64_t TrunkStride() const;
+  const float* FirstInput(const NativeMinibatch& batch) const;
   // Inputs of layer `i`, or of what is behind the last one.
   const float* Input(size_t i, const NativeMinibatch& batch) const;
 
   const kernels::KernelSet& kernels_;
   const Activation activation_;
-  const int64_t num_features_;
+  const Network network_;
+  const int64_t width_;  // of the input
   std::vector<NativeLayer> layers_;
   std::optional<NativeLstm> lstm_;
 };

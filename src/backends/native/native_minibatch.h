@@ -11,7 +11,9 @@ struct NativeMinibatch {
   int64_t rows() const { return steps * chunks; }
 
   int64_t steps = 1, chunks = 0;
-  const float* features = nullptr;  // [steps * chunks, num_features of the model]
+  // [steps * chunks, what the network reads (EntityInputs::dense_width())]
+  const float* actor_input = nullptr;  // or of the one trunk
+  const float* critic_input = nullptr;
   // Of recurrent policies.
   const uint8_t* first = nullptr;  // [steps * chunks]: not 0 where the state restarts from zero
   const float* state = nullptr;    // [chunks, state_size]: before each chunk's first step

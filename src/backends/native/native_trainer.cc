@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/activity.h"
+#include "inference/entity_inputs.h"
 #include "inference/normalization.h"
 #include "millrace/core/status.h"
 
@@ -15,6 +16,11 @@ namespace {
 
 std::span<float> Floats(torch::Tensor& tensor) {
   return {tensor.data_ptr<float>(), static_cast<size_t>(tensor.numel())};
+}
+
+bool NetworksReadTheSame(const ModelSpec& spec) {
+  return spec.one_trunk() || (EntityInputsOf(spec, Network::kActor).all_features() &&
+                              EntityInputsOf(spec, Network::kCritic).all_features());
 }
 
 }  // namespace
@@ -31,6 +37,7 @@ NativeTrainer::NativeTrainer(std::shared_ptr<const BuiltinPolicy> policy,
       adam_(adam),
       kernels_(kernels),
       recurrent_(policy_->state_size() > 0),
+      same_input_(NetworksReadTheSame(policy_->spec())),
       choices_(policy_->spec().action.num_choices()),
       reals_(policy_->spec().action.continuous_size()),
       native_(policy_->spec(), kernels) {
@@ -44,14 +51,14 @@ absl::StatusOr<ItemColumn> NativeTrainer::MakeColumn(const TensorDict& items,
   const auto found = items.find(name);
   if (found == items.end()) return ItemColumn();
   const torch::Tensor& tensor = found->second;
-  const int64_t steps = chunks ? features_.steps() : 1;
+  const int64_t steps = chunks ? actor_input_.steps() : 1;
   if (tensor.dim() >= (chunks ? 2 : 1)) {
     ItemColumn column(tensor, chunks);
-    if (column.steps() == steps && column.items() == features_.items()) return column;
+    if (column.steps() == steps && column.items() == actor_input_.items()) return column;
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("native backend: ", name, ": expected ", features_.items(), " items of ", steps,
-                   " steps, got a tensor of shape [", absl::StrJoin(tensor.sizes(), ", "), "]"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "native backend: ", name, ": expected ", actor_input_.items(), " items of ", steps,
+      " steps, got a tensor of shape [", absl::StrJoin(tensor.sizes(), ", "), "]"));
 }
 
 absl::Status NativeTrainer::MakeStateColumns(const TensorDict& items) {
@@ -64,7 +71,12 @@ absl::Status NativeTrainer::MakeStateColumns(const TensorDict& items) {
 absl::Status NativeTrainer::Begin(const TensorDict& items, const RowLoss& loss) {
   const torch::NoGradGuard no_gradient;
   loss_ = &loss;
-  features_ = ItemColumn(policy_->Features(items), recurrent_);
+  const torch::Tensor features = policy_->Features(items);
+  const auto input = [&](Network network) {
+    return ItemColumn(DenseModule::Input(policy_->spec(), network, items, features), recurrent_);
+  };
+  actor_input_ = input(Network::kActor);
+  critic_input_ = same_input_ ? ItemColumn() : input(Network::kCritic);
   columns_.clear();
   for (const std::string& name : loss.fields()) {
     MILLRACE_ASSIGN_OR_RETURN(columns_.emplace_back(), MakeColumn(items, name, recurrent_));
@@ -79,15 +91,18 @@ absl::Status NativeTrainer::Begin(const TensorDict& items, const RowLoss& loss) 
 }
 
 NativeMinibatch NativeTrainer::Gather(std::span<const int64_t> items) {
-  for (ItemColumn* column : {&features_, &mask_, &first_, &state_}) column->Gather(items);
+  for (ItemColumn* column : {&actor_input_, &critic_input_, &mask_, &first_, &state_}) {
+    column->Gather(items);
+  }
   views_.clear();
   for (ItemColumn& column : columns_) {
     column.Gather(items);
     views_.push_back(column.view());
   }
-  return {.steps = features_.steps(),
+  return {.steps = actor_input_.steps(),
           .chunks = static_cast<int64_t>(items.size()),
-          .features = features_.data<float>(),
+          .actor_input = actor_input_.data<float>(),
+          .critic_input = (same_input_ ? actor_input_ : critic_input_).data<float>(),
           .first = first_.data<uint8_t>(),
           .state = state_.data<float>()};
 }
@@ -180,7 +195,9 @@ void NativeTrainer::End() {
   native_.layout().Export(mean_.data(), Floats(adam_.mean()));
   native_.layout().Export(variance_.data(), Floats(adam_.variance()));
   adam_.step().fill_(static_cast<float>(steps_));
-  for (ItemColumn* column : {&features_, &mask_, &first_, &state_}) *column = {};
+  for (ItemColumn* column : {&actor_input_, &critic_input_, &mask_, &first_, &state_}) {
+    *column = {};
+  }
   columns_.clear();
 }
 

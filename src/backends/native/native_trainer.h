@@ -52,14 +52,15 @@ class NativeTrainer final : public RowTrainer {
   FlatAdam& adam_;
   const kernels::KernelSet& kernels_;
   const bool recurrent_;
+  const bool same_input_;  // of actor and critic
   const int64_t choices_, reals_;
   NativePolicy native_;
 
   const RowLoss* loss_ = nullptr;
-  ItemColumn features_, mask_;
-  ItemColumn first_, state_;         // of recurrent policies
-  std::vector<ItemColumn> columns_;  // as RowLoss::fields()
-  std::vector<TensorView> views_;    // of what was gathered of them
+  ItemColumn actor_input_, critic_input_, mask_;  // critic_input_: absent if it is the actor's
+  ItemColumn first_, state_;                      // of recurrent policies
+  std::vector<ItemColumn> columns_;               // as RowLoss::fields()
+  std::vector<TensorView> views_;                 // of what was gathered of them
   AlignedFloats parameters_, mean_, variance_, gradients_;
   AlignedFloats policy_gradient_, value_gradient_;
   int64_t steps_ = 0;

@@ -40,18 +40,32 @@ ModelSpec Lstm(ModelSpec spec, int64_t size) {
   return spec;
 }
 
+// Five things of one number, some out of sight; the critic of an mlp sees them all.
+ModelSpec Entities(ModelSpec spec) {
+  spec.observation.fields[0].shape = {5, 1};
+  spec.observation.fields.push_back({"sees", DType::kUInt8, {5}});
+  spec.observation.fields.push_back({"self", DType::kFloat32, {3}});
+  spec.entity.sets = {{"position", "sees", spec.type == "mlp" ? "" : "sees"}};
+  return spec;
+}
+
 // A batch whose actions the masks allow. Chunks restart anywhere, and some steps are absent.
 TensorDict Items(const ModelSpec& spec) {
   torch::manual_seed(5);
   const bool recurrent = spec.state_size() > 0;
   const int64_t rows = recurrent ? kItems * kChunkSteps : kItems;
   TensorDict items = {{"observation/position", torch::randn({rows, 5})},
+                      {"observation/sees", (torch::rand({rows, 5}) < 0.5).to(torch::kUInt8)},
+                      {"observation/self", torch::randn({rows, 3})},
                       {"log_prob", -1.0 - torch::rand({rows})},
                       {"value", torch::randn({rows})},
                       {"advantage", torch::randn({rows})},
                       {"value_target", torch::randn({rows})},
                       {"present", (torch::rand({rows}) < 0.9).to(torch::kUInt8)},
                       {"first", (torch::rand({rows}) < 0.2).to(torch::kUInt8)}};
+  if (spec.observation.fields[0].shape.size() == 2) {
+    items["observation/position"].unsqueeze_(-1);
+  }
   torch::Tensor action = torch::zeros({rows, spec.action.num_discrete()}, torch::kInt32);
   action.select(1, 0).copy_(torch::randint(0, 3, {rows}));
   if (spec.action.continuous_size() > 0) {
@@ -307,6 +321,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"lstm", Lstm(Spec(Activation::kTanh, true, {24}, false), 16)},
                     Case{"lstm_mixed_actions_and_masks",
                          Lstm(Spec(Activation::kRelu, true, {33, 20}, true), 70)},
+                    Case{"entities", Entities(Spec(Activation::kTanh, false, {24}, true))},
+                    Case{"lstm_entities",
+                         Entities(Lstm(Spec(Activation::kTanh, true, {24}, false), 16))},
                     Case{"lstm_alone", Lstm(Spec(Activation::kTanh, true, {}, true), 5)}),
     [](const auto& test) { return test.param.name; });
 

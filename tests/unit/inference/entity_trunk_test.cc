@@ -29,7 +29,7 @@ Options::Value Value(std::vector<std::string> items, bool is_list = true) {
 }
 
 absl::StatusOr<ModelSpec> Read(std::map<std::string, Options::Value> values) {
-  values["type"] = Value({"entity_attention"}, /*is_list=*/false);
+  values.try_emplace("type", Value({"entity_attention"}, /*is_list=*/false));
   values.try_emplace("entities", Value({"boxes", "ramps"}));
   return ModelSpec::FromOptions(Options(std::move(values)), Observation(), ActionSpec::Discrete(2));
 }
@@ -92,6 +92,28 @@ TEST(EntityOptions, MistakesNameThePlaceAndTheNearestName) {
   EXPECT_THAT(ErrorOf({{"embeding", Value({"3"}, false)}}), HasSubstr("\"embedding\""));
   EXPECT_THAT(ErrorOf({{"critic_only", Value({"self", "lidar", "grid", "sees_boxes", "a.b"})}}),
               AllOf(place, HasSubstr("a flat or circular field")));
+}
+
+TEST(EntityOptions, DenseLayersReadThemTooAndNeedNone) {
+  const Options::Value mlp = Value({"mlp"}, /*is_list=*/false);
+  auto spec = Read({{"type", mlp},
+                    {"entity_masks", Value({"sees_boxes", "none"})},
+                    {"critic_only", Value({"grid"})}});
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  const int64_t flat = 3 + 8 + 4, sets = 20 + 4 + 10;
+  EXPECT_EQ(EntityInputsOf(*spec, Network::kActor).dense_width(), flat + sets);
+  EXPECT_EQ(EntityInputsOf(*spec, Network::kCritic).dense_width(), flat + sets + 8);
+  EXPECT_EQ(ParameterLayout(*spec).Find("actor.0.weight")->shape,
+            (std::vector<int64_t>{64, flat + sets}));
+
+  spec = Read({{"type", mlp}, {"entities", Value({})}});
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_TRUE(EntityInputsOf(*spec, Network::kActor).all_features());
+
+  EXPECT_THAT(ErrorOf({{"type", mlp}, {"circular", Value({"lidar"})}}), HasSubstr("circular"));
+  EXPECT_THAT(
+      ErrorOf({{"type", Value({"lstm"}, /*is_list=*/false)}, {"critic_only", Value({"grid"})}}),
+      HasSubstr("critic_only"));
 }
 
 // One entity of one number, an embedding of two, no norm, every weight by hand.
