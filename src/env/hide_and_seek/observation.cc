@@ -8,6 +8,7 @@ namespace millrace::hide_and_seek {
 namespace {
 
 constexpr int64_t kAgentFeatures = 10, kPoseFeatures = 9, kSizeFeatures = 3, kLockFeatures = 3;
+constexpr int64_t kDirection = 2;  // numbers that `egocentric` adds: a direction, or a place
 
 // Appends numbers to a span.
 class Row {
@@ -23,26 +24,54 @@ class Row {
   size_t next_ = 0;
 };
 
-void WriteAgent(const Episode& episode, int agent, std::span<float> out) {
-  Row row(out);
-  row.Add(episode.scene().Position(agent));
-  row.Add(episode.scene().Velocity(agent));
-  row.Add(episode.is_hider(agent) ? 1 : 0);
-  row.Add(episode.progress());
+// The unit vector in which an agent looks.
+std::array<double, 2> Facing(const Scene& scene, int agent) {
+  const double angle = scene.Position(agent)[3];
+  return {std::sin(angle), -std::cos(angle)};
+}
+
+// How far ahead of the agent a place is, and how far to its left.
+std::array<double, 2> AheadAndLeft(const Scene& scene, int agent, double x, double y) {
+  const auto [ahead_x, ahead_y] = Facing(scene, agent);
+  const Vector3 from = scene.Centre(agent);
+  const double dx = x - from[0], dy = y - from[1];
+  return {dx * ahead_x + dy * ahead_y, dy * ahead_x - dx * ahead_y};
+}
+std::array<double, 2> AheadAndLeft(const Scene& scene, int agent, int body) {
+  const Vector3 centre = scene.ShapeCentre(body);
+  return AheadAndLeft(scene, agent, centre[0], centre[1]);
 }
 
 }  // namespace
 
+void Observer::WriteAgent(const Episode& episode, int viewer, int agent,
+                          std::span<float> out) const {
+  const Scene& scene = episode.scene();
+  Row row(out);
+  row.Add(scene.Position(agent));
+  row.Add(scene.Velocity(agent));
+  row.Add(episode.is_hider(agent) ? 1 : 0);
+  row.Add(episode.progress());
+  if (!settings_.egocentric) return;
+  row.Add(Facing(scene, agent));
+  if (agent == viewer) return;
+  row.Add(AheadAndLeft(scene, viewer, agent));
+  row.Add(AheadAndLeft(scene, agent, viewer));
+}
+
 Observer::Observer(const Settings& settings) : settings_(settings) {
-  spec_.fields = {{"observation_self", DType::kFloat32, {kAgentFeatures}, Extent::kRows},
-                  {"lidar", DType::kFloat32, {settings.lidar_rays, 1}, Extent::kRows}};
+  const int64_t direction = settings.egocentric ? kDirection : 0;
+  spec_.fields = {
+      {"observation_self", DType::kFloat32, {kAgentFeatures + direction}, Extent::kRows},
+      {"lidar", DType::kFloat32, {settings.lidar_rays, 1}, Extent::kRows}};
   if (settings.show_spawn) spec_.fields.push_back({"spawn", DType::kFloat32, {2}, Extent::kRows});
   const int64_t size = settings.shows_sizes() ? kSizeFeatures : 0;
-  AddSet("agent_qpos_qvel", "mask_aa_obs", settings.other_rows(), kAgentFeatures);
-  AddSet("box_obs", "mask_ab_obs", settings.box_rows(), kPoseFeatures + size + kLockFeatures);
+  AddSet("agent_qpos_qvel", "mask_aa_obs", settings.other_rows(), kAgentFeatures + 3 * direction);
+  AddSet("box_obs", "mask_ab_obs", settings.box_rows(),
+         kPoseFeatures + size + kLockFeatures + direction);
   AddSet("ramp_obs", "mask_ar_obs", settings.ramp_rows(),
-         kPoseFeatures + size + (settings.lock_ramps ? kLockFeatures : 0));
-  AddSet("food_obs", "mask_af_obs", settings.food, 4);
+         kPoseFeatures + size + (settings.lock_ramps ? kLockFeatures : 0) + direction);
+  AddSet("food_obs", "mask_af_obs", settings.food, 4 + direction);
   spec_.fields.insert(spec_.fields.end(), masks_.begin(), masks_.end());
 }
 
@@ -57,7 +86,7 @@ void Observer::Write(const Episode& episode, int agent, std::span<const TensorVi
   for (const TensorView& view : views) std::fill_n(view.data, view.bytes(), std::byte{0});
   const Scene& scene = episode.scene();
   size_t next = 0;
-  WriteAgent(episode, agent, views[next++].As<float>());
+  WriteAgent(episode, agent, agent, views[next++].As<float>());
   scene.rays().CastCircle(scene.Centre(agent), agent, settings_.lidar_range,
                           views[next++].As<float>());
   if (settings_.show_spawn) {
@@ -82,7 +111,7 @@ void Observer::Write(const Episode& episode, int agent, std::span<const TensorVi
   const auto other = [&](int i) { return (agent - 1 - i + agents) % agents; };
   add(
       settings_.other_rows(), agents - 1,
-      [&](int i, std::span<float> row) { WriteAgent(episode, other(i), row); },
+      [&](int i, std::span<float> row) { WriteAgent(episode, agent, other(i), row); },
       [&](int i) { return episode.sight().Sees(agent, other(i)); });
   add(
       settings_.box_rows(), boxes,
@@ -101,6 +130,7 @@ void Observer::Write(const Episode& episode, int agent, std::span<const TensorVi
         const Food::Site& site = sites[static_cast<size_t>(i)];
         Row row(out);
         row.Add(std::array{site.x, site.y, kFoodHeight, site.health});
+        if (settings_.egocentric) row.Add(AheadAndLeft(scene, agent, site.x, site.y));
       },
       [&](int i) {
         const Food::Site& site = sites[static_cast<size_t>(i)];
@@ -120,12 +150,14 @@ void Observer::WriteThing(const Episode& episode, int agent, int thing, bool siz
   if (settings_.shows_sizes()) {
     row.Add(size ? episode.scene().size(body) : std::array<double, 3>{});
   }
-  if (!locks) return;
-  const bool locked = episode.locked(thing);
-  const int owner = episode.owner(thing);
-  row.Add(locked && owner == agent ? 1 : 0);
-  row.Add(locked && episode.is_hider(owner) == episode.is_hider(agent) ? 1 : 0);
-  row.Add(locked ? 1 : 0);
+  if (locks) {
+    const bool locked = episode.locked(thing);
+    const int owner = episode.owner(thing);
+    row.Add(locked && owner == agent ? 1 : 0);
+    row.Add(locked && episode.is_hider(owner) == episode.is_hider(agent) ? 1 : 0);
+    row.Add(locked ? 1 : 0);
+  }
+  if (settings_.egocentric) row.Add(AheadAndLeft(episode.scene(), agent, body));
 }
 
 }  // namespace millrace::hide_and_seek

@@ -27,6 +27,9 @@ namespace millrace::hide_and_seek {
 //   mask_aa_obs, mask_ab_obs, mask_ar_obs, mask_af_obs  uint8: 1 for agents, boxes, ramps and food in sight
 //   ..._spoof            uint8: 1 for those that exist, which a critic that knows everything sees
 // clang-format on
+// With `egocentric`, behind the numbers above: the direction in which the agent looks (2; self and
+// others); where a thing's middle is, ahead and to the left (2; others, boxes, ramps, food); where
+// the observer is for the other agent (2).
 // All are float32 but the masks; fields of things that can never exist are left out. A, B, R and F
 // are the largest numbers that the settings allow, or what they pad them to. World axes, whatever
 // the agent faces.
@@ -41,6 +44,7 @@ class Observer {
 
  private:
   void AddSet(const char* field, const char* mask, int64_t count, int64_t features);
+  void WriteAgent(const Episode& episode, int viewer, int agent, std::span<float> out) const;
   void WriteThing(const Episode& episode, int agent, int thing, bool size, bool locks,
                   std::span<float> out) const;
 

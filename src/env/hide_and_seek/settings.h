@@ -71,6 +71,10 @@ struct Settings {
   double cone_half_angle = 1.1780972450961724;  // 3 pi / 8
   bool cone_uses_corner = true;  // the original's cone test is off centre by half extents
 
+  // Observations: beside the original's, in world axes with an angle that is not wrapped, where
+  // agents look and where things are from there.
+  bool egocentric = false;
+
   // Lidar.
   int64_t lidar_rays = 30;
   double lidar_range = 6;  // what a ray that meets nothing says

@@ -98,6 +98,50 @@ TEST(HideAndSeek, HasAgentsByTeamOfWhomSomeTakePart) {
   EXPECT_EQ(counts, (std::set<int>{2, 3, 4, 5, 6}));
 }
 
+// At the beginning everybody looks along -y, so that +x is to the left; then the numbers are those
+// of the angles and positions beside them.
+TEST(HideAndSeek, EgocentricObservationsSayWhereThingsAreFromHere) {
+  Driven plain(Quadrant()), more(Quadrant({{"egocentric", {"true"}}}));
+  plain.Reset(5);
+  more.Reset(5);
+  for (uint64_t step = 0; step < 40; ++step) {
+    const std::vector<float> self = more.Floats(0, 0), other = more.Floats(0, 2);
+    const std::vector<float> box = more.Floats(0, 3);
+    ASSERT_EQ(self.size(), 12U);
+    ASSERT_EQ(other.size(), 3 * 16U);
+    ASSERT_EQ(box.size(), 2 * 14U);
+    const std::vector<float> before = plain.Floats(0, 0), box_before = plain.Floats(0, 3);
+    EXPECT_TRUE(std::equal(before.begin(), before.end(), self.begin()));
+    EXPECT_TRUE(std::equal(box_before.begin(), box_before.begin() + 12, box.begin()));
+
+    const auto ahead_and_left = [](const float* agent, double x, double y) {
+      const double ahead_x = std::sin(agent[3]), ahead_y = -std::cos(agent[3]);
+      return std::pair(x * ahead_x + y * ahead_y, y * ahead_x - x * ahead_y);
+    };
+    EXPECT_NEAR(self[10], std::sin(self[3]), 1e-6);
+    EXPECT_NEAR(self[11], -std::cos(self[3]), 1e-6);
+    EXPECT_NEAR(other[10], std::sin(other[3]), 1e-6);
+    const double x = other[0] - self[0], y = other[1] - self[1];
+    const auto [ahead, left] = ahead_and_left(self.data(), x, y);
+    EXPECT_NEAR(other[12], ahead, 1e-5);
+    EXPECT_NEAR(other[13], left, 1e-5);
+    const auto [back_ahead, back_left] = ahead_and_left(other.data(), -x, -y);
+    EXPECT_NEAR(other[14], back_ahead, 1e-5);
+    EXPECT_NEAR(other[15], back_left, 1e-5);
+    // From middle to middle: the radius of an agent is 0.15, half a box 0.25.
+    const auto [box_ahead, box_left] =
+        ahead_and_left(self.data(), box[0] + 0.1 - self[0], box[1] + 0.1 - self[1]);
+    EXPECT_NEAR(box[12], box_ahead, 1e-5);
+    EXPECT_NEAR(box[13], box_left, 1e-5);
+    if (step == 0) {
+      EXPECT_NEAR(other[12], -y, 1e-5);
+      EXPECT_NEAR(other[13], x, 1e-5);
+    }
+    plain.Step(step);
+    more.Step(step);
+  }
+}
+
 TEST(HideAndSeek, EpisodesAreTruncatedByTheirHorizon) {
   Driven quadrant(Quadrant());
   quadrant.Reset(1);
