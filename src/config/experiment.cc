@@ -238,6 +238,47 @@ void ReadCluster(Section section, ClusterConfig& cluster) {
   section.Finish();
 }
 
+std::map<std::string, double> ReadThresholds(Section section) {
+  std::map<std::string, double> thresholds;
+  for (const std::string& statistic : section.Keys()) {
+    section.Double(statistic, thresholds[statistic], kAnyLow, kAnyHigh);
+  }
+  return thresholds;
+}
+
+void ReadReport(Section section, ReportConfig& report) {
+  section.Int64("stage_episodes", report.stage_episodes, 1, 1 << 30);
+  Problems& problems = section.problems();
+  if (const YamlNode* node = section.Node("statistics")) {
+    for (const YamlNode& item : node->items) report.statistics.push_back(item.text);
+    if (node->kind != YamlNode::Kind::kList) {
+      problems.Add("report.statistics", "a list of names", Describe(*node));
+    }
+  }
+  if (const YamlNode* node = section.Node("stages")) {
+    if (node->kind != YamlNode::Kind::kList) {
+      problems.Add("report.stages", "a list such as [{name: chase, below: {hidden_fraction: 0.5}}]",
+                   Describe(*node));
+    }
+    for (size_t i = 0; i < node->items.size(); ++i) {
+      const std::string path = absl::StrCat("report.stages[", i, "]");
+      problems.RecordPlace(path, node->items[i].where);
+      StageConfig stage;
+      Section entry(&node->items[i], path, problems);
+      entry.String("name", stage.name);
+      stage.above = ReadThresholds(entry.Child("above"));
+      stage.below = ReadThresholds(entry.Child("below"));
+      if (stage.name.empty()) problems.Add(entry.PathOf("name"), "a name", "none");
+      if (stage.above.empty() && stage.below.empty()) {
+        problems.Add(path, "thresholds: above or below", "none");
+      }
+      entry.Finish();
+      report.stages.push_back(std::move(stage));
+    }
+  }
+  section.Finish();
+}
+
 void ReadPlugins(const YamlNode* node, const std::filesystem::path& folder, Problems& problems,
                  std::vector<std::string>& plugins) {
   if (node == nullptr) return;
@@ -271,6 +312,7 @@ void ReadExperiment(const YamlNode& root, const std::filesystem::path& file, Pro
   ReadCheckpoint(section.Child("checkpoint"), config.checkpoint);
   ReadSupervision(section.Child("supervision"), config.supervision);
   ReadCluster(section.Child("cluster"), config.cluster);
+  ReadReport(section.Child("report"), config.report);
   std::error_code error;
   const auto folder = std::filesystem::absolute(file, error).parent_path();
   ReadPlugins(section.Node("plugins"), folder, problems, config.plugins);

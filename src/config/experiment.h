@@ -93,6 +93,17 @@ struct ClusterConfig {
   int controller_port = 0;  // 0: any free one
 };
 
+// What agents are seen doing, told from means of their episodes' statistics.
+struct StageConfig {
+  std::string name;
+  std::map<std::string, double> above, below;  // by EnvironmentSpec::statistics
+};
+struct ReportConfig {
+  std::vector<std::string> statistics;  // in the progress line
+  std::vector<StageConfig> stages;      // in the order in which they are expected
+  int64_t stage_episodes = 2000;        // whose means decide
+};
+
 struct ExperimentConfig {
   int version = 1;
   std::string name;  // default: the file's stem
@@ -115,6 +126,7 @@ struct ExperimentConfig {
   CheckpointConfig checkpoint;
   SupervisionConfig supervision;
   ClusterConfig cluster;
+  ReportConfig report;
   std::vector<std::string> plugins;  // paths; relative ones are relative to the file
 
   // Where each key was written, for messages: dotted key -> "file.yaml:7" or "--set key".

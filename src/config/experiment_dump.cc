@@ -179,6 +179,31 @@ void PutUpkeep(YAML::Emitter& out, const ExperimentConfig& config) {
   out << YAML::EndSeq;
 }
 
+void PutThresholds(YAML::Emitter& out, const std::string& key,
+                   const std::map<std::string, double>& thresholds) {
+  if (thresholds.empty()) return;
+  PutMap(out, key, [&] {
+    for (const auto& [statistic, value] : thresholds) Put(out, statistic.c_str(), value);
+  });
+}
+
+void PutReport(YAML::Emitter& out, const ReportConfig& report) {
+  PutMap(out, "report", [&] {
+    out << YAML::Key << "statistics" << YAML::Value;
+    PutItems(out, report.statistics, /*quoted=*/true);
+    Put(out, "stage_episodes", report.stage_episodes);
+    out << YAML::Key << "stages" << YAML::Value << YAML::BeginSeq;
+    for (const StageConfig& stage : report.stages) {
+      out << YAML::BeginMap;
+      Put(out, "name", stage.name);
+      PutThresholds(out, "above", stage.above);
+      PutThresholds(out, "below", stage.below);
+      out << YAML::EndMap;
+    }
+    out << YAML::EndSeq;
+  });
+}
+
 }  // namespace
 
 std::string DumpExperiment(const ExperimentConfig& config) {
@@ -196,6 +221,7 @@ std::string DumpExperiment(const ExperimentConfig& config) {
   PutWorkers(out, config);
   PutStreams(out, config);
   PutUpkeep(out, config);
+  PutReport(out, config.report);
   out << YAML::EndMap;
   return std::string(out.c_str()) + "\n";
 }

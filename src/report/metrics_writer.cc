@@ -68,6 +68,7 @@ ordered_json ToJson(const RunMetrics& metrics) {
   json["policy_lag_mean"] = metrics.policy_lag_mean;
   json["policy_lag_max"] = metrics.policy_lag_max;
   for (const auto& [name, value] : metrics.environment) json[name] = Number(value);
+  if (!metrics.stages.empty()) json["stage"] = metrics.stages.size();
   for (const auto& [name, value] : metrics.losses) json[name] = Number(value);
   for (const auto& [role, profile] : metrics.recent) AddShares(json, role, profile);
   if (metrics.policies.size() < 2) return json;

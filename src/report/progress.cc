@@ -31,6 +31,18 @@ std::string Return(const RunMetrics& metrics, const ProgressTargets& targets) {
   return text;
 }
 
+// "  hidden_fraction 0.56  stage: chase"; empty if there is nothing to say.
+std::string Behaviour(const RunMetrics& metrics, const ProgressTargets& targets) {
+  std::string text;
+  for (const std::string& statistic : targets.statistics) {
+    const auto found = metrics.environment.find("environment/" + statistic);
+    if (found == metrics.environment.end()) continue;
+    absl::StrAppendFormat(&text, "  %s %.3g", statistic, found->second);
+  }
+  if (!metrics.stages.empty()) absl::StrAppend(&text, "  stage: ", metrics.stages.back().name);
+  return text;
+}
+
 // Empty if there is nothing to say.
 std::string TimeLeft(const RunMetrics& metrics, const ProgressTargets& targets) {
   if (!targets.env_steps || metrics.steps_per_second <= 0) return "";
@@ -68,11 +80,12 @@ std::string HumanSeconds(double seconds) {
 }
 
 std::string PlainProgress(const RunMetrics& metrics, const ProgressTargets& targets) {
-  std::string text = absl::StrFormat("%s  %s  %s steps/s  %s  version %d  lag %.1f (max %d)",
-                                     HumanSeconds(metrics.elapsed_seconds), Steps(metrics, targets),
-                                     HumanCount(static_cast<uint64_t>(metrics.steps_per_second)),
-                                     Return(metrics, targets), metrics.policy_version,
-                                     metrics.policy_lag_mean, metrics.policy_lag_max);
+  std::string text =
+      absl::StrFormat("%s  %s  %s steps/s  %s%s  version %d  lag %.1f (max %d)",
+                      HumanSeconds(metrics.elapsed_seconds), Steps(metrics, targets),
+                      HumanCount(static_cast<uint64_t>(metrics.steps_per_second)),
+                      Return(metrics, targets), Behaviour(metrics, targets), metrics.policy_version,
+                      metrics.policy_lag_mean, metrics.policy_lag_max);
   if (const std::string left = TimeLeft(metrics, targets); !left.empty()) {
     absl::StrAppend(&text, "  ", left);
   }

@@ -16,11 +16,12 @@ std::string HumanCount(uint64_t count);    // "950", "12.3k", "4.56M"
 std::string HumanSeconds(double seconds);  // "8.5 s", "3:05", "2:03:05"
 
 struct ProgressTargets {
-  std::optional<uint64_t> env_steps;     // stop.env_steps
-  std::optional<double> episode_return;  // stop.episode_return
+  std::optional<uint64_t> env_steps = {};     // stop.env_steps
+  std::optional<double> episode_return = {};  // stop.episode_return
+  std::vector<std::string> statistics = {};   // report.statistics
 };
 
-// One line: steps, rate, return, versions, lag, time left to stop.env_steps.
+// One line: steps, rate, return, statistics, stage, versions, lag, time left to stop.env_steps.
 std::string PlainProgress(const RunMetrics& metrics, const ProgressTargets& targets);
 // That line, one line a policy if there are several, and one a role: what its time goes into.
 std::vector<std::string> LiveProgress(const RunMetrics& metrics, const ProgressTargets& targets);

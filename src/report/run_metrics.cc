@@ -30,7 +30,9 @@ uint64_t EnvStepsOf(const LedgerSnapshot& ledger) {
 RunMetricsReader::RunMetricsReader(Settings settings)
     : settings_(std::move(settings)),
       ledgers_(settings_.ledger_directory),
-      statistics_(settings_.goal) {
+      statistics_(settings_.goal),
+      stages_(settings_.report) {
+  stages_.AddFile(settings_.metrics);
   for (const std::string& policy : settings_.policies) metrics_.policies[policy];
 }
 
@@ -56,6 +58,11 @@ const RunMetrics& RunMetricsReader::Read(double time, double elapsed_seconds) {
     }
   }
   CloseWindow(std::move(now));
+  stages_.Add({.env_steps = metrics_.env_steps,
+               .episodes = metrics_.episodes,
+               .elapsed_seconds = elapsed_seconds,
+               .environment = metrics_.environment});
+  metrics_.stages = stages_.reached();
   return metrics_;
 }
 

@@ -13,6 +13,7 @@
 #include "report/episode_statistics.h"
 #include "report/ledger_set.h"
 #include "report/profile.h"
+#include "report/stages.h"
 
 namespace millrace {
 
@@ -44,6 +45,7 @@ struct RunMetrics {
   // "environment/NAME": means over the episodes that ended in the last window, or the newest there
   // were (EnvironmentSpec::statistics).
   std::map<std::string, double> environment;
+  std::vector<StageReached> stages;      // in their order
   std::map<std::string, double> losses;  // "loss/policy", ...; the caller's, from trainer reports
   std::optional<GoalReached> goal_reached;
 };
@@ -53,8 +55,10 @@ class RunMetricsReader {
  public:
   struct Settings {
     std::filesystem::path ledger_directory;
-    std::vector<std::string> policies;  // sorted, as in the experiment
-    std::optional<double> goal;         // stop.episode_return
+    std::vector<std::string> policies;   // sorted, as in the experiment
+    std::optional<double> goal;          // stop.episode_return
+    ReportConfig report = {};            // its stages
+    std::filesystem::path metrics = {};  // metrics.jsonl: what a run that goes on has seen before
     double window_seconds = 10;
   };
   explicit RunMetricsReader(Settings settings);
@@ -82,6 +86,7 @@ class RunMetricsReader {
   const Settings settings_;
   LedgerSet ledgers_;
   EpisodeStatistics statistics_;
+  StageDetector stages_;
   std::deque<Moment> window_;
   RunMetrics metrics_;
 };

@@ -54,6 +54,13 @@ void AddLearning(ordered_json& json, const SummaryInput& input) {
   json["episode_length_mean"] = means ? ordered_json(means->length) : nullptr;
   json["env_steps_to_goal"] = metrics.goal_reached ? ordered_json(StepsToGoal(metrics)) : nullptr;
   json["seconds_to_goal"] = OrNull(input.seconds_to_goal);
+  for (const auto& [name, value] : metrics.environment) json[name] = value;
+  for (const StageReached& stage : metrics.stages) {
+    json["stages"].push_back({{"name", stage.name},
+                              {"env_steps", stage.env_steps},
+                              {"episodes", stage.episodes},
+                              {"elapsed_seconds", stage.elapsed_seconds}});
+  }
   json["policy_lag_max"] = metrics.policy_lag_max;
 }
 

@@ -83,6 +83,8 @@ absl::Status RunController::SetUp() {
   settings.ledger_directory = paths_.ledger();
   for (const PolicyConfig& policy : config_.policies) settings.policies.push_back(policy.name);
   settings.goal = config_.stop.episode_return;
+  settings.report = config_.report;
+  settings.metrics = paths_.metrics();
   reader_ = std::make_unique<RunMetricsReader>(settings);
   MILLRACE_ASSIGN_OR_RETURN(writer_, MetricsWriter::Open(paths_.metrics()));
   MILLRACE_ASSIGN_OR_RETURN(tensorboard_, TensorBoardWriter::Create(paths_.tensorboard()));

@@ -129,7 +129,8 @@ class Launcher {
   Launcher(RunPaths paths, ExperimentConfig config, ProgressMode progress)
       : paths_(std::move(paths)),
         config_(std::move(config)),
-        progress_(progress, stdout, {config_.stop.env_steps, config_.stop.episode_return}),
+        progress_(progress, stdout,
+                  {config_.stop.env_steps, config_.stop.episode_return, config_.report.statistics}),
         quiet_(progress == ProgressMode::kNone) {}
 
   // Runs to the end, writes the summary and shows it.
@@ -159,6 +160,8 @@ absl::Status Launcher::Start() {
   settings.ledger_directory = paths_.ledger();
   for (const PolicyConfig& policy : config_.policies) settings.policies.push_back(policy.name);
   settings.goal = config_.stop.episode_return;
+  settings.report = config_.report;
+  settings.metrics = paths_.metrics();
   reader_ = std::make_unique<RunMetricsReader>(settings);
   const RunMetrics& before = reader_->Read(UnixTime(), 0);
   env_steps_before_ = before.env_steps;

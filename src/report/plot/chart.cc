@@ -87,6 +87,7 @@ class Drawing {
     cairo_select_font_face(c, "sans-serif", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_NORMAL);
     DrawAxes();
     if (chart_.goal) DrawGoal(*chart_.goal);
+    for (const Chart::Mark& mark : chart_.marks) DrawMark(mark);
     for (size_t i = 0; i < chart_.series.size(); ++i) {
       DrawSeries(chart_.series[i], kColors[i % kColors.size()]);
     }
@@ -143,14 +144,25 @@ class Drawing {
     cairo_restore(c);
   }
 
-  void DrawGoal(double goal) {
+  void DashedLine(double x1, double y1, double x2, double y2) {
     cairo_t* const c = context_.get();
     const std::array<double, 2> dashes = {6, 4};
     cairo_set_source_rgb(c, 0.5, 0.5, 0.5);
     cairo_set_dash(c, dashes.data(), static_cast<int>(dashes.size()), 0);
-    Line(kLeft, Y(goal), kWidth - kRight, Y(goal));
+    Line(x1, y1, x2, y2);
     cairo_set_dash(c, nullptr, 0, 0);
+  }
+
+  void DrawGoal(double goal) {
+    DashedLine(kLeft, Y(goal), kWidth - kRight, Y(goal));
     Text(kWidth - kRight, Y(goal) - 4, "goal " + TickLabel(goal), 1);
+  }
+
+  void DrawMark(const Chart::Mark& mark) {
+    if (mark.x < x_.low || mark.x > x_.high) return;
+    DashedLine(X(mark.x), kTop, X(mark.x), kHeight - kBottom);
+    const bool left = X(mark.x) > kWidth / 2;  // of the line, where there is room
+    Text(X(mark.x) + (left ? -4 : 4), kTop + kTextSize, mark.name, left ? 1 : 0);
   }
 
   void DrawSeries(const Series& series, const Color& color) {

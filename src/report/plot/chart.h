@@ -20,6 +20,11 @@ struct Chart {
   std::string title, x_label, y_label;
   std::vector<Series> series;
   std::optional<double> goal;  // a dashed line at this height
+  struct Mark {
+    double x;
+    std::string name;
+  };
+  std::vector<Mark> marks = {};  // dashed lines from top to bottom
 };
 
 // Self-contained, with text as outlines: it looks the same everywhere.

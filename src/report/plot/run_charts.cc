@@ -10,7 +10,9 @@
 #include "absl/strings/str_replace.h"
 #include "config/experiment.h"
 #include "millrace/core/status.h"
+#include "report/progress.h"
 #include "report/replace_file.h"
+#include "report/stages.h"
 
 namespace millrace {
 namespace {
@@ -79,6 +81,14 @@ std::optional<double> GoalOf(const RunPaths& paths) {
   return config.ok() ? config->stop.episode_return : std::nullopt;
 }
 
+std::vector<StageReached> StagesOf(const RunPaths& paths) {
+  const auto config = LoadExperiment(paths.config());
+  if (!config.ok() || config->report.stages.empty()) return {};
+  StageDetector detector(config->report);
+  detector.AddFile(paths.metrics());
+  return detector.reached();
+}
+
 std::string Escape(const std::string& text) {
   return absl::StrReplaceAll(text, {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}});
 }
@@ -107,6 +117,18 @@ std::string Overview(const ordered_json& summary) {
     if (summary.contains(key)) rows.emplace_back(key, Shorten(summary[key]));
   }
   return Table(rows);
+}
+
+std::string StagesSection(const std::vector<StageReached>& stages) {
+  std::string html =
+      "<h2>Stages</h2>\n<table>\n<tr><th>stage</th><th>environment steps</th>"
+      "<th>episodes</th><th>since launch</th></tr>\n";
+  for (const StageReached& stage : stages) {
+    absl::StrAppend(&html, "<tr><td>", Escape(stage.name), "</td><td>", HumanCount(stage.env_steps),
+                    "</td><td>", HumanCount(stage.episodes), "</td><td>",
+                    HumanSeconds(stage.elapsed_seconds), "</td></tr>\n");
+  }
+  return html + "</table>\n";
 }
 
 // One bar per activity, indented by its depth; widths are shares of the thread's time.
@@ -194,8 +216,13 @@ absl::StatusOr<std::vector<std::pair<std::string, Chart>>> RunCharts(const RunPa
       curves.One("episode_length_mean"));
   add("steps_per_second", "Throughput over the last ten seconds", "environment steps/s",
       curves.One("steps_per_second"));
+  const std::vector<StageReached> stages = StagesOf(paths);
   for (const Series& number : curves.Select("environment/")) {
-    add("environment_" + number.name, "environment/" + number.name, number.name, {number});
+    Chart& chart =
+        *add("environment_" + number.name, "environment/" + number.name, number.name, {number});
+    for (const StageReached& stage : stages) {
+      chart.marks.push_back({static_cast<double>(stage.env_steps), stage.name});
+    }
   }
   for (const Series& loss : curves.Select("loss/")) {
     add("loss_" + loss.name, "loss/" + loss.name, loss.name, {loss});
@@ -211,6 +238,7 @@ absl::Status WriteReport(const RunPaths& paths) {
       absl::StrCat("<!doctype html>\n<html lang=en><meta charset=utf-8>\n<title>", name,
                    "</title>\n<style>", kStyle, "</style>\n<h1>", name, "</h1>\n");
   if (summary.is_object()) html += Overview(summary);
+  if (const auto stages = StagesOf(paths); !stages.empty()) html += StagesSection(stages);
   html += "<h2>Curves</h2>\n<div class=charts>\n";
   for (size_t i = 0; i < charts.size(); ++i) html += Inline(RenderSvg(charts[i].second), i);
   html += "</div>\n";

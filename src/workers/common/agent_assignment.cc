@@ -2,8 +2,10 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <regex>
 
+#include "millrace/core/nearest_name.h"
 #include "millrace/core/status.h"
 
 namespace millrace {
@@ -21,10 +23,35 @@ absl::StatusOr<int> PolicyOf(const std::string& agent, const ExperimentConfig& c
       config.Subject("agents"), agent));
 }
 
+// That the environment has the statistics which the experiment's report asks for.
+absl::Status CheckStatistics(const std::vector<std::string>& known,
+                             const ExperimentConfig& config) {
+  std::vector<std::pair<std::string, std::string>> asked;  // key, statistic
+  for (const std::string& name : config.report.statistics) {
+    asked.emplace_back("report.statistics", name);
+  }
+  for (size_t i = 0; i < config.report.stages.size(); ++i) {
+    const StageConfig& stage = config.report.stages[i];
+    for (const auto* thresholds : {&stage.above, &stage.below}) {
+      for (const auto& [name, value] : *thresholds) {
+        asked.emplace_back(fmt::format("report.stages[{}]", i), name);
+      }
+    }
+  }
+  for (const auto& [key, name] : asked) {
+    if (std::ranges::count(known, name) > 0) continue;
+    return absl::InvalidArgumentError(
+        fmt::format("{}: expected a statistic of environment \"{}\", got \"{}\"{}",
+                    config.Subject(key), config.environment.type, name, DidYouMean(name, known)));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<AgentAssignment> AssignAgents(const EnvironmentSpec& spec,
                                              const ExperimentConfig& config) {
+  MILLRACE_RETURN_IF_ERROR(CheckStatistics(spec.statistics, config));
   AgentAssignment assignment;
   for (const PolicyConfig& policy : config.policies) {
     assignment.policies.push_back({.policy = policy.name, .observation = {}, .action = {}});

@@ -229,6 +229,9 @@ workers:
   scale: 2
 streams: {sample: {transport: zmq, when_full: wait}, weight: {transport: grpc}}
 cluster: {controller_port: 5055}
+report:
+  statistics: [hidden_fraction]
+  stages: [{name: chase, below: {hidden_fraction: 0.5}}, {name: "2", above: {a: 0.25, b: -1}}]
 plugins: [libmine.so, /opt/libother.so]
 )");
   const std::string dump = DumpExperiment(config);
@@ -241,6 +244,11 @@ plugins: [libmine.so, /opt/libother.so]
   EXPECT_EQ(again->agents[0].match, "a\\d \"x\"");
   EXPECT_EQ(again->trainer.count, 4);
   EXPECT_EQ(again->cluster.controller_port, 5055);
+  EXPECT_EQ(again->report.statistics, std::vector<std::string>{"hidden_fraction"});
+  EXPECT_EQ(again->report.stages.at(0).below.at("hidden_fraction"), 0.5);
+  EXPECT_EQ(again->report.stages.at(1).name, "2");
+  EXPECT_EQ(again->report.stages.at(1).above,
+            (std::map<std::string, double>{{"a", 0.25}, {"b", -1}}));
   EXPECT_TRUE(again->policies[0].model.options.values().at("label").quoted);
   EXPECT_EQ(again->policies[0].model.options.GetDoubleLists("filters", {}),
             (std::vector<std::vector<double>>{{32, 8, 4}, {6}}));

@@ -64,13 +64,16 @@ TEST_F(ChartTest, ARunHasItsCurvesAndAReportOfItsOwn) {
   const RunPaths paths(folder_);
   EXPECT_TRUE(absl::IsNotFound(RunCharts(paths).status()));
   std::ofstream(paths.metrics())
-      << R"({"env_steps":0,"episode_return_mean":null,"steps_per_second":0,"loss/policy":0.5})"
+      << R"({"env_steps":0,"episodes":0,"episode_return_mean":null,"steps_per_second":0,"loss/policy":0.5})"
          "\n"
-      << R"({"env_steps":64,"episode_return_mean":20,"steps_per_second":900,"loss/policy":0.25})"
+      << R"({"env_steps":64,"episode_return_mean":20,"steps_per_second":900,"loss/policy":0.25,)"
+      << R"("episodes":6,"environment/speed":2})"
          "\n"
       << R"({"env_steps":1)";  // under way
   std::ofstream(paths.config()) << "environment: {type: cartpole}\nalgorithm: {type: ppo}\n"
-                                   "stop: {env_steps: 100, episode_return: 475}\n# a <comment>\n";
+                                   "stop: {env_steps: 100, episode_return: 475}\n# a <comment>\n"
+                                   "report: {stage_episodes: 5, stages: [{name: quick, above: "
+                                   "{speed: 1}}]}\n";
   std::ofstream(paths.summary())
       << R"({"status":"stopped","bottleneck":"actor: 80 %","profile":{"actor":{"processes":2,)"
       << R"("threads":{"main":{"seconds":4,"parts":{"environment":{"seconds":3}}}}}},)"
@@ -79,14 +82,18 @@ TEST_F(ChartTest, ARunHasItsCurvesAndAReportOfItsOwn) {
   ASSERT_TRUE(charts.ok()) << charts.status();
   std::vector<std::string> names;
   for (const auto& [name, chart] : *charts) names.push_back(name);
-  EXPECT_THAT(names, ElementsAre("episode_return_mean", "steps_per_second", "loss_policy"));
+  EXPECT_THAT(names, ElementsAre("episode_return_mean", "steps_per_second", "environment_speed",
+                                 "loss_policy"));
+  ASSERT_EQ(charts->at(2).second.marks.size(), 1U);
+  EXPECT_EQ(charts->at(2).second.marks[0].x, 64);
   const Chart& returns = charts->front().second;
   EXPECT_EQ(returns.goal, 475);
   EXPECT_THAT(returns.series.at(0).x, ElementsAre(64));  // null leaves no point
   ASSERT_TRUE(WriteReport(paths).ok());
   const std::string html = ReadText(paths.report());
-  for (const char* part : {"actor: 80 %", "environment <small>75.0 %", "sample/default",
-                           "a &lt;comment&gt;", "<svg", "</html>"}) {
+  for (const char* part :
+       {"actor: 80 %", "environment <small>75.0 %", "sample/default", "a &lt;comment&gt;",
+        "<td>quick</td><td>64</td><td>6</td>", "<svg", "</html>"}) {
     EXPECT_THAT(html, HasSubstr(part));
   }
   EXPECT_EQ(html.find("http://") == std::string::npos || html.find("src=") == std::string::npos,

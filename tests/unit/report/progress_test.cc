@@ -46,6 +46,15 @@ TEST(Progress, IsOneLineOfNumbers) {
             "0.0 s  0 steps  0 steps/s  return -  version 0  lag 0.0 (max 0)");
 }
 
+TEST(Progress, ShowsStatisticsOfTheEnvironmentAndTheStage) {
+  RunMetrics metrics = Sample();
+  metrics.environment = {{"environment/hidden_fraction", 0.5625}, {"environment/other", 1}};
+  metrics.stages = {{.name = "chase"}, {.name = "doors blocked"}};
+  EXPECT_THAT(
+      PlainProgress(metrics, {.statistics = {"hidden_fraction", "not_there"}}),
+      ::testing::HasSubstr("return 87.2  hidden_fraction 0.562  stage: doors blocked  version 60"));
+}
+
 TEST(Progress, ShowsRolesAndSeveralPolicies) {
   RunMetrics metrics = Sample();
   EXPECT_THAT(LiveProgress(metrics, {}),

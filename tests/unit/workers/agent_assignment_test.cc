@@ -46,5 +46,17 @@ TEST(AgentAssignment, RefusesAPolicyWithoutAgents) {
   EXPECT_FALSE(AssignAgents(TwoAgents(4), Config({{".*", "a"}})).ok());
 }
 
+TEST(AgentAssignment, NamesAStatisticThatTheEnvironmentDoesNotHave) {
+  EnvironmentSpec spec = TwoAgents(4);
+  spec.statistics = {"hidden_fraction"};
+  ExperimentConfig config = Config({{"agent_1", "b"}, {".*", "a"}});
+  config.report.statistics = {"hidden_fraction"};
+  EXPECT_TRUE(AssignAgents(spec, config).ok());
+  config.report.stages = {{.name = "chase", .above = {}, .below = {{"hiden_fraction", 0.5}}}};
+  const std::string message(AssignAgents(spec, config).status().message());
+  EXPECT_NE(message.find("report.stages[0]"), std::string::npos) << message;
+  EXPECT_NE(message.find("mean \"hidden_fraction\""), std::string::npos) << message;
+}
+
 }  // namespace
 }  // namespace millrace
