@@ -105,6 +105,30 @@ TEST(RayCaster, SphereIsMetUpToItsTangent) {
   EXPECT_EQ(Circle(rays, {0, 0.15 + 1e-6, 0.15}, kNobody, 4)[0], 6);
 }
 
+TEST(RayCaster, CylinderIsRoundAndFlatOnTop) {
+  RayCaster rays;
+  rays.AddCylinder({2, 0, 0}, 1, 0.5);
+  constexpr int kCylinders = RayCaster::kCylinders;
+  ExpectHit(rays.Cast({0, 0, 0.25}, {1, 0, 0}, kNobody), 1, kCylinders);
+  // 0.6 aside: half a chord of 0.8.
+  ExpectHit(rays.Cast({0, 0.6, 0.25}, {1, 0, 0}, kNobody), 1.2, kCylinders);
+  ExpectHit(rays.Cast({2, 0.6, 0.25}, {1, 0, 0}, kNobody), 0.8, kCylinders);  // from inside
+  ExpectMiss(rays.Cast({0, 1.01, 0.25}, {1, 0, 0}, kNobody));                 // beside
+  ExpectMiss(rays.Cast({0, 0, 0.51}, {1, 0, 0}, kNobody));                    // above
+  ExpectMiss(rays.Cast({4, 0, 0.25}, {1, 0, 0}, kNobody));                    // behind
+  ExpectHit(rays.Cast({2, 0, 2}, {0, 0, -1}, kNobody), 1.5, kCylinders);
+  // Falling 3 on 4 from 1.3 m: on the top, 0.8 lower, after 4/3 m.
+  ExpectHit(rays.Cast({0, 0, 1.3}, {0.8, 0, -0.6}, kNobody), 4 / 3.0, kCylinders);
+  // What is nearer comes first, on either side.
+  rays.SetBox(rays.AddBox(3, kHalfCube), {0.5, 0, 0.25}, 0);
+  ExpectHit(rays.Cast({-1, 0, 0.25}, {1, 0, 0}, kNobody), 1.25, 3);
+  ExpectHit(rays.Cast({4, 0, 0.25}, {-1, 0, 0}, kNobody), 1, kCylinders);
+  const auto circle = Circle(rays, {4, 0.6, 0.25}, kNobody, 4);
+  EXPECT_FLOAT_EQ(circle[2], 1.2F);
+  EXPECT_EQ(circle[0], 6);
+  EXPECT_EQ(Circle(rays, {4, 0.6, 0.51}, kNobody, 4)[2], 6);
+}
+
 TEST(RayCaster, RampHasASlopeAndATallFace) {
   RayCaster rays;
   const int ramp = rays.AddRamp(7, kHalfCube);
