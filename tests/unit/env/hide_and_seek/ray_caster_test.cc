@@ -217,7 +217,7 @@ struct DeleteData {
 
 constexpr int kAgents = 6, kBoxes = 9, kRamps = 2, kWallCount = 12;
 constexpr int kBodies = kAgents + kBoxes + kRamps;
-constexpr int kFirstBody = 1 + kWallCount;  // after MuJoCo's world and the walls
+constexpr int kFirstBody = 1 + kWallCount + 1;  // after MuJoCo's world, the walls and a cylinder
 constexpr size_t kLidarRays = 30;
 
 // Walls and sizes of one world in MuJoCo and in a ray caster, and places of things, drawn at will:
@@ -229,6 +229,7 @@ class TwoWorlds {
         "<mujoco><asset><mesh name='ramp' vertex='.25 -.25 -.25 -.25 -.25 -.25 .25 -.25 .25 "
         "-.25 -.25 .25 .25 .25 -.25 -.25 .25 -.25'/></asset><worldbody>";
     for (int wall = 0; wall < kWallCount; ++wall) xml += Wall();
+    xml += Cylinder();
     for (int body = 0; body < kBodies; ++body) {
       xml += "<body>" + kJoints +
              (body < kAgents            ? Agent(body)
@@ -271,6 +272,7 @@ class TwoWorlds {
                                    nullptr, 1, kFirstBody + ignored, &geom, nullptr);
     if (geom < 0) return {};
     const int body = model_->geom_bodyid[geom] - kFirstBody;
+    if (body == -1) return {distance, RayCaster::kCylinders};
     return {distance, body < 0 ? RayCaster::kWalls : body};
   }
 
@@ -310,6 +312,15 @@ class TwoWorlds {
                  {centre[0] + half[0], centre[1] + half[1], height});
     return absl::StrFormat("<body pos='%.17g %.17g %.17g'>%s</body>", centre[0], centre[1],
                            centre[2], BoxGeom(half));
+  }
+
+  std::string Cylinder() {
+    const Vector3 foot = {rng_.Uniform(0, 6), rng_.Uniform(0, 6), 0};
+    const double radius = rng_.Uniform(0.2, 1);
+    rays.AddCylinder(foot, radius, 0.5);
+    return absl::StrFormat(
+        "<body pos='%.17g %.17g .25'><geom type='cylinder' size='%.17g .25'/></body>", foot[0],
+        foot[1], radius);
   }
 
   std::string Agent(int body) {
