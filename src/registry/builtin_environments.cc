@@ -42,6 +42,10 @@ void RegisterBuiltins(Registry& registry) {
   add("hide_and_seek_full", "hide and seek in random rooms, 1-3 against 1-3", 240);
   add("hide_and_seek_large", "the same on a floor 1.5 to 4 times as wide", 240);
   add("hide_and_seek_lock_and_return", "one agent of it locks a box and goes back", 120);
+  add("hide_and_seek_sequential_lock", "... locks boxes in an order that it has to find", 120);
+  add("hide_and_seek_blueprint", "... puts boxes where they are wanted", 150);
+  add("hide_and_seek_shelter", "... puts boxes around a cylinder", 240);
+  add("hide_and_seek_counting", "... watches boxes and says how many went to the right", 49);
 }
 
 Registry BuiltinRegistry() {

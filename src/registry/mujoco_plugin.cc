@@ -15,4 +15,8 @@ extern "C" void MillraceRegister(millrace::Registry& registry) {
   registry.AddEnvironment("hide_and_seek_full", millrace::MakeHideAndSeekFull);
   registry.AddEnvironment("hide_and_seek_large", millrace::MakeHideAndSeekLarge);
   registry.AddEnvironment("hide_and_seek_lock_and_return", millrace::MakeHideAndSeekLockAndReturn);
+  registry.AddEnvironment("hide_and_seek_sequential_lock", millrace::MakeHideAndSeekSequentialLock);
+  registry.AddEnvironment("hide_and_seek_blueprint", millrace::MakeHideAndSeekBlueprint);
+  registry.AddEnvironment("hide_and_seek_shelter", millrace::MakeHideAndSeekShelter);
+  registry.AddEnvironment("hide_and_seek_counting", millrace::MakeHideAndSeekCounting);
 }

@@ -84,7 +84,7 @@ bool Episode::Step(std::span<const Action> actions, std::span<float> rewards) {
   UpdateLocks(box_locks_, 0);
   if (!scene_->Step()) return false;
   sight_.Update();
-  rules_->Pay(*this, rewards);
+  rules_->Pay(*this, actions, rewards);
   ++step_;
   return true;
 }

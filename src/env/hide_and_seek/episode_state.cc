@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "env/extra_state.h"
 #include "env/hide_and_seek/extra_reader.h"
 #include "env/state_bytes.h"
@@ -77,11 +79,65 @@ std::vector<Thing> ReadSizes(ExtraReader& reader, const std::string& name, int64
   return things;
 }
 
-// What the rules of a transfer task go by.
-void ReadTask(const Settings& settings, ExtraReader& reader, World& world) {
-  if (settings.game != Game::kLockAndReturn) return;
+void ReadSpawn(ExtraReader& reader, World& world) {
   const auto spawn = reader.Numbers("spawn", 2);
   if (!spawn.empty()) world.agents[0] = {spawn[0], spawn[1]};
+}
+
+void ReadLockOrder(ExtraReader& reader, World& world) {
+  const size_t boxes = world.boxes.size();
+  const double last = static_cast<double>(boxes) - 1;
+  const auto order = reader.Whole("lock_order", boxes, 0, last);
+  std::vector<int> sorted(boxes);
+  std::iota(sorted.begin(), sorted.end(), 0);
+  if (world.lock_order.size() != boxes) world.lock_order = sorted;
+  if (order.empty()) return;
+  world.lock_order.assign(order.begin(), order.end());
+  if (!std::ranges::is_permutation(world.lock_order, sorted)) {
+    reader.Fail("lock_order", absl::StrCat("each of 0 to ", last, " once"),
+                absl::StrJoin(order, ", "));
+  }
+}
+
+void ReadSites(const Settings& settings, ExtraReader& reader, World& world) {
+  const auto most = static_cast<size_t>(settings.sites.high);
+  const size_t count = std::clamp<size_t>(reader.Size("sites") / 2, 1, most);
+  const auto places = reader.Numbers("sites", 2 * count);
+  if (!places.empty()) world.sites.clear();
+  for (size_t i = 0; i < places.size(); i += 2) world.sites.push_back({places[i], places[i + 1]});
+}
+
+void ReadCylinder(ExtraReader& reader, World& world) {
+  const auto numbers = reader.Numbers("cylinder", 3);
+  if (numbers.empty()) return;
+  world.cylinder = {numbers[0], numbers[1], numbers[2]};
+  if (numbers[2] >= kLeastSize && numbers[2] <= kMostSize) return;
+  reader.Fail("cylinder", absl::StrCat("a diameter from ", kLeastSize, " to ", kMostSize),
+              absl::StrCat(numbers[2]));
+}
+
+void ReadDirections(ExtraReader& reader, World& world) {
+  const auto right = reader.Whole("goes_right", world.boxes.size(), 0, 1);
+  if (!right.empty()) world.goes_right.assign(right.begin(), right.end());
+  world.goes_right.resize(world.boxes.size());
+}
+
+// What the rules of a transfer task go by.
+void ReadTask(const Settings& settings, ExtraReader& reader, World& world) {
+  switch (settings.game) {
+    case Game::kHideAndSeek:
+      return;
+    case Game::kLockAndReturn:
+      return ReadSpawn(reader, world);
+    case Game::kSequentialLock:
+      return ReadLockOrder(reader, world);
+    case Game::kBlueprint:
+      return ReadSites(settings, reader, world);
+    case Game::kShelter:
+      return ReadCylinder(reader, world);
+    case Game::kCounting:
+      return ReadDirections(reader, world);
+  }
 }
 
 // Positions are those of the state: placed here only so that the scene can be built.
@@ -162,9 +218,22 @@ void ReadRandom(ExtraReader& reader, Episode& episode) {
 }
 
 void WriteTask(const Episode& episode, ExtraState& extra) {
-  if (episode.settings().game != Game::kLockAndReturn) return;
-  const auto& [x, y] = episode.world().agents[0];
-  extra["spawn"] = {x, y};
+  const World& world = episode.world();
+  if (episode.settings().game == Game::kLockAndReturn) {
+    extra["spawn"] = {world.agents[0].begin(), world.agents[0].end()};
+  }
+  if (!world.lock_order.empty()) {
+    extra["lock_order"] = {world.lock_order.begin(), world.lock_order.end()};
+  }
+  for (const auto& site : world.sites) {
+    extra["sites"].insert(extra["sites"].end(), site.begin(), site.end());
+  }
+  if (const auto& cylinder = world.cylinder) {
+    extra["cylinder"] = {cylinder->x, cylinder->y, cylinder->diameter};
+  }
+  if (!world.goes_right.empty()) {
+    extra["goes_right"] = {world.goes_right.begin(), world.goes_right.end()};
+  }
 }
 
 // Of a saved state: more than there are names.

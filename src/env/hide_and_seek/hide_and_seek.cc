@@ -197,5 +197,19 @@ absl::StatusOr<std::unique_ptr<Environment>> MakeHideAndSeekLockAndReturn(const 
   return hide_and_seek::MakeTask(options, hide_and_seek::Game::kLockAndReturn,
                                  "hide_and_seek_lock_and_return");
 }
+absl::StatusOr<std::unique_ptr<Environment>> MakeHideAndSeekSequentialLock(const Options& options) {
+  return hide_and_seek::MakeTask(options, hide_and_seek::Game::kSequentialLock,
+                                 "hide_and_seek_sequential_lock");
+}
+absl::StatusOr<std::unique_ptr<Environment>> MakeHideAndSeekBlueprint(const Options& options) {
+  return hide_and_seek::MakeTask(options, hide_and_seek::Game::kBlueprint,
+                                 "hide_and_seek_blueprint");
+}
+absl::StatusOr<std::unique_ptr<Environment>> MakeHideAndSeekShelter(const Options& options) {
+  return hide_and_seek::MakeTask(options, hide_and_seek::Game::kShelter, "hide_and_seek_shelter");
+}
+absl::StatusOr<std::unique_ptr<Environment>> MakeHideAndSeekCounting(const Options& options) {
+  return hide_and_seek::MakeTask(options, hide_and_seek::Game::kCounting, "hide_and_seek_counting");
+}
 
 }  // namespace millrace

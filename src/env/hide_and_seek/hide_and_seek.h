@@ -19,8 +19,17 @@ absl::StatusOr<std::unique_ptr<Environment>> MakeHideAndSeekFull(const Options& 
 absl::StatusOr<std::unique_ptr<Environment>> MakeHideAndSeekLarge(const Options& options);
 
 // The transfer tasks of the same paper, with the observations and actions above: one agent,
-// hider_0, on its own, with the rules of the header named. State as above. transfer/box_locking.h:
-// lock a box, then go back to where the episode began.
+// hider_0, on its own. State as above.
+
+// Lock a box, then go back to where the episode began (transfer/box_locking.h).
 absl::StatusOr<std::unique_ptr<Environment>> MakeHideAndSeekLockAndReturn(const Options& options);
+// Find out in which order boxes can be locked, over ramps from room to room (the same header).
+absl::StatusOr<std::unique_ptr<Environment>> MakeHideAndSeekSequentialLock(const Options& options);
+// Put boxes where they are wanted, which terminates (transfer/blueprint.h).
+absl::StatusOr<std::unique_ptr<Environment>> MakeHideAndSeekBlueprint(const Options& options);
+// Put boxes around a cylinder (transfer/shelter.h).
+absl::StatusOr<std::unique_ptr<Environment>> MakeHideAndSeekShelter(const Options& options);
+// Watch boxes and say how many went to the right, which terminates (transfer/counting.h).
+absl::StatusOr<std::unique_ptr<Environment>> MakeHideAndSeekCounting(const Options& options);
 
 }  // namespace millrace

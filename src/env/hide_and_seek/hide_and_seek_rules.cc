@@ -54,7 +54,8 @@ void HideAndSeekRules::Eat(Episode& episode) {
   episode.food().Step(eats_, eaten_);
 }
 
-void HideAndSeekRules::Pay(Episode& episode, std::span<float> rewards) {
+void HideAndSeekRules::Pay(Episode& episode, std::span<const Action> /*actions*/,
+                           std::span<float> rewards) {
   Eat(episode);
   if (episode.preparing()) {
     std::ranges::fill(rewards, 0.0F);

@@ -19,7 +19,7 @@ class HideAndSeekRules final : public Rules {
 
   void BeginStep(Episode& episode) override { SeeFood(episode); }
   Action Allowed(const Episode& episode, int agent, const Action& action) const override;
-  void Pay(Episode& episode, std::span<float> rewards) override;
+  void Pay(Episode& episode, std::span<const Action> actions, std::span<float> rewards) override;
   double Progress(const Episode& episode) const override;
   const std::vector<std::string>& StatisticNames() const override;
   std::unique_ptr<Record> NewRecord(const Episode& episode) const override;

@@ -7,7 +7,8 @@
 namespace millrace::hide_and_seek {
 namespace {
 
-constexpr int64_t kAgentFeatures = 10, kPoseFeatures = 9, kSizeFeatures = 3, kLockFeatures = 3;
+constexpr int64_t kAgentFeatures = 10, kPoseFeatures = 9, kSizeFeatures = 3, kLockFeatures = 3,
+                  kSiteFeatures = 15;
 constexpr int64_t kDirection = 2;  // numbers that `egocentric` adds: a direction, or a place
 
 // Appends numbers to a span.
@@ -42,6 +43,13 @@ std::array<double, 2> AheadAndLeft(const Scene& scene, int agent, int body) {
   return AheadAndLeft(scene, agent, centre[0], centre[1]);
 }
 
+void WriteSite(const std::array<double, 2>& site, std::span<float> out) {
+  Row row(out);
+  for (const auto& [x, y] : kSiteSquare) {
+    row.Add(std::array{site[0] + x, site[1] + y, kSiteHeight});
+  }
+}
+
 }  // namespace
 
 void Observer::WriteAgent(const Episode& episode, int viewer, int agent,
@@ -64,6 +72,9 @@ Observer::Observer(const Settings& settings) : settings_(settings) {
   spec_.fields = {
       {"observation_self", DType::kFloat32, {kAgentFeatures + direction}, Extent::kRows},
       {"lidar", DType::kFloat32, {settings.lidar_rays, 1}, Extent::kRows}};
+  if (settings.show_cylinder) {
+    spec_.fields.push_back({"cylinder", DType::kFloat32, {3}, Extent::kRows});
+  }
   if (settings.show_spawn) spec_.fields.push_back({"spawn", DType::kFloat32, {2}, Extent::kRows});
   const int64_t size = settings.shows_sizes() ? kSizeFeatures : 0;
   AddSet("agent_qpos_qvel", "mask_aa_obs", settings.other_rows(), kAgentFeatures + 3 * direction);
@@ -71,6 +82,7 @@ Observer::Observer(const Settings& settings) : settings_(settings) {
          kPoseFeatures + size + kLockFeatures + direction);
   AddSet("ramp_obs", "mask_ar_obs", settings.ramp_rows(),
          kPoseFeatures + size + (settings.lock_ramps ? kLockFeatures : 0) + direction);
+  AddSet("site_obs", "mask_as_obs", settings.site_rows(), kSiteFeatures);
   AddSet("food_obs", "mask_af_obs", settings.food, 4 + direction);
   spec_.fields.insert(spec_.fields.end(), masks_.begin(), masks_.end());
 }
@@ -89,6 +101,10 @@ void Observer::Write(const Episode& episode, int agent, std::span<const TensorVi
   WriteAgent(episode, agent, agent, views[next++].As<float>());
   scene.rays().CastCircle(scene.Centre(agent), agent, settings_.lidar_range,
                           views[next++].As<float>());
+  if (settings_.show_cylinder) {
+    const Cylinder cylinder = episode.world().cylinder.value_or(Cylinder());
+    Row(views[next++].As<float>()).Add(std::array{cylinder.x, cylinder.y, cylinder.diameter});
+  }
   if (settings_.show_spawn) {
     Row(views[next++].As<float>()).Add(episode.world().agents[static_cast<size_t>(agent)]);
   }
@@ -123,6 +139,11 @@ void Observer::Write(const Episode& episode, int agent, std::span<const TensorVi
         WriteThing(episode, agent, boxes + i, false, settings_.lock_ramps, row);
       },
       [&](int i) { return episode.sight().Sees(agent, agents + boxes + i); });
+  const auto& wanted = episode.world().sites;
+  add(
+      settings_.site_rows(), static_cast<int>(wanted.size()),
+      [&](int i, std::span<float> row) { WriteSite(wanted[static_cast<size_t>(i)], row); },
+      [](int) { return true; });
   const auto& sites = episode.food().sites();
   add(
       settings_.food, static_cast<int>(sites.size()),

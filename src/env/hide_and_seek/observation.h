@@ -15,6 +15,7 @@ namespace millrace::hide_and_seek {
 //   observation_self     [10]           corner x, y, z, angle (not wrapped), their rates, 1 for hiders,
 //                                       progress of the preparation
 //   lidar                [rays, 1]      metres from the centre, ray k at k x 360 / rays degrees from +x
+//   cylinder             [3]            if it is shown: x and y of its middle, diameter
 //   spawn                [2]            if it is shown: corner x, y at the beginning of the episode
 //   agent_qpos_qvel      [A - 1, 10]    the same ten numbers of the others: of agent i's those of
 //                                       i - 1, i - 2, ... among the n that are there, then zeros
@@ -23,15 +24,18 @@ namespace millrace::hide_and_seek {
 //                                       team, by anyone
 //   ramp_obs             [R, 9, 12 or 15]  as boxes: three zeros in place of the size, locks if ramps
 //                                       can be locked
+//   site_obs             [S, 15]        x, y, z of the middle and the corners of where boxes are wanted
 //   food_obs             [F, 4]         x, y, z, health
-//   mask_aa_obs, mask_ab_obs, mask_ar_obs, mask_af_obs  uint8: 1 for agents, boxes, ramps and food in sight
+//   mask_aa_obs, mask_ab_obs, mask_ar_obs, mask_as_obs, mask_af_obs  uint8: 1 for agents, boxes, ramps and
+//                                       food in sight; of sites, 1 for those that exist
 //   ..._spoof            uint8: 1 for those that exist, which a critic that knows everything sees
 // clang-format on
 // With `egocentric`, behind the numbers above: the direction in which the agent looks (2; self and
 // others); where a thing's middle is, ahead and to the left (2; others, boxes, ramps, food); where
 // the observer is for the other agent (2).
-// All are float32 but the masks; fields of things that can never exist are left out. A, B, R and F
-// are the largest numbers that the settings allow, or what they pad them to. World axes, whatever
+// All are float32 but the masks; fields of things that can never exist are left out. A, B, R, S and
+// F // are the largest numbers that the settings allow, or what they pad them to. World axes,
+// whatever
 // the agent faces.
 class Observer {
  public:

@@ -32,9 +32,9 @@ class PlacementGrid {
   // before that of the anchor, and one fewer after it.
   std::optional<Place> TakeNear(const Place& anchor, double radius,
                                 const std::array<double, 2>& size, Rng& rng);
+  int CellsOf(double metres) const;
 
  private:
-  int CellsOf(double metres) const;
   Cells CellsOf(const Place& place, const std::array<double, 2>& size) const;
   bool IsFree(const Cells& cells) const;
   void Take(const Cells& cells);

@@ -121,6 +121,23 @@ void Meet(const SpherePair& pair, const Ray& ray, double ignored, Nearest& neare
   Take(in, along + half, Load(pair.body), ignored, nearest);
 }
 
+// Rare, so one at a time. The round side, then top and bottom, cut pieces out of the ray.
+void Meet(const RayCaster::Cylinder& cylinder, const Ray& ray, RayCaster::Hit& nearest) {
+  const double x = cylinder.x - ray.origin[0], y = cylinder.y - ray.origin[1];
+  const double dx = ray.direction[0], dy = ray.direction[1];
+  const double flat = dx * dx + dy * dy + kTiny, along = x * dx + y * dy;
+  const double chord = along * along - flat * (x * x + y * y - cylinder.squared_radius);
+  if (chord < 0) return;
+  const double middle_z = (cylinder.z - ray.origin[2]) * ray.inverse[2];
+  const double half_z = cylinder.half_height * std::abs(ray.inverse[2]);
+  const double in = Greater((along - std::sqrt(chord)) / flat, middle_z - half_z);
+  const double out = Lesser((along + std::sqrt(chord)) / flat, middle_z + half_z);
+  const double distance = in < 0 ? out : in;
+  if (!(in <= out) || out < 0) return;
+  if (nearest.distance >= 0 && nearest.distance <= distance) return;
+  nearest = {distance, RayCaster::kCylinders};
+}
+
 // --- A circle of rays ---
 
 // Directions, and 1 / distance of the nearest hit so far.
@@ -367,6 +384,7 @@ void RayCaster::Uprights::Set(int index, const Vector3& centre, double yaw) {
 void RayCaster::Clear() {
   walls_ = boxes_ = ramps_ = {};
   spheres_.clear();
+  cylinders_.clear();
   num_spheres_ = 0;
 }
 
@@ -377,6 +395,10 @@ void RayCaster::AddWall(const Vector3& low, const Vector3& high) {
     half_size[i] = (high[i] - low[i]) / 2;
   }
   walls_.Set(walls_.Add(kWalls, half_size), centre, 0);
+}
+
+void RayCaster::AddCylinder(const Vector3& foot, double radius, double height) {
+  cylinders_.push_back({foot[0], foot[1], foot[2] + height / 2, radius * radius, height / 2});
 }
 
 int RayCaster::AddSphere(int body, double radius) {
@@ -415,8 +437,12 @@ RayCaster::Hit RayCaster::Cast(const Vector3& origin, const Vector3& direction, 
   for (const UprightPair& pair : ramps_.pairs) Meet<Kind::kRamp>(pair, ray, ignored, nearest);
   for (const SpherePair& pair : spheres_) Meet(pair, ray, ignored, nearest);
   const size_t lane = nearest.distance[1] < nearest.distance[0] ? 1 : 0;
-  if (nearest.distance[lane] == kFar) return {};
-  return {nearest.distance[lane], static_cast<int>(nearest.body[lane])};
+  Hit hit;
+  if (nearest.distance[lane] != kFar) {
+    hit = {nearest.distance[lane], static_cast<int>(nearest.body[lane])};
+  }
+  for (const Cylinder& cylinder : cylinders_) Meet(cylinder, ray, hit);
+  return hit;
 }
 
 void RayCaster::CastCircle(const Vector3& origin, int ignored, double miss,
@@ -442,6 +468,16 @@ void RayCaster::CastCircle(const Circle& circle, const Vector3& origin, int igno
   for (const SpherePair& pair : spheres_) {
     const DiscPair discs = Slice(pair, origin, ignored, rays);
     for (size_t lane = 0; lane < kLanes; ++lane) MeetDisc(discs, lane, rays);
+  }
+  for (const Cylinder& cylinder : cylinders_) {
+    if (std::abs(origin[2] - cylinder.z) > cylinder.half_height) continue;
+    // The plane cuts out of it what it would cut out of a sphere in its height.
+    const SpherePair disc = {.body = {kCylinders, kCylinders},
+                             .x = {cylinder.x, 0},
+                             .y = {cylinder.y, 0},
+                             .z = {origin[2], origin[2]},
+                             .squared_radius = {cylinder.squared_radius, -1}};
+    MeetDisc(Slice(disc, origin, ignored, rays), 0, rays);
   }
   for (size_t k = nearness.size(); k-- > circle.rays;) {
     nearness[k - circle.rays] = Greater(nearness[k], nearness[k - circle.rays]);

@@ -21,6 +21,8 @@ class RayCaster {
   };
   // The body of all walls.
   static constexpr int kWalls = -2;
+  // That of all cylinders.
+  static constexpr int kCylinders = -3;
 
   // `circle_rays`: the number of rays that CastCircle is prepared for.
   explicit RayCaster(size_t circle_rays = 30) : circle_(circle_rays) {}
@@ -28,6 +30,8 @@ class RayCaster {
   void Clear();
   // A wall, by its lowest and highest corner.
   void AddWall(const Vector3& low, const Vector3& high);
+  // An upright cylinder that never moves, by the middle of its foot.
+  void AddCylinder(const Vector3& foot, double radius, double height);
   // Each returns the index that the Set call of its kind takes; each kind counts from 0. `body` (0
   // or more) is what a hit names and a ray may ignore.
   int AddSphere(int body, double radius);
@@ -64,6 +68,10 @@ class RayCaster {
     Lanes body, x, y, z, squared_radius;
   };
 
+  struct Cylinder {
+    double x, y, z, squared_radius, half_height;
+  };
+
   // The directions of a circle's rays. They go round twice and a bit, so that neighbours always
   // stand in a row.
   struct Circle {
@@ -87,6 +95,7 @@ class RayCaster {
   Circle circle_;
   Uprights walls_, boxes_, ramps_;
   std::vector<SpherePair> spheres_;
+  std::vector<Cylinder> cylinders_;
   int num_spheres_ = 0;
 };
 

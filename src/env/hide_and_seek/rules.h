@@ -15,8 +15,8 @@ namespace millrace::hide_and_seek {
 
 class Episode;
 
-// The rules of one episode. They remember nothing from step to step: that is the world's and the
-// scene's, which are saved and restored. Thread-compatible.
+// The rules of one episode. No step depends on what they remember of the steps before: that is the
+// world's and the scene's, which are saved and restored. Thread-compatible.
 class Rules {
  public:
   virtual ~Rules() = default;
@@ -30,8 +30,8 @@ class Rules {
   }
   // Whether a box or ramp in reach can be locked or unlocked.
   virtual bool MayLock(const Episode& /*episode*/, int /*thing*/) const { return true; }
-  // After the physics: writes a reward for each agent.
-  virtual void Pay(Episode& episode, std::span<float> rewards) = 0;
+  // After the physics: writes a reward for each agent. `actions`: what they wanted.
+  virtual void Pay(Episode& episode, std::span<const Action> actions, std::span<float> rewards) = 0;
 
   // After a step: the game ended by itself, not by its horizon.
   virtual bool Ended(const Episode& /*episode*/) const { return false; }

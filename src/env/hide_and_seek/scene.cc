@@ -83,6 +83,13 @@ Vector3 Scene::ShapeCentre(int body) const {
   return ToVector(data().geom_xpos + 3 * shapes_[static_cast<size_t>(body)]);
 }
 
+Vector3 Scene::PointOf(int body, double along, double across) const {
+  const Vector3 middle = Centre(body);
+  const double yaw = Position(body)[3];
+  return {middle[0] + std::cos(yaw) * along - std::sin(yaw) * across,
+          middle[1] + std::sin(yaw) * along + std::cos(yaw) * across, middle[2]};
+}
+
 double Scene::Distance(int agent, int thing) const {
   const int body = BodyOfThing(thing);
   const Vector3 at = Centre(agent);
@@ -167,6 +174,12 @@ void Scene::SetLock(int thing, std::span<const double, kJoints> position) {
   }
 }
 
+void Scene::Kick(int thing, double x, double y) {
+  const int first = kJoints * BodyOfThing(thing);
+  simulation_->data().qvel[first] = x;
+  simulation_->data().qvel[first + 1] = y;
+}
+
 bool Scene::Step() {
   simulation_->Step(kSubsteps);
   const mjData& data = simulation_->data();
@@ -190,6 +203,9 @@ void Scene::AddShapes(const World& world, const Settings& settings) {
     const Rect rect = RectOf(wall, settings.cell());
     rays_.AddWall({rect.x0, rect.y0, 0},
                   {rect.x1, rect.y1, wall.outer ? kOuterWallHeight : kWallHeight});
+  }
+  if (const auto& cylinder = world.cylinder) {
+    rays_.AddCylinder({cylinder->x, cylinder->y, 0}, cylinder->diameter / 2, Cylinder::kHeight);
   }
   for (int agent = 0; agent < num_agents_; ++agent) {
     rays_.AddSphere(agent, kAgentRadius);

@@ -39,6 +39,8 @@ class Scene {
   // The middle of the body, and of its shape: a ramp's centre of mass lies lower and behind.
   Vector3 Centre(int body) const;
   Vector3 ShapeCentre(int body) const;
+  // The point so many metres along the body's own x and y from its middle, in its height.
+  Vector3 PointOf(int body, double along, double across) const;
   // Full size of a thing along its own axes, in metres.
   const std::array<double, 3>& size(int body) const { return sizes_[static_cast<size_t>(body)]; }
   // From an agent's centre to the surface of a thing; 0 inside. A ramp counts as the cube around
@@ -56,6 +58,9 @@ class Scene {
   // Joint limits that keep the thing where it is; soft, so that it can be nudged.
   void Lock(int thing);
   void Unlock(int thing);
+
+  // Gives a thing this velocity, in metres a second, which friction then takes from it.
+  void Kick(int thing, double x, double y);
 
   // One environment step: 15 steps of 5 ms. False if the simulation broke down.
   bool Step();

@@ -57,6 +57,16 @@ class SceneBuilder {
     if (outer) wall->rgba[3] = 0.1F;
   }
 
+  void AddCylinder(const Cylinder& cylinder, double friction) {
+    mjsBody* const body = mjs_addBody(world_, nullptr);
+    Set(body->pos, {cylinder.x, cylinder.y, Cylinder::kHeight / 2});
+    mjsGeom* const geom = mjs_addGeom(body, nullptr);
+    geom->type = mjGEOM_CYLINDER;
+    geom->size[0] = cylinder.diameter / 2;
+    geom->size[1] = Cylinder::kHeight / 2;
+    geom->friction[0] = friction;
+  }
+
   void AddAgent(int index) {
     const std::string name = absl::StrCat("agent", index);
     mjsBody* const body = AddBody(name, {kAgentRadius, kAgentRadius, kAgentRadius},
@@ -173,6 +183,7 @@ absl::StatusOr<std::unique_ptr<MujocoSimulation>> CompileScene(const Settings& s
   for (const Wall& wall : world.plan.walls) {
     builder.AddWall(RectOf(wall, settings.cell()), wall.outer, settings.wall_friction);
   }
+  if (world.cylinder) builder.AddCylinder(*world.cylinder, settings.wall_friction);
   for (int i = 0; i < world.num_agents(); ++i) builder.AddAgent(i);
   for (size_t i = 0; i < world.boxes.size(); ++i) {
     builder.AddBox(static_cast<int>(i), world.boxes[i]);

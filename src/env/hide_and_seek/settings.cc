@@ -53,6 +53,7 @@ void AskThings(SettingsReader& reader, Settings& settings) {
   reader.Ask("elongated", elongated, 0, settings.boxes.high);
   reader.Ask("ramps", settings.ramps, 0, kMaxThings);
   reader.Ask("lock_ramps", settings.lock_ramps);
+  reader.Ask("pad_sites", settings.pad_sites, 0, kMaxThings);
 }
 
 void AskEpisode(SettingsReader& reader, Settings& settings) {

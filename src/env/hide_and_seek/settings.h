@@ -29,7 +29,14 @@ enum class Scenario : uint8_t {
 };
 
 // What is played; all but the first are the paper's transfer tasks (transfer/).
-enum class Game : uint8_t { kHideAndSeek, kLockAndReturn };
+enum class Game : uint8_t {
+  kHideAndSeek,
+  kLockAndReturn,
+  kSequentialLock,
+  kBlueprint,
+  kShelter,
+  kCounting,
+};
 
 struct Settings {
   Game game = Game::kHideAndSeek;
@@ -85,12 +92,16 @@ struct Settings {
   int64_t food_respawn_steps = 5;
   bool eat_when_seen = false;
 
-  // Transfer tasks. `pad_...`: at least so many rows of others, boxes and ramps are observed, with
-  // zeros and masks of 0 for those that are not there.
-  int64_t pad_agents = 0, pad_boxes = 0, pad_ramps = 0;
+  // Transfer tasks. `pad_...`: at least so many rows of others, boxes, ramps and sites are
+  // observed, with zeros and masks of 0 for those that are not there.
+  int64_t pad_agents = 0, pad_boxes = 0, pad_ramps = 0, pad_sites = 0;
   bool show_sizes = false;  // of boxes, also where all have the same
-  bool show_spawn = false;
-  double spawn_radius = 0.1;  // metres: so near is back where the agent began
+  bool show_spawn = false, show_cylinder = false;
+  double spawn_radius = 0.1;        // metres: so near is back where the agent began
+  bool fixed_order = false;         // boxes are locked in the order in which they are observed
+  bool ramp_in_every_room = false;  // var_tri
+  Range sites = {0, 0};             // of a blueprint
+  std::array<double, 2> cylinder = {0, 0};  // lowest and highest diameter in metres; 0: none
 
   // What observations are padded to.
   int64_t max_agents() const { return hiders.high + seekers.high; }
@@ -98,6 +109,7 @@ struct Settings {
   int64_t other_rows() const { return std::max(pad_agents, max_agents() - 1); }
   int64_t box_rows() const { return std::max(pad_boxes, max_boxes()); }
   int64_t ramp_rows() const { return std::max(pad_ramps, ramps); }
+  int64_t site_rows() const { return std::max(pad_sites, sites.high); }
   bool shows_sizes() const { return show_sizes || elongated.high > 0; }
   int64_t preparation_steps() const;  // 32 of 80, 96 of 240
   double cell() const { return floor_size / grid_size; }

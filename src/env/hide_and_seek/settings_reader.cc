@@ -54,6 +54,15 @@ void SettingsReader::AskOne(const char* key, Range& value, int64_t low, int64_t 
   if (options_.Has(key)) value = {number, number};
 }
 
+void SettingsReader::Ask(const char* key, std::array<double, 2>& value, double low, double high) {
+  const std::vector<double> ends = options_.GetDoubles(key, {value.begin(), value.end()});
+  if (ends.size() == 2 && low <= ends[0] && ends[0] <= ends[1] && ends[1] <= high) {
+    std::ranges::copy(ends, value.begin());
+    return;
+  }
+  Complain(key, absl::StrCat("[lowest, highest], of at least ", low, " and at most ", high));
+}
+
 void SettingsReader::AskArea(const char* key, std::array<double, 4>& value) {
   const std::vector<double> area = options_.GetDoubles(key, {value.begin(), value.end()});
   if (area.size() == 4 && area[0] < area[2] && area[1] < area[3]) {

@@ -42,6 +42,8 @@ class SettingsReader {
     const std::string chosen = options_.GetChoice(key, now->first, choices);
     value = std::ranges::find(names, chosen, &Named<Enum>::first)->second;
   }
+  // [lowest, highest].
+  void Ask(const char* key, std::array<double, 2>& value, double low, double high);
   void AskArea(const char* key, std::array<double, 4>& value);
 
   // The same options in all games: walls, and what agents can do and see.

@@ -189,6 +189,16 @@ class WallPlanner {
     MarkEndOf(branch, across);
     AddWithDoor(across);
     AddWithDoor(branch);
+    const int last = grid_ - 1;
+    const int low = below ? 1 : middle + 1, high = below ? middle : last;  // of the divided half
+    AddRoom(across.vertical, {low, 1, high, split});
+    AddRoom(across.vertical, {low, split + 1, high, last});
+    AddRoom(across.vertical, below ? Cells{middle + 1, 1, last, last} : Cells{1, 1, middle, last});
+  }
+
+  // `cells` of a plan whose long wall is vertical.
+  void AddRoom(bool vertical, const Cells& cells) {
+    plan_.rooms.push_back(vertical ? cells : Cells{cells.y0, cells.x0, cells.y1, cells.x1});
   }
 
   bool DrawRooms() {

@@ -3,10 +3,12 @@
 #include "env/hide_and_seek/world.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "env/hide_and_seek/placement.h"
+#include "env/hide_and_seek/transfer/counting_world.h"
 #include "env/hide_and_seek/uniform_int.h"
 #include "millrace/core/status.h"
 
@@ -20,7 +22,8 @@ constexpr int kWorlds = 1000;  // before giving up
 
 constexpr Size kAgentSize = {0.3, 0.3};
 constexpr Size kFoodSize = {0.1, 0.1};
-constexpr double kFoodTogether = 0.25;  // metres
+constexpr double kFoodTogether = 0.25;                                           // metres
+constexpr double kFoodMiddle = 0.25, kSiteMiddle = 0.85, kCylinderMiddle = 0.7;  // of a side
 constexpr Thing kCube, kRamp;
 constexpr Thing kAlongX = {{1.65, 0.15, 0.5}, 0, 0};
 constexpr Thing kAlongY = {{0.15, 1.65, 0.5}, 0, 0};
@@ -33,11 +36,11 @@ Areas OutsideOf(const Cells& room, int grid) {
   return areas;
 }
 
-// The area whose first cells lie in the middle quarter of each side, for things of one cell: of an
-// area's cells the last two are never the first of such a thing.
-Cells MiddleOf(int grid) {
-  const int begin = static_cast<int>((grid - 1) * 0.375 + 0.25);
-  const int end = static_cast<int>((grid - 1) * 0.625 - 0.25) + 2;
+// The area in which things of `cells` cells lie in the middle `share` of each side. Of an area's
+// cells the last ones are never the first of a thing, as placement.h has it.
+Cells MiddleOf(int grid, double share, int cells) {
+  const int begin = static_cast<int>((grid - cells) * ((1 - share) / 2) + share);
+  const int end = static_cast<int>((grid - cells) * ((1 + share) / 2) - share) + cells + 1;
   return {begin, begin, end, end};
 }
 
@@ -70,9 +73,11 @@ class WorldDraw {
     world_.seekers = UniformInt(settings_.seekers, rng_);
     world_.boxes = DrawBoxes(settings_, rng_);
     world_.ramps.assign(static_cast<size_t>(settings_.ramps), kRamp);
-    const bool placed = PlaceAgents() && Place(world_.boxes, inside()) &&
-                        Place(world_.ramps, anywhere_) && PlaceFood();
-    return placed ? std::optional(std::move(world_)) : std::nullopt;
+    const bool placed = PlaceCylinder() && PlaceAgents() && Place(world_.boxes, inside()) &&
+                        PlaceRamps() && PlaceSites() && PlaceFood();
+    if (!placed) return std::nullopt;
+    if (settings_.game == Game::kSequentialLock) DrawLockOrder();
+    return std::move(world_);
   }
 
  private:
@@ -89,10 +94,59 @@ class WorldDraw {
            PlaceGroup(world_.seekers, kAgentSize, outside(), radius, world_.agents);
   }
 
+  bool PlaceCylinder() {
+    const auto& [low, high] = settings_.cylinder;
+    if (high == 0) return true;
+    const double diameter = rng_.Uniform(low, high);
+    const Size size = {diameter, diameter};
+    const Areas middle = {MiddleOf(settings_.grid_size, kCylinderMiddle, grid_.CellsOf(diameter))};
+    const auto place = grid_.TakeIn(middle, size, rng_);
+    if (!place) return false;
+    world_.cylinder = {place->corner[0] + diameter / 2, place->corner[1] + diameter / 2, diameter};
+    return true;
+  }
+
+  bool PlaceRamps() {
+    const auto& rooms = world_.plan.rooms;
+    if (!settings_.ramp_in_every_room || rooms.empty()) return Place(world_.ramps, anywhere_);
+    for (size_t i = 0; i < world_.ramps.size(); ++i) {
+      Cells room = rooms[i % rooms.size()];
+      ++room.x1;  // as `anywhere_`, which includes the walls beyond
+      ++room.y1;
+      if (!Place({&world_.ramps[i], 1}, {room})) return false;
+    }
+    return true;
+  }
+
+  // Nothing else begins where a box is wanted.
+  bool PlaceSites() {
+    const Size size = {kCube.size[0], kCube.size[1]};
+    const Areas middle = {MiddleOf(settings_.grid_size, kSiteMiddle, grid_.CellsOf(size[0]))};
+    const int count = settings_.sites.high == 0 ? 0 : UniformInt(settings_.sites, rng_);
+    for (int i = 0; i < count; ++i) {
+      const auto place = grid_.TakeIn(middle, size, rng_);
+      if (!place) return false;
+      world_.sites.push_back({place->corner[0] + size[0] / 2, place->corner[1] + size[1] / 2});
+    }
+    return true;
+  }
+
+  void DrawLockOrder() {
+    auto& order = world_.lock_order;
+    order.resize(world_.boxes.size());
+    std::iota(order.begin(), order.end(), 0);
+    if (settings_.fixed_order) return;
+    for (int left = static_cast<int>(order.size()); left > 1; --left) {
+      std::swap(order[static_cast<size_t>(left - 1)],
+                order[static_cast<size_t>(UniformInt(0, left - 1, rng_))]);
+    }
+  }
+
   // In the room, or together in the middle.
   bool PlaceFood() {
     const auto count = static_cast<int>(settings_.food);
-    const Areas areas = has_room() ? inside() : Areas{MiddleOf(settings_.grid_size)};
+    const Areas areas =
+        has_room() ? inside() : Areas{MiddleOf(settings_.grid_size, kFoodMiddle, /*cells=*/1)};
     const double radius = has_room() ? 0 : kFoodTogether;
     if (!PlaceGroup(count, kFoodSize, areas, radius, world_.food)) return false;
     for (auto& [x, y] : world_.food) {
@@ -116,7 +170,7 @@ class WorldDraw {
     return true;
   }
 
-  bool Place(std::vector<Thing>& things, const Areas& areas) {
+  bool Place(std::span<Thing> things, const Areas& areas) {
     for (Thing& thing : things) {
       const auto place = grid_.TakeIn(areas, {thing.size[0], thing.size[1]}, rng_);
       if (!place) return false;
@@ -136,6 +190,7 @@ class WorldDraw {
 }  // namespace
 
 absl::StatusOr<World> DrawWorld(const Settings& settings, Rng& rng) {
+  if (settings.game == Game::kCounting) return DrawCountingWorld(settings, rng);
   for (int redraws = 0; redraws < kWorlds; ++redraws) {
     MILLRACE_ASSIGN_OR_RETURN(WallPlan plan, DrawWalls(settings, rng));
     auto world = WorldDraw(settings, std::move(plan), rng).Draw();
@@ -143,10 +198,11 @@ absl::StatusOr<World> DrawWorld(const Settings& settings, Rng& rng) {
     world->redraws = redraws;
     return *std::move(world);
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "hide and seek: expected fewer things or a larger floor, got up to ", settings.max_agents(),
-      " agents, ", settings.max_boxes(), " boxes, ", settings.ramps, " ramps and ", settings.food,
-      " food, which found no place in any of ", kWorlds, " worlds"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("hide and seek: expected fewer things or a larger floor, got up to ",
+                   settings.max_agents(), " agents, ", settings.max_boxes(), " boxes, ",
+                   settings.ramps, " ramps, ", settings.sites.high, " sites and ", settings.food,
+                   " food, which found no place in any of ", kWorlds, " worlds"));
 }
 
 }  // namespace millrace::hide_and_seek

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -36,7 +37,8 @@ struct Cells {
 struct WallPlan {
   std::vector<Wall> walls;  // after the doors were cut
   std::vector<Door> doors;
-  Cells room;  // where boxes begin; empty: anywhere
+  Cells room;                // where boxes begin; empty: anywhere
+  std::vector<Cells> rooms;  // all of them; known of kThreeRooms alone
 };
 
 // An axis-aligned rectangle in metres.
@@ -54,13 +56,31 @@ struct Thing {
   double x = 0, y = 0;
 };
 
+// Where a box is wanted: the middle and the corners of a cube there, as seen from above from its
+// middle, in half the height of the cube.
+inline constexpr std::array<std::array<double, 2>, 5> kSiteSquare = {
+    {{0, 0}, {-0.25, -0.25}, {-0.25, 0.25}, {0.25, -0.25}, {0.25, 0.25}}};
+inline constexpr double kSiteHeight = 0.25;
+
+// Stands upright on the floor and never moves. In metres: its middle and its diameter.
+struct Cylinder {
+  double x = 0, y = 0, diameter = 0;
+  static constexpr double kHeight = 0.5;
+};
+
 struct World {
   WallPlan plan;
   int hiders = 0, seekers = 0;
   std::vector<std::array<double, 2>> agents;  // corners; hiders first
   std::vector<Thing> boxes, ramps;
   std::vector<std::array<double, 2>> food;  // centres
-  int redraws = 0;                          // worlds thrown away because something found no place
+  // Of transfer tasks: the order in which boxes are to be locked, sites (centres), and whether each
+  // box that is counted goes to high x.
+  std::vector<int> lock_order;
+  std::vector<std::array<double, 2>> sites;
+  std::optional<Cylinder> cylinder;
+  std::vector<bool> goes_right;
+  int redraws = 0;  // worlds thrown away because something found no place
 
   int num_agents() const { return hiders + seekers; }
 };
@@ -72,8 +92,8 @@ inline constexpr uint64_t kWorldStream = 0;
 absl::StatusOr<WallPlan> DrawWalls(const Settings& settings, Rng& rng);
 
 // A whole world: walls, hiders, seekers, boxes (first the elongated ones along x, then along y,
-// then cubes), ramps, food, redrawn from the start until everything has a place. kInvalidArgument
-// if 1,000 tries fail: the settings ask for more than fits.
+// then cubes), ramps, sites, food, after a cylinder, redrawn from the start until everything has a
+// place. kInvalidArgument if 1,000 tries fail: the settings ask for more than fits.
 absl::StatusOr<World> DrawWorld(const Settings& settings, Rng& rng);
 
 }  // namespace millrace::hide_and_seek

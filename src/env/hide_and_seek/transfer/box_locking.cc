@@ -17,14 +17,20 @@ double LockedBoxes(const Episode& episode) {
 }  // namespace
 
 BoxLocking::BoxLocking(const Settings& settings)
-    : TaskRules({"locked", "returned"}), settings_(settings) {}
+    : TaskRules(settings.game == Game::kLockAndReturn
+                    ? std::vector<std::string>{"locked", "returned"}
+                    : std::vector<std::string>{"locked"}),
+      settings_(settings),
+      returns_(settings.game == Game::kLockAndReturn) {}
 
 BoxLocking::Moment BoxLocking::Look(const Episode& episode) const {
   const Scene& scene = episode.scene();
+  const auto& order = episode.world().lock_order;
   Moment moment;
   for (int box = 0; box < scene.num_boxes(); ++box) {
     moment.locked.push_back(episode.locked(box) ? 1 : 0);
-    if (moment.target == kNoTarget && !episode.locked(box)) moment.target = box;
+    const int next = order.empty() ? box : order[static_cast<size_t>(box)];
+    if (moment.target == kNoTarget && !episode.locked(next)) moment.target = next;
   }
   if (moment.target != kNoTarget) {
     const Vector3 at = scene.Centre(kAgent),
@@ -41,7 +47,14 @@ double BoxLocking::ToSpawn(const Episode& episode) const {
   return std::hypot(position[0] - x, position[1] - y);
 }
 
-void BoxLocking::Pay(Episode& episode, std::span<float> rewards) {
+// What is locked can always be unlocked.
+bool BoxLocking::MayLock(const Episode& episode, int thing) const {
+  return returns_ || thing >= episode.scene().num_boxes() || thing == before_.target ||
+         episode.locked(thing);
+}
+
+void BoxLocking::Pay(Episode& episode, std::span<const Action> /*actions*/,
+                     std::span<float> rewards) {
   const Moment now = Look(episode);
   double reward = kPerMetre * Approach(now);
   for (size_t box = 0; box < now.locked.size(); ++box) {
@@ -55,7 +68,7 @@ void BoxLocking::Pay(Episode& episode, std::span<float> rewards) {
 // Metres won since the last step.
 double BoxLocking::Approach(const Moment& now) const {
   if (before_.target == kNoTarget && now.target == kNoTarget) {
-    return before_.to_spawn - now.to_spawn;
+    return returns_ ? before_.to_spawn - now.to_spawn : 0;
   }
   if (now.target == before_.target) return before_.to_target - now.to_target;
   const bool reached =
@@ -65,11 +78,13 @@ double BoxLocking::Approach(const Moment& now) const {
 
 bool BoxLocking::Succeeds(const Episode& episode) const {
   return LockedBoxes(episode) == episode.scene().num_boxes() &&
-         ToSpawn(episode) <= settings_.spawn_radius;
+         (!returns_ || ToSpawn(episode) <= settings_.spawn_radius);
 }
 
 std::vector<double> BoxLocking::Measure(const Episode& episode) const {
-  return {LockedBoxes(episode), ToSpawn(episode) <= settings_.spawn_radius ? 1.0 : 0.0};
+  std::vector<double> numbers = {LockedBoxes(episode)};
+  if (returns_) numbers.push_back(ToSpawn(episode) <= settings_.spawn_radius ? 1 : 0);
+  return numbers;
 }
 
 }  // namespace millrace::hide_and_seek

@@ -16,7 +16,7 @@ namespace millrace::hide_and_seek {
 //   success_steps   steps after which it was done
 //   return          sum of the rewards
 //   discarded       1 if the simulation broke down
-// All but the last are NaN for an episode that did not begin here (restored, or from a state).
+// All but `discarded` are NaN for an episode that did not begin here (restored, or from a state).
 class TaskRules : public Rules {
  public:
   // `measures`: names of what Measure() returns.

@@ -105,6 +105,30 @@ TEST(RayCaster, SphereIsMetUpToItsTangent) {
   EXPECT_EQ(Circle(rays, {0, 0.15 + 1e-6, 0.15}, kNobody, 4)[0], 6);
 }
 
+TEST(RayCaster, CylinderIsRoundAndFlatOnTop) {
+  RayCaster rays;
+  rays.AddCylinder({2, 0, 0}, 1, 0.5);
+  constexpr int kCylinders = RayCaster::kCylinders;
+  ExpectHit(rays.Cast({0, 0, 0.25}, {1, 0, 0}, kNobody), 1, kCylinders);
+  // 0.6 aside: half a chord of 0.8.
+  ExpectHit(rays.Cast({0, 0.6, 0.25}, {1, 0, 0}, kNobody), 1.2, kCylinders);
+  ExpectHit(rays.Cast({2, 0.6, 0.25}, {1, 0, 0}, kNobody), 0.8, kCylinders);  // from inside
+  ExpectMiss(rays.Cast({0, 1.01, 0.25}, {1, 0, 0}, kNobody));                 // beside
+  ExpectMiss(rays.Cast({0, 0, 0.51}, {1, 0, 0}, kNobody));                    // above
+  ExpectMiss(rays.Cast({4, 0, 0.25}, {1, 0, 0}, kNobody));                    // behind
+  ExpectHit(rays.Cast({2, 0, 2}, {0, 0, -1}, kNobody), 1.5, kCylinders);
+  // Falling 3 on 4 from 1.3 m: on the top, 0.8 lower, after 4/3 m.
+  ExpectHit(rays.Cast({0, 0, 1.3}, {0.8, 0, -0.6}, kNobody), 4 / 3.0, kCylinders);
+  // What is nearer comes first, on either side.
+  rays.SetBox(rays.AddBox(3, kHalfCube), {0.5, 0, 0.25}, 0);
+  ExpectHit(rays.Cast({-1, 0, 0.25}, {1, 0, 0}, kNobody), 1.25, 3);
+  ExpectHit(rays.Cast({4, 0, 0.25}, {-1, 0, 0}, kNobody), 1, kCylinders);
+  const auto circle = Circle(rays, {4, 0.6, 0.25}, kNobody, 4);
+  EXPECT_FLOAT_EQ(circle[2], 1.2F);
+  EXPECT_EQ(circle[0], 6);
+  EXPECT_EQ(Circle(rays, {4, 0.6, 0.51}, kNobody, 4)[2], 6);
+}
+
 TEST(RayCaster, RampHasASlopeAndATallFace) {
   RayCaster rays;
   const int ramp = rays.AddRamp(7, kHalfCube);
@@ -193,7 +217,7 @@ struct DeleteData {
 
 constexpr int kAgents = 6, kBoxes = 9, kRamps = 2, kWallCount = 12;
 constexpr int kBodies = kAgents + kBoxes + kRamps;
-constexpr int kFirstBody = 1 + kWallCount;  // after MuJoCo's world and the walls
+constexpr int kFirstBody = 1 + kWallCount + 1;  // after MuJoCo's world, the walls and a cylinder
 constexpr size_t kLidarRays = 30;
 
 // Walls and sizes of one world in MuJoCo and in a ray caster, and places of things, drawn at will:
@@ -205,6 +229,7 @@ class TwoWorlds {
         "<mujoco><asset><mesh name='ramp' vertex='.25 -.25 -.25 -.25 -.25 -.25 .25 -.25 .25 "
         "-.25 -.25 .25 .25 .25 -.25 -.25 .25 -.25'/></asset><worldbody>";
     for (int wall = 0; wall < kWallCount; ++wall) xml += Wall();
+    xml += Cylinder();
     for (int body = 0; body < kBodies; ++body) {
       xml += "<body>" + kJoints +
              (body < kAgents            ? Agent(body)
@@ -247,6 +272,7 @@ class TwoWorlds {
                                    nullptr, 1, kFirstBody + ignored, &geom, nullptr);
     if (geom < 0) return {};
     const int body = model_->geom_bodyid[geom] - kFirstBody;
+    if (body == -1) return {distance, RayCaster::kCylinders};
     return {distance, body < 0 ? RayCaster::kWalls : body};
   }
 
@@ -286,6 +312,15 @@ class TwoWorlds {
                  {centre[0] + half[0], centre[1] + half[1], height});
     return absl::StrFormat("<body pos='%.17g %.17g %.17g'>%s</body>", centre[0], centre[1],
                            centre[2], BoxGeom(half));
+  }
+
+  std::string Cylinder() {
+    const Vector3 foot = {rng_.Uniform(0, 6), rng_.Uniform(0, 6), 0};
+    const double radius = rng_.Uniform(0.2, 1);
+    rays.AddCylinder(foot, radius, 0.5);
+    return absl::StrFormat(
+        "<body pos='%.17g %.17g .25'><geom type='cylinder' size='%.17g .25'/></body>", foot[0],
+        foot[1], radius);
   }
 
   std::string Agent(int body) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
 
 #include "task_episode.h"
 
@@ -127,6 +128,78 @@ TEST(LockAndReturn, NeedsSightAndReachToLock) {
       LockAndReturn({.hiders = {{3, 3}}, .boxes = {Cube(2.9, 3.35)}}, {{"lock_unseen", {"true"}}});
   StepTask(*unseen, Locking());
   EXPECT_TRUE(unseen->locked(0));
+}
+
+// The agent at (3, 3) reaches box 0 before it and box 1 behind it, 0.45 m away each.
+std::unique_ptr<Episode> SequentialLock(const std::vector<int>& order) {
+  World world = HandMadeWorld(
+      {.hiders = {{3, 3}}, .boxes = {Cube(2.9, 2.45), Cube(2.9, 3.35), Cube(0.5, 0.5)}});
+  world.lock_order = order;
+  return BeginTask(ReadTask(Game::kSequentialLock, {{"lock_unseen", {"true"}}}), world);
+}
+
+TEST(SequentialLock, LocksTheNextBoxOfTheOrderAlone) {
+  const auto episode = SequentialLock({1, 0, 2});
+  // Box 1 is the target, 5 + 0.5 x 0.45; box 0 is in reach too, but not its turn.
+  EXPECT_NEAR(StepTask(*episode, Locking()), 5.225, kClose);
+  EXPECT_FALSE(episode->locked(0));
+  EXPECT_TRUE(episode->locked(1));
+  EXPECT_NEAR(StepTask(*episode, Locking()), 5.225, kClose);
+  EXPECT_TRUE(episode->locked(0));
+  // Next is box 2, which is far away.
+  EXPECT_NEAR(StepTask(*episode, Locking()), 0, kClose);
+  const auto other = SequentialLock({2, 0, 1});
+  EXPECT_NEAR(StepTask(*other, Locking()), 0, kClose);
+  EXPECT_FALSE(other->locked(0));
+  EXPECT_FALSE(other->locked(1));
+}
+
+TEST(SequentialLock, LockedBoxesAreUnlockedWhateverTheirTurn) {
+  const auto episode = SequentialLock({1, 0, 2});
+  StepTask(*episode, Locking());
+  StepTask(*episode, Locking());
+  // Both at once: -2 x 5; the target is box 1 again, 0.45 m away.
+  EXPECT_NEAR(StepTask(*episode), -10.225, kClose);
+}
+
+TEST(SequentialLock, PaysOneAStepWhileAllAreLockedWhereverTheAgentIs) {
+  World world = HandMadeWorld({.hiders = {{3, 3}}, .boxes = {Cube(2.9, 2.45)}});
+  world.lock_order = {0};
+  const auto episode = BeginTask(ReadTask(Game::kSequentialLock), world);
+  EXPECT_NEAR(StepTask(*episode, Locking()), 6.225, kClose);
+  Action away = Moving(kFull, kNeutralMove);
+  away.glue = true;
+  for (int step = 0; step < 4; ++step) EXPECT_NEAR(StepTask(*episode, away), 1, kClose);
+  EXPECT_GT(episode->scene().Position(0)[0], 4);
+  EXPECT_THAT(episode->rules().Progress(*episode), 0);
+}
+
+TEST(SequentialLock, DrawsThreeClosedRoomsEachWithARamp) {
+  const Settings settings = ReadTask(Game::kSequentialLock);
+  std::set<std::vector<int>> orders;
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    Rng rng(seed, kWorldStream);
+    const auto world = DrawWorld(settings, rng);
+    ASSERT_TRUE(world.ok()) << world.status();
+    EXPECT_EQ(world->boxes.size(), 4);
+    EXPECT_TRUE(world->plan.doors.empty());
+    ASSERT_EQ(world->plan.rooms.size(), 3);
+    ASSERT_EQ(world->ramps.size(), 3);
+    for (size_t i = 0; i < 3; ++i) {
+      const Cells& room = world->plan.rooms[i];
+      const Thing& ramp = world->ramps[i];
+      EXPECT_GE(ramp.x, room.x0 * 0.2 - 1e-9);
+      EXPECT_GE(ramp.y, room.y0 * 0.2 - 1e-9);
+      EXPECT_LE(ramp.x + 0.5, room.x1 * 0.2 + 1e-9);
+      EXPECT_LE(ramp.y + 0.5, room.y1 * 0.2 + 1e-9);
+    }
+    EXPECT_THAT(world->lock_order, testing::UnorderedElementsAre(0, 1, 2, 3));
+    orders.insert(world->lock_order);
+  }
+  EXPECT_GT(orders.size(), 15);  // of 24
+  Rng rng(1, kWorldStream);
+  const auto fixed = DrawWorld(ReadTask(Game::kSequentialLock, {{"fixed_order", {"true"}}}), rng);
+  EXPECT_THAT(fixed->lock_order, ElementsAre(0, 1, 2, 3));
 }
 
 TEST(LockAndReturn, DrawsSixRoomsWithDoorsOneAgentAndOneBox) {

@@ -38,9 +38,9 @@ inline Action Moving(int32_t x, int32_t y) { return {.move = {x, y, kNeutralMove
 // An episode to its end, always the same action; the statistics in the order of their names.
 inline std::vector<double> PlayTask(Episode& episode, const Action& action) {
   const auto record = episode.rules().NewRecord(episode);
-  while (!episode.over() && !episode.ended()) {
+  do {
     record->Count(std::vector{StepTask(episode, action)});
-  }
+  } while (!episode.over() && !episode.ended());
   const auto numbers = record->Finish(/*discarded=*/false);
   return {numbers.begin(), numbers.end()};
 }

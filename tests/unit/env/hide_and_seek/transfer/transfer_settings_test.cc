@@ -30,6 +30,38 @@ TEST(TransferSettings, OfLockAndReturnAreThePapers) {
   EXPECT_FALSE(settings.show_spawn);
 }
 
+TEST(TransferSettings, OfTheOtherTasksAreThePapers) {
+  const Settings lock = ReadTask(Game::kSequentialLock);
+  EXPECT_EQ(lock.scenario, Scenario::kThreeRooms);
+  EXPECT_EQ(lock.door_cells, 0);
+  EXPECT_EQ(lock.boxes, (Range{4, 4}));
+  EXPECT_EQ(lock.ramps, 3);
+  EXPECT_EQ(lock.horizon, 120);
+  const Settings blueprint = ReadTask(Game::kBlueprint);
+  EXPECT_EQ(blueprint.scenario, Scenario::kEmpty);
+  EXPECT_EQ(blueprint.boxes, (Range{8, 8}));
+  EXPECT_EQ(blueprint.sites, (Range{1, 4}));
+  EXPECT_EQ(blueprint.horizon, 150);
+  const Settings shelter = ReadTask(Game::kShelter);
+  EXPECT_EQ(shelter.boxes, (Range{8, 8}));
+  EXPECT_EQ(shelter.elongated, (Range{3, 3}));
+  EXPECT_THAT(shelter.cylinder, testing::ElementsAre(1.5, 2));
+  EXPECT_EQ(shelter.horizon, 240);
+}
+
+TEST(TransferSettings, OfShelterTakeItsBoxesAndCylinder) {
+  const Settings settings =
+      ReadTask(Game::kShelter, {{"boxes", {"2"}}, {"diameter", {"1", "1.25"}}});
+  EXPECT_EQ(settings.boxes, (Range{2, 2}));
+  EXPECT_EQ(settings.elongated, (Range{2, 2}));
+  EXPECT_THAT(settings.cylinder, testing::ElementsAre(1, 1.25));
+  EXPECT_THAT(Complaint(Game::kShelter, {{"diameter", {"2", "1"}}}),
+              HasSubstr("run.yaml:7: environment.diameter: expected [lowest, highest], of at least "
+                        "0.1 and at most 3, got [2, 1]"));
+  EXPECT_THAT(Complaint(Game::kShelter, {{"elongated", {"9"}}}), HasSubstr("at most 8"));
+  EXPECT_THAT(Complaint(Game::kCounting, {{"horizon", {"9"}}}), HasSubstr("unknown key"));
+}
+
 TEST(TransferSettings, MakeEasierRooms) {
   const Settings settings =
       ReadTask(Game::kLockAndReturn,

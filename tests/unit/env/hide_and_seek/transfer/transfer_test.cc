@@ -186,10 +186,14 @@ TEST_P(Transfer, SaysHowAnEpisodeWent) {
   EXPECT_EQ(numbers[4], 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Tasks, Transfer,
-                         testing::Values(Task{
-                             "lock_and_return", MakeHideAndSeekLockAndReturn, {"spawn"}}),
-                         [](const auto& instance) { return instance.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Tasks, Transfer,
+    testing::Values(Task{"lock_and_return", MakeHideAndSeekLockAndReturn, {"spawn"}},
+                    Task{"sequential_lock", MakeHideAndSeekSequentialLock, {"lock_order"}},
+                    Task{"blueprint", MakeHideAndSeekBlueprint, {"sites"}},
+                    Task{"shelter", MakeHideAndSeekShelter, {"cylinder"}},
+                    Task{"counting", MakeHideAndSeekCounting, {"goes_right"}}),
+    [](const auto& instance) { return instance.param.name; });
 
 TEST(LockAndReturnEnvironment, ShowsWhereTheAgentBeganIfAsked) {
   Played blind(MakeHideAndSeekLockAndReturn);
@@ -218,6 +222,69 @@ TEST(LockAndReturnEnvironment, TakesTheSpawnFromAWrittenState) {
   game.Reset(1);
   EXPECT_THAT(std::string(game.ResetTo(game.state(), {{"spawn", {1, 1}}}).message()),
               HasSubstr("unknown name \"spawn\""));
+}
+
+TEST(TransferEnvironment, RefusesStatesThatCannotBe) {
+  const auto complaint = [](Factory make, const ExtraState& extra) {
+    Played task(make);
+    task.Reset(1);
+    const absl::Status status = task.ResetTo(task.state(), extra);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    return std::string(status.message());
+  };
+  EXPECT_THAT(complaint(MakeHideAndSeekSequentialLock, {{"lock_order", {0, 1, 2, 2}}}),
+              HasSubstr("lock_order: expected each of 0 to 3 once, got 0, 1, 2, 2"));
+  EXPECT_THAT(complaint(MakeHideAndSeekBlueprint, {{"sites", {1, 2, 3}}}),
+              HasSubstr("sites: expected 2 numbers, got 3"));
+  EXPECT_THAT(complaint(MakeHideAndSeekShelter, {{"cylinder", {3, 3, 0}}}),
+              HasSubstr("cylinder: expected a diameter from 0.01 to 100, got 0"));
+  EXPECT_THAT(complaint(MakeHideAndSeekCounting, {{"goes_right", {0, 1, 0, 1, 0, 2}}}),
+              HasSubstr("goes_right: expected whole numbers from 0 to 1, got 2"));
+}
+
+TEST(BlueprintEnvironment, ShowsWhereBoxesAreWantedAndTerminates) {
+  Played task(MakeHideAndSeekBlueprint, {{"boxes", {"1"}}, {"sites", {"1", "2"}}});
+  task.Reset(1);
+  // The agent at (5, 5), the box where it is wanted.
+  const std::vector<double> state = {5, 5, 0, 0, 1.75, 2.75, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  ASSERT_TRUE(task.ResetTo(state, {{"sites", {2, 3}}}).ok());
+  const auto sites = task.Numbers("site_obs");
+  EXPECT_EQ(std::vector<float>(sites.begin(), sites.begin() + 6),
+            (std::vector<float>{2, 3, 0.25, 1.75, 2.75, 0.25}));
+  EXPECT_EQ(std::vector<float>(sites.begin() + 15, sites.end()), std::vector<float>(15));
+  EXPECT_THAT(task.Numbers("mask_as_obs"), ElementsAre(1, 0));
+  EXPECT_FALSE(task.Step(0));
+  EXPECT_TRUE(task.terminated());
+  EXPECT_FALSE(task.truncated());
+  EXPECT_GT(task.reward(), 2.9);
+}
+
+TEST(BlueprintEnvironment, HideAndSeekCanHaveItsFieldsToo) {
+  Played game(MakeHideAndSeekFull, {{"pad_sites", {"4"}}});
+  Played task(MakeHideAndSeekBlueprint);
+  ASSERT_NE(game.Find("site_obs"), nullptr);
+  EXPECT_EQ(*game.Find("site_obs"), *task.Find("site_obs"));
+  game.Reset(1);
+  EXPECT_THAT(game.Numbers("mask_as_obs_spoof"), ElementsAre(0, 0, 0, 0));
+}
+
+TEST(ShelterEnvironment, ShowsTheCylinderUnlessToldNotTo) {
+  Played shown(MakeHideAndSeekShelter);
+  Played hidden(MakeHideAndSeekShelter, {{"show_cylinder", {"false"}}});
+  shown.Reset(1);
+  const auto cylinder = shown.environment().Extra().at("cylinder");
+  EXPECT_EQ(shown.Numbers("cylinder"), std::vector<float>(cylinder.begin(), cylinder.end()));
+  EXPECT_EQ(hidden.Find("cylinder"), nullptr);
+}
+
+TEST(CountingEnvironment, AsksWithTheLastColumnOfTheAgentAndTerminates) {
+  Played task(MakeHideAndSeekCounting, {{"delay", {"3"}}});
+  task.Reset(1);
+  uint64_t steps = 0;
+  while (task.Numbers("observation_self")[9] == 0) ASSERT_TRUE(task.Step(steps++));
+  EXPECT_EQ(steps, 41u);
+  EXPECT_FALSE(task.Step(steps));
+  EXPECT_TRUE(task.terminated());
 }
 
 }  // namespace

@@ -1,0 +1,98 @@
+#include "env/hide_and_seek/transfer/blueprint.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace millrace::hide_and_seek {
+namespace {
+
+constexpr double kNear = 0.1;  // metres
+constexpr double kAlpha = -1.5, kPerMetre = 0.05, kPerSite = 3;
+
+double Distance(const Vector3& a, const Vector3& b) {
+  return std::hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
+}
+
+// The middle of a site, then its corners.
+std::array<Vector3, kSiteSquare.size()> PointsOf(const std::array<double, 2>& site) {
+  std::array<Vector3, kSiteSquare.size()> points{};
+  for (size_t i = 0; i < points.size(); ++i) {
+    points[i] = {site[0] + kSiteSquare[i][0], site[1] + kSiteSquare[i][1], kSiteHeight};
+  }
+  return points;
+}
+
+// Of all boxes.
+struct BoxPoints {
+  explicit BoxPoints(const Scene& scene) {
+    for (int box = 0; box < scene.num_boxes(); ++box) {
+      const int body = scene.num_agents() + box;
+      const double a = scene.size(body)[0] / 2, b = scene.size(body)[1] / 2;
+      middles.push_back(scene.Centre(body));
+      for (const auto& [along, across] : {std::array{-a, -b}, {-a, b}, {a, -b}, {a, b}}) {
+        corners.push_back(scene.PointOf(body, along, across));
+      }
+    }
+  }
+  std::vector<Vector3> middles, corners;
+};
+
+bool AnyNear(const std::vector<Vector3>& points, const Vector3& to) {
+  return std::ranges::any_of(points,
+                             [&](const Vector3& point) { return Distance(point, to) < kNear; });
+}
+
+bool Filled(const std::array<double, 2>& site, const BoxPoints& boxes) {
+  const auto points = PointsOf(site);
+  return AnyNear(boxes.middles, points[0]) &&
+         std::all_of(points.begin() + 1, points.end(),
+                     [&](const Vector3& corner) { return AnyNear(boxes.corners, corner); });
+}
+
+double SoftMinimum(const std::vector<Vector3>& points, const Vector3& to) {
+  double sum = 0, weights = 0;
+  for (const Vector3& point : points) {
+    const double distance = Distance(point, to), weight = std::exp(kAlpha * distance);
+    sum += distance * weight;
+    weights += weight;
+  }
+  return weights > 0 ? sum / weights : 0;
+}
+
+double MeanDistance(const Episode& episode) {
+  const BoxPoints boxes(episode.scene());
+  double sum = 0;
+  int corners = 0;
+  for (const auto& site : episode.world().sites) {
+    const auto points = PointsOf(site);
+    for (size_t i = 1; i < points.size(); ++i, ++corners) {
+      sum += SoftMinimum(boxes.corners, points[i]);
+    }
+  }
+  return corners == 0 ? 0 : sum / corners;
+}
+
+}  // namespace
+
+void Blueprint::Pay(Episode& episode, std::span<const Action> /*actions*/,
+                    std::span<float> rewards) {
+  double reward = -kPerMetre * MeanDistance(episode);
+  if (Succeeds(episode)) reward += kPerSite * static_cast<double>(episode.world().sites.size());
+  rewards[0] = static_cast<float>(reward);
+}
+
+bool Blueprint::Succeeds(const Episode& episode) const {
+  const BoxPoints boxes(episode.scene());
+  return std::ranges::all_of(episode.world().sites,
+                             [&](const auto& site) { return Filled(site, boxes); });
+}
+
+std::vector<double> Blueprint::Measure(const Episode& episode) const {
+  const BoxPoints boxes(episode.scene());
+  const auto& sites = episode.world().sites;
+  const auto filled =
+      std::ranges::count_if(sites, [&](const auto& site) { return Filled(site, boxes); });
+  return {static_cast<double>(filled) / static_cast<double>(sites.size()), MeanDistance(episode)};
+}
+
+}  // namespace millrace::hide_and_seek
