@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "config/limits.h"
 #include "millrace/core/nearest_name.h"
 
 namespace millrace {
@@ -12,7 +13,6 @@ namespace {
 
 constexpr size_t kMaxPatternLength = 256;
 constexpr int64_t kMaxSegmentsPerLane = 256;  // LaneMark::kWindow of data/ledger.h
-constexpr int64_t kMaxLanes = 64;             // sample lanes of one actor: policies x trainer ranks
 
 void CheckMultiple(const std::string& key, int64_t value, int64_t unit, const std::string& of,
                    Problems& problems) {
