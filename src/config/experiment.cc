@@ -156,6 +156,7 @@ void ReadTrainer(Section section, TrainerConfig& trainer) {
   section.Int64("batch_env_steps", trainer.batch_env_steps, 1, kMaxBatchEnvSteps);
   section.Int("unroll", trainer.unroll, 1, 1 << 16);
   section.Int("max_policy_lag", trainer.max_policy_lag, 0, 1 << 16);
+  section.Int("sample_reuse", trainer.sample_reuse, 1, 1 << 10);
   section.Int("threads", trainer.threads, 1, 1 << 10);
   section.String("device", trainer.device);
   section.Finish();

@@ -128,6 +128,11 @@ void CheckDeterministic(const ExperimentConfig& config, Problems& problems) {
     problems.Add("workers.trainer.max_policy_lag", "0 in a deterministic run",
                  absl::StrCat(config.trainer.max_policy_lag));
   }
+  // The older batches that a train step uses again are in no checkpoint.
+  if (config.trainer.sample_reuse != 1) {
+    problems.Add("workers.trainer.sample_reuse", "1 in a deterministic run",
+                 absl::StrCat(config.trainer.sample_reuse));
+  }
   if (config.actor.groups == 0) {
     problems.Add("workers.actor.groups", "a number in a deterministic run", "auto");
     return;

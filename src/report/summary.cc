@@ -55,6 +55,7 @@ void AddLearning(ordered_json& json, const SummaryInput& input) {
   json["env_steps_to_goal"] = metrics.goal_reached ? ordered_json(StepsToGoal(metrics)) : nullptr;
   json["seconds_to_goal"] = OrNull(input.seconds_to_goal);
   json["policy_lag_max"] = metrics.policy_lag_max;
+  json["sample_reuse"] = OrNull(metrics.sample_reuse);
 }
 
 void AddCosts(ordered_json& json, const SummaryInput& input) {

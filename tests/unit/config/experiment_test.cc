@@ -127,6 +127,14 @@ TEST(ExperimentErrors, OfAScaledFileHaveItsOwnNumbers) {
             "a.yaml:3: workers.scale: expected at most 1024 processes of a role, got 2000");
 }
 
+TEST(Experiment, SamplesAreUsedOnceUnlessTheFileSaysMore) {
+  EXPECT_EQ(Parsed("").trainer.sample_reuse, 1);
+  EXPECT_EQ(Parsed("workers: {trainer: {sample_reuse: 4}}\n").trainer.sample_reuse, 4);
+  EXPECT_EQ(ErrorOf("workers:\n  trainer:\n    sample_reuse: 0\n"),
+            "a.yaml:5: workers.trainer.sample_reuse: expected an integer from 1 to 1024, got "
+            "\"0\"");
+}
+
 TEST(Experiment, TakesIntegersInScientificNotation) {
   EXPECT_EQ(Parsed("stop: {env_steps: 1e6}\n").stop.env_steps, 1000000u);
   EXPECT_THAT(ErrorOf("stop: {env_steps: 1_000}\n"), HasSubstr("got \"1_000\""));
@@ -160,6 +168,8 @@ TEST(ExperimentErrors, BatchesHaveAsManySegmentsAsALaneCanHold) {
 TEST(ExperimentErrors, SayWhatADeterministicRunNeeds) {
   EXPECT_EQ(ErrorOf("deterministic: true\nworkers: {trainer: {max_policy_lag: 1}}\n"),
             "a.yaml:4: workers.trainer.max_policy_lag: expected 0 in a deterministic run, got 1");
+  EXPECT_EQ(ErrorOf("deterministic: true\nworkers: {trainer: {sample_reuse: 4}}\n"),
+            "a.yaml:4: workers.trainer.sample_reuse: expected 1 in a deterministic run, got 4");
   // Two actors of 32 environments, 32 steps each: 2,048 environment steps.
   EXPECT_EQ(ErrorOf("deterministic: true\nworkers: {trainer: {batch_env_steps: 1024}}\n"),
             "a.yaml:4: workers.trainer.batch_env_steps: expected a multiple of 2048 (in a "
@@ -268,7 +278,7 @@ agents: [{match: "a\\d \"x\"", policy: left}, {match: .*, policy: right}]
 workers:
   actor: {count: 3, environments: 8, groups: 4, inference: inline}
   policy: {max_delay_us: 50, device: "cuda:1"}
-  trainer: {count: 2, batch_env_steps: 512, unroll: 16, max_policy_lag: 2, device: cpu}
+  trainer: {count: 2, batch_env_steps: 512, unroll: 16, max_policy_lag: 2, sample_reuse: 3}
   scale: 2
 streams: {sample: {transport: zmq, when_full: wait}, weight: {transport: grpc}}
 cluster: {controller_port: 5055}
@@ -283,6 +293,7 @@ plugins: [libmine.so, /opt/libother.so]
   EXPECT_EQ(again->name, "007");
   EXPECT_EQ(again->agents[0].match, "a\\d \"x\"");
   EXPECT_EQ(again->trainer.count, 4);
+  EXPECT_EQ(again->trainer.sample_reuse, 3);
   EXPECT_EQ(again->cluster.controller_port, 5055);
   EXPECT_TRUE(again->policies[0].model.options.values().at("label").quoted);
   EXPECT_EQ(again->policies[0].model.options.GetDoubleLists("filters", {}),

@@ -46,6 +46,15 @@ TEST(Progress, IsOneLineOfNumbers) {
             "0.0 s  0 steps  0 steps/s  return -  version 0  lag 0.0 (max 0)");
 }
 
+TEST(Progress, SaysHowOftenSamplesAreUsedIfMoreThanOnce) {
+  RunMetrics metrics = Sample();
+  metrics.sample_reuse = 1;
+  EXPECT_EQ(PlainProgress(metrics, {}), PlainProgress(Sample(), {}));
+  metrics.sample_reuse = 3.94;
+  EXPECT_THAT(PlainProgress(metrics, {.env_steps = 500000}),
+              ::testing::HasSubstr("(max 1)  reuse 3.9  at most "));
+}
+
 TEST(Progress, ShowsRolesAndSeveralPolicies) {
   RunMetrics metrics = Sample();
   EXPECT_THAT(LiveProgress(metrics, {}),
