@@ -53,6 +53,8 @@ struct TrainingPlan {
   double learning_rate = 3e-4;
   double max_gradient_norm = 0.5;  // <= 0: no clipping
   double adam_epsilon = 1e-5;
+  // Whether a loss may ever say stop_epochs: then ranks agree on it after every minibatch.
+  bool may_stop_epochs = true;
 };
 
 struct LossResult {

@@ -46,7 +46,7 @@ OptimizerStep StepOf(const TrainingPlan& plan) {
 
 // The end of a batch is a decision of the whole group.
 absl::StatusOr<bool> Agree(bool stop, const TrainingPlan& plan, Collectives& group) {
-  if (group.size() == 1 || plan.epochs == 1) return stop;
+  if (group.size() == 1 || !plan.may_stop_epochs) return stop;
   torch::Tensor votes = torch::full({1}, stop ? 1.0F : 0.0F);
   MILLRACE_RETURN_IF_ERROR(group.AllReduceSum(votes));
   return votes.item<float>() > 0;
@@ -106,7 +106,7 @@ absl::StatusOr<TrainReport> TrainStep::RunOrThrow(SampleBatch& batch, double pro
       tensors["value"] = backend_->NormalizeValue(tensors["value"]);
     }
   }
-  const int64_t chunk = backend_->state_size() > 0 ? plan.chunk : 0;
+  const int64_t chunk = backend_->state_size() > 0 ? std::min<int64_t>(plan.chunk, steps) : 0;
   const ItemView items(tensors, plan.unit, steps, rows, chunk);
   EnterActivity(Activity::kTrainOther);
   TrainReport report;

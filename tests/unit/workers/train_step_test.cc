@@ -1,5 +1,6 @@
 #include "workers/trainer/train_step.h"
 
+#include "../backends/two_ranks.h"
 #include "made_up_batch.h"
 
 namespace millrace {
@@ -101,6 +102,27 @@ INSTANTIATE_TEST_SUITE_P(Backends, SampleReuse,
                            const bool native = test.param.second == Evaluation::kNative;
                            return test.param.first + (native ? "Native" : "LibTorch");
                          });
+
+TEST(TrainStep, AnUnrollShorterThanAChunkIsOneChunk) {
+  Learner learner("lstm", 1, {{"epochs", "1"}, {"minibatch", "0"}, {"chunk", "16"}});
+  EXPECT_EQ(learner.Train(MadeUpSamples(learner.spec, kSteps, kRows, kSteps, 1), 1).optimizer_steps,
+            1);
+}
+
+// One rank's policy has moved away from the one that acted, the other's has not.
+TEST(TrainStep, RanksStopTogetherAtTheKlLimitInTheOnlyEpochToo) {
+  std::array<int64_t, 2> steps = {};
+  WithTwoRanks([&](const std::unique_ptr<Collectives>& group) {
+    Learner learner("mlp", 1, {{"epochs", "1"}, {"minibatch", "24"}, {"target_kl", "0.01"}});
+    TensorDict samples = MadeUpSamples(learner.spec, kSteps, kRows, kChunk, 1);
+    samples["log_prob"].fill_(group->rank() == 0 ? -5.0F : std::log(0.5F));
+    SampleBatch batch = AsBatch(samples, 1);
+    const auto report = learner.step.Run(batch, 0, *group);
+    ASSERT_TRUE(report.ok()) << report.status();
+    steps[static_cast<size_t>(group->rank())] = report->optimizer_steps;
+  });
+  EXPECT_EQ(steps, (std::array<int64_t, 2>{1, 1}));
+}
 
 }  // namespace
 }  // namespace millrace
