@@ -104,6 +104,7 @@ class Ppo : public Algorithm {
   TrainingPlan Plan(double progress) const override {
     TrainingPlan plan = settings_.plan;
     plan.learning_rate = settings_.learning_rate.At(progress);
+    plan.may_stop_epochs = settings_.target_kl > 0;
     return plan;
   }
 

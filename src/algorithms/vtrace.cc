@@ -56,6 +56,7 @@ class Vtrace : public Algorithm {
   TrainingPlan Plan(double progress) const override {
     TrainingPlan plan = settings_.plan;
     plan.learning_rate = settings_.learning_rate.At(progress);
+    plan.may_stop_epochs = false;
     return plan;
   }
 

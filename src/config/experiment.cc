@@ -8,7 +8,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "config/experiment_checks.h"
+#include "config/limits.h"
 #include "config/place.h"
+#include "config/scale.h"
 #include "config/section.h"
 #include "config/yaml_tree.h"
 #include "millrace/core/status.h"
@@ -16,9 +18,7 @@
 namespace millrace {
 namespace {
 
-constexpr int64_t kMaxCount = 1024;    // worker processes of one role
-constexpr int64_t kMaxSize = 1 << 20;  // environments, rows, segments
-constexpr double kMaxSeconds = 1e9;    // about 30 years
+constexpr double kMaxSeconds = 1e9;  // about 30 years
 constexpr double kAnyHigh = std::numeric_limits<double>::max();
 constexpr double kAnyLow = std::numeric_limits<double>::lowest();
 
@@ -133,7 +133,7 @@ void ReadAgents(const YamlNode* node, Problems& problems, ExperimentConfig& conf
 }
 
 void ReadActor(Section section, ActorConfig& actor) {
-  section.Int("count", actor.count, 1, kMaxCount);
+  section.Int("count", actor.count, 1, kMaxWorkers);
   section.Int("environments", actor.environments, 1, kMaxSize);
   section.IntOr("auto", "groups", actor.groups, 1, 64);
   const std::vector<std::string> modes = {"remote", "inline", "trainer"};  // as InferenceMode
@@ -144,7 +144,7 @@ void ReadActor(Section section, ActorConfig& actor) {
 }
 
 void ReadPolicyWorker(Section section, PolicyWorkerConfig& policy) {
-  section.Int("count", policy.count, 1, kMaxCount);
+  section.Int("count", policy.count, 1, kMaxWorkers);
   section.Int("max_batch", policy.max_batch, 1, kMaxSize);
   section.Int("max_delay_us", policy.max_delay_us, 0, 10'000'000);
   section.String("device", policy.device);
@@ -152,42 +152,32 @@ void ReadPolicyWorker(Section section, PolicyWorkerConfig& policy) {
 }
 
 void ReadTrainer(Section section, TrainerConfig& trainer) {
-  section.Int("count", trainer.count, 1, kMaxCount);
-  section.Int64("batch_env_steps", trainer.batch_env_steps, 1, int64_t{1} << 40);
+  section.Int("count", trainer.count, 1, kMaxWorkers);
+  section.Int64("batch_env_steps", trainer.batch_env_steps, 1, kMaxBatchEnvSteps);
   section.Int("unroll", trainer.unroll, 1, 1 << 16);
   section.Int("max_policy_lag", trainer.max_policy_lag, 0, 1 << 16);
-  section.Int("threads", trainer.threads, 1, kMaxCount);
+  section.Int("sample_reuse", trainer.sample_reuse, 1, 1 << 10);
+  section.Int("threads", trainer.threads, 1, 1 << 10);
   section.String("device", trainer.device);
   section.Finish();
 }
 
 void ReadParameterServer(Section section, ParameterServerConfig& server) {
-  section.Int("count", server.count, 1, kMaxCount);
+  section.Int("count", server.count, 1, kMaxWorkers);
   section.Finish();
 }
 
-// `scale` multiplies every count; afterwards it is 1.
-void ApplyScale(int scale, ExperimentConfig& config, Problems& problems) {
-  for (int* count : {&config.actor.count, &config.policy_worker.count, &config.trainer.count,
-                     &config.parameter_server.count}) {
-    *count *= scale;
-    if (*count > kMaxCount) {
-      problems.Add("workers.scale", absl::StrCat("at most ", kMaxCount, " processes of a role"),
-                   absl::StrCat(*count));
-    }
-  }
-}
-
-void ReadWorkers(Section section, ExperimentConfig& config) {
+// Returns `scale`.
+int ReadWorkers(Section section, ExperimentConfig& config) {
   ReadActor(section.Child("actor"), config.actor);
   ReadPolicyWorker(section.Child("policy"), config.policy_worker);
   ReadTrainer(section.Child("trainer"), config.trainer);
   ReadParameterServer(section.Child("parameter_server"), config.parameter_server);
   section.Int("spin_us", config.spin_us, 0, 1'000);
   int scale = 1;
-  section.Int("scale", scale, 1, kMaxCount);
+  section.Int("scale", scale, 1, kMaxWorkers);
   section.Finish();
-  ApplyScale(scale, config, section.problems());
+  return scale;
 }
 
 void ReadInferenceStream(Section section, InferenceStreamConfig& stream) {
@@ -293,8 +283,9 @@ void ReadPlugins(const YamlNode* node, const std::filesystem::path& folder, Prob
   }
 }
 
-void ReadExperiment(const YamlNode& root, const std::filesystem::path& file, Problems& problems,
-                    ExperimentConfig& config) {
+// Returns `workers.scale`, which is not applied yet.
+int ReadExperiment(const YamlNode& root, const std::filesystem::path& file, Problems& problems,
+                   ExperimentConfig& config) {
   Section section(&root, "", problems);
   section.Int("version", config.version, 1, 1);
   config.name = file.stem().string();
@@ -307,7 +298,7 @@ void ReadExperiment(const YamlNode& root, const std::filesystem::path& file, Pro
   ReadAgents(section.Node("agents"), problems, config);
   ReadTyped(section.Child("algorithm"), "algorithm", "ppo", config.algorithm);
   ReadTyped(section.Child("backend"), "backend", "auto", config.backend);
-  ReadWorkers(section.Child("workers"), config);
+  const int scale = ReadWorkers(section.Child("workers"), config);
   ReadStreams(section.Child("streams"), config);
   ReadCheckpoint(section.Child("checkpoint"), config.checkpoint);
   ReadSupervision(section.Child("supervision"), config.supervision);
@@ -317,6 +308,7 @@ void ReadExperiment(const YamlNode& root, const std::filesystem::path& file, Pro
   const auto folder = std::filesystem::absolute(file, error).parent_path();
   ReadPlugins(section.Node("plugins"), folder, problems, config.plugins);
   section.Finish();
+  return scale;
 }
 
 absl::StatusOr<std::string> ReadFile(const std::filesystem::path& file) {
@@ -371,8 +363,10 @@ absl::StatusOr<ExperimentConfig> ParseExperiment(const std::string& yaml,
   }
   Problems problems(file_name);
   ExperimentConfig config;
-  ReadExperiment(root, file_name, problems, config);
+  const int scale = ReadExperiment(root, file_name, problems, config);
   if (problems.status().ok()) CheckExperiment(config, problems);
+  // What holds at scale 1 holds at every scale, and messages have the file's own numbers.
+  if (problems.status().ok() && scale > 1) ApplyScale(scale, config, problems);
   if (!problems.status().ok()) return problems.status();
   config.places = problems.places();
   return config;

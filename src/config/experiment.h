@@ -57,6 +57,7 @@ struct TrainerConfig {
   int64_t batch_env_steps = 2048;  // over all ranks
   int unroll = 32;
   int max_policy_lag = 0;
+  int sample_reuse = 1;         // train steps that each batch takes part in
   int threads = 1;              // intra-op
   std::string device = "auto";  // auto | cpu | cuda:N
 };

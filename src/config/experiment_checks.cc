@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "config/limits.h"
 #include "millrace/core/nearest_name.h"
 
 namespace millrace {
@@ -12,7 +13,6 @@ namespace {
 
 constexpr size_t kMaxPatternLength = 256;
 constexpr int64_t kMaxSegmentsPerLane = 256;  // LaneMark::kWindow of data/ledger.h
-constexpr int64_t kMaxLanes = 64;             // sample lanes of one actor: policies x trainer ranks
 
 void CheckMultiple(const std::string& key, int64_t value, int64_t unit, const std::string& of,
                    Problems& problems) {
@@ -127,6 +127,11 @@ void CheckDeterministic(const ExperimentConfig& config, Problems& problems) {
   if (config.trainer.max_policy_lag != 0) {
     problems.Add("workers.trainer.max_policy_lag", "0 in a deterministic run",
                  absl::StrCat(config.trainer.max_policy_lag));
+  }
+  // The older batches that a train step uses again are in no checkpoint.
+  if (config.trainer.sample_reuse != 1) {
+    problems.Add("workers.trainer.sample_reuse", "1 in a deterministic run",
+                 absl::StrCat(config.trainer.sample_reuse));
   }
   if (config.actor.groups == 0) {
     problems.Add("workers.actor.groups", "a number in a deterministic run", "auto");

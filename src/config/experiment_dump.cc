@@ -133,6 +133,7 @@ void PutWorkers(YAML::Emitter& out, const ExperimentConfig& config) {
       Put(out, "batch_env_steps", config.trainer.batch_env_steps);
       Put(out, "unroll", config.trainer.unroll);
       Put(out, "max_policy_lag", config.trainer.max_policy_lag);
+      Put(out, "sample_reuse", config.trainer.sample_reuse);
       Put(out, "threads", config.trainer.threads);
       Put(out, "device", config.trainer.device);
     });

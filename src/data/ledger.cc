@@ -15,7 +15,7 @@ namespace millrace {
 namespace {
 
 constexpr uint64_t kMagic = 0x314C45444745524C;  // "LREGDEL1"
-constexpr uint32_t kFormat = 4;
+constexpr uint32_t kFormat = 5;
 constexpr size_t kMaxLanes = 64;
 constexpr uint8_t kNone = 0xFF;
 constexpr int kReadAttempts = 1000;
@@ -102,9 +102,9 @@ std::string_view Name(DropReason reason) {
 
 std::string_view Name(Counter counter) {
   static constexpr std::string_view kNames[kNumCounters] = {
-      "env_steps", "agent_steps",  "episodes",          "discarded_steps", "state_resets",
-      "requests",  "request_rows", "inference_batches", "resends",         "train_steps",
-      "lag_sum",   "lag_count",    "lag_max",           "policy_version"};
+      "env_steps",   "agent_steps",  "episodes",          "discarded_steps", "state_resets",
+      "requests",    "request_rows", "inference_batches", "resends",         "train_steps",
+      "sample_uses", "lag_sum",      "lag_count",         "lag_max",         "policy_version"};
   return kNames[static_cast<size_t>(counter)];
 }
 

@@ -54,8 +54,9 @@ enum class Counter : uint8_t {
   kInferenceBatches,
   kResends,     // zmq: messages sent again
   kTrainSteps,  // trainer: batches trained
+  kSampleUses,  // trainer: segments of all train steps, each as often as it was used
   kLagSum,
-  kLagCount,
+  kLagCount,       // trainer: segments consumed
   kLagMax,         // trainer: policy lag of consumed segments, in published versions
   kPolicyVersion,  // newest version published (trainer) or loaded (others)
   kCount,

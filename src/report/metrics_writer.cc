@@ -67,6 +67,7 @@ ordered_json ToJson(const RunMetrics& metrics) {
   json["steps_per_second"] = metrics.steps_per_second;
   json["policy_lag_mean"] = metrics.policy_lag_mean;
   json["policy_lag_max"] = metrics.policy_lag_max;
+  json["sample_reuse"] = metrics.sample_reuse ? ordered_json(*metrics.sample_reuse) : nullptr;
   for (const auto& [name, value] : metrics.environment) json[name] = Number(value);
   if (!metrics.stages.empty()) json["stage"] = metrics.stages.size();
   for (const auto& [name, value] : metrics.losses) json[name] = Number(value);

@@ -86,6 +86,9 @@ std::string PlainProgress(const RunMetrics& metrics, const ProgressTargets& targ
                       HumanCount(static_cast<uint64_t>(metrics.steps_per_second)),
                       Return(metrics, targets), Behaviour(metrics, targets), metrics.policy_version,
                       metrics.policy_lag_mean, metrics.policy_lag_max);
+  if (metrics.sample_reuse.value_or(1) > 1) {
+    absl::StrAppendFormat(&text, "  reuse %.1f", *metrics.sample_reuse);
+  }
   if (const std::string left = TimeLeft(metrics, targets); !left.empty()) {
     absl::StrAppend(&text, "  ", left);
   }

@@ -83,14 +83,20 @@ void RunMetricsReader::CountProduced() {
 }
 
 void RunMetricsReader::CountTrained() {
+  uint64_t uses = 0, segments = 0;
   for (const LedgerSet::Entry* entry : ledgers_.entries()) {
     const LedgerSnapshot& ledger = entry->snapshot;
     Raise(metrics_.policy_lag_max, ledger.counter(Counter::kLagMax));
+    uses += ledger.counter(Counter::kSampleUses);
+    segments += ledger.counter(Counter::kLagCount);
     if (!ledger.consumer) continue;
     // Every rank of a policy counts the same batches; older incarnations have counted fewer.
     PolicyMetrics& policy = metrics_.policies[ledger.identity.policy];
     Raise(policy.train_steps, ledger.consumer->train_steps);
     Raise(policy.policy_version, ledger.consumer->policy_version);
+  }
+  if (segments > 0) {
+    metrics_.sample_reuse = static_cast<double>(uses) / static_cast<double>(segments);
   }
   uint64_t train_steps = 0;
   for (const auto& [name, policy] : metrics_.policies) {

@@ -39,6 +39,9 @@ struct RunMetrics {
   double steps_per_second = 0;                // environment steps, over the last window
   double policy_lag_mean = 0;                 // of segments consumed in the last window
   uint64_t policy_lag_max = 0;
+  // Train steps that a trained sample took part in, mean over all so far (the epochs of a train
+  // step do not count). Null before the first.
+  std::optional<double> sample_reuse;
   Profile recent;   // over the last window
   Profile profile;  // since the run began
   std::map<std::string, PolicyMetrics> policies;

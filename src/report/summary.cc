@@ -62,6 +62,7 @@ void AddLearning(ordered_json& json, const SummaryInput& input) {
                               {"elapsed_seconds", stage.elapsed_seconds}});
   }
   json["policy_lag_max"] = metrics.policy_lag_max;
+  json["sample_reuse"] = OrNull(metrics.sample_reuse);
 }
 
 void AddCosts(ordered_json& json, const SummaryInput& input) {

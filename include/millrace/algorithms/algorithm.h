@@ -26,7 +26,8 @@ namespace millrace {
 //   action/discrete   int32 [T, B, num_discrete]     absent if there is none
 //   action/continuous float32 [T, B, continuous_size]  not clipped to the box; absent if there is none
 //   log_prob          float32 [T, B]                 of the action, under the behaviour policy
-//   value             float32 [T+1, B]               by the behaviour policy; see ComputeTargets, Loss
+//   value             float32 [T+1, B]               by the behaviour policy, or by the present one if samples are used
+//                                                    again (workers.trainer.sample_reuse); see ComputeTargets, Loss
 //   reward            float32 [T, B]                 paid for the step t -> t+1
 //   terminated        uint8 [T, B]                   the task's own end: what follows is worth 0
 //   truncated         uint8 [T, B]                   cut off: what follows is worth truncation_value
@@ -52,6 +53,8 @@ struct TrainingPlan {
   double learning_rate = 3e-4;
   double max_gradient_norm = 0.5;  // <= 0: no clipping
   double adam_epsilon = 1e-5;
+  // Whether a loss may ever say stop_epochs: then ranks agree on it after every minibatch.
+  bool may_stop_epochs = true;
 };
 
 struct LossResult {
@@ -75,9 +78,10 @@ class Algorithm {
   // always 0 if the run has no such limit.
   virtual TrainingPlan Plan(double progress) const = 0;
 
-  // Adds targets to a batch of whole segments ([T, B] layout, see above), once per batch and
-  // without gradient. `value` and `truncation_value` are in reward units here. A tensor it adds is
-  // [T, B, ...]; minibatches carry it like any other.
+  // Adds targets to a batch of whole segments ([T, B] layout, see above), once per train step and
+  // without gradient; if samples are used again, the batch is all segments of the step. `value` and
+  // `truncation_value` are in reward units here. A tensor it adds is [T, B, ...]; minibatches carry
+  // it like any other.
   virtual absl::Status ComputeTargets(TensorDict& batch) = 0;
 
   // Loss of one minibatch. kSteps: every tensor of the batch with its first T rows flattened and

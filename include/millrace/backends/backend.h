@@ -78,6 +78,11 @@ class Backend {
 
   // Heads of a minibatch as leaves that require gradient (see Policy::Forward for the shapes).
   virtual absl::StatusOr<HeadOutputs> Forward(const TensorDict& minibatch) = 0;
+  // Heads without gradient, of a recurrent policy with the state after the last step: present
+  // values for samples of older weights (workers.trainer.sample_reuse). `minibatch` has what an
+  // acting policy sees: the observation, and of a recurrent one `first` [L, N] and `state` [N,
+  // state_size].
+  virtual absl::StatusOr<HeadOutputs> Evaluate(const TensorDict& minibatch) = 0;
   // Gradients of the parameters from the `.grad()` of the heads that Forward() returned last.
   virtual absl::Status Backward(const HeadOutputs& heads) = 0;
   // Mean over the group, clip by global norm, one Adam update.

@@ -10,13 +10,7 @@ class AutogradEvaluator : public HeadEvaluator {
 
   HeadOutputs Forward(const TensorDict& minibatch) override {
     const torch::AutoGradMode with_gradient(true);
-    torch::Tensor first, state;
-    if (policy_->state_size() > 0) {
-      first = minibatch.at("first");
-      state = minibatch.at("state");
-      if (state.dim() == 3) state = state[0];  // whole rows: the state before the first chunk
-    }
-    outputs_ = policy_->Forward(minibatch, first, state);
+    outputs_ = ForwardOf(*policy_, minibatch);
     return AsLeaves(outputs_);
   }
 
@@ -43,6 +37,16 @@ class AutogradEvaluator : public HeadEvaluator {
 };
 
 }  // namespace
+
+HeadOutputs ForwardOf(Policy& policy, const TensorDict& minibatch) {
+  torch::Tensor first, state;
+  if (policy.state_size() > 0) {
+    first = minibatch.at("first");
+    state = minibatch.at("state");
+    if (state.dim() == 3) state = state[0];  // whole rows: the state before the first chunk
+  }
+  return policy.Forward(minibatch, first, state);
+}
 
 HeadOutputs AsLeaves(const HeadOutputs& heads) {
   const auto leaf = [](const torch::Tensor& tensor) {

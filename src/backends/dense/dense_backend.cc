@@ -78,6 +78,13 @@ absl::StatusOr<HeadOutputs> DenseBackend::Forward(const TensorDict& minibatch) {
   return heads;
 }
 
+absl::StatusOr<HeadOutputs> DenseBackend::Evaluate(const TensorDict& minibatch) {
+  const torch::NoGradGuard no_gradient;
+  HeadOutputs heads;
+  MILLRACE_RETURN_IF_ERROR(Catch("evaluation", [&] { heads = ForwardOf(*policy_, minibatch); }));
+  return heads;
+}
+
 absl::Status DenseBackend::Backward(const HeadOutputs& heads) {
   return Catch("backward", [&] { evaluator_->Backward(heads); });
 }

@@ -29,6 +29,7 @@ class DenseBackend : public Backend {
   int64_t state_size() const override { return policy_->state_size(); }
   const ParameterLayout& layout() const override { return parameters_->layout(); }
   absl::StatusOr<HeadOutputs> Forward(const TensorDict& minibatch) override;
+  absl::StatusOr<HeadOutputs> Evaluate(const TensorDict& minibatch) override;
   absl::Status Backward(const HeadOutputs& heads) override;
   absl::StatusOr<StepReport> Step(const OptimizerStep& step, Collectives& group) override;
   RowTrainer* row_trainer() override { return row_trainer_.get(); }

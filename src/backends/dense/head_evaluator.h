@@ -27,6 +27,9 @@ std::unique_ptr<HeadEvaluator> MakeAutogradEvaluator(std::shared_ptr<Policy> pol
 std::unique_ptr<HeadEvaluator> MakeMlpEvaluator(std::shared_ptr<Policy> policy,
                                                 FlatParameters& parameters);
 
+// What the policy computes of a minibatch; `first` and `state` are read if it is recurrent.
+HeadOutputs ForwardOf(Policy& policy, const TensorDict& minibatch);
+
 // The heads cut off from their graph.
 HeadOutputs AsLeaves(const HeadOutputs& heads);
 

@@ -34,8 +34,7 @@ namespace millrace::hide_and_seek {
 // others); where a thing's middle is, ahead and to the left (2; others, boxes, ramps, food); where
 // the observer is for the other agent (2).
 // All are float32 but the masks; fields of things that can never exist are left out. A, B, R, S and
-// F // are the largest numbers that the settings allow, or what they pad them to. World axes,
-// whatever
+// F are the largest numbers that the settings allow, or what they pad them to. World axes, whatever
 // the agent faces.
 class Observer {
  public:

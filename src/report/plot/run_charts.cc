@@ -112,7 +112,7 @@ std::string Overview(const ordered_json& summary) {
   for (const char* key :
        {"status", "reason", "bottleneck", "env_steps", "episodes", "train_steps",
         "episode_return_mean", "env_steps_to_goal", "seconds_to_goal", "wall_seconds",
-        "steps_per_second", "steps_per_cpu_second", "policy_lag_max", "cores",
+        "steps_per_second", "steps_per_cpu_second", "policy_lag_max", "sample_reuse", "cores",
         "cpu_seconds_by_role", "peak_rss_bytes_by_role", "restarts_by_role", "versions"}) {
     if (summary.contains(key)) rows.emplace_back(key, Shorten(summary[key]));
   }

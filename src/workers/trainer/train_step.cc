@@ -4,30 +4,16 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "core/activity.h"
 #include "millrace/core/status.h"
 #include "models/guarded_torch.h"
-#include "models/torch_dtype.h"
+#include "workers/trainer/reevaluation.h"
 
 namespace millrace {
 namespace {
-
-// Tensors over the batch's own memory.
-TensorDict ToTensors(const SampleBatch& batch) {
-  TensorDict tensors;
-  for (const auto& [name, field] : batch.fields) {
-    tensors[name] = torch::from_blob(const_cast<std::byte*>(field.bytes.data()), field.shape,
-                                     ToTorch(field.dtype));
-  }
-  // One version per segment step -> one per row and step, as every other field.
-  if (auto version = tensors.find("version"); version != tensors.end()) {
-    const int64_t segments = version->second.size(1);
-    version->second = version->second.repeat_interleave(batch.columns() / segments, 1);
-  }
-  return tensors;
-}
 
 int64_t NumMinibatches(const ItemView& items, const TrainingPlan& plan, int ranks) {
   const int64_t wanted = plan.minibatch_steps / ranks / items.steps_per_item();
@@ -60,7 +46,7 @@ OptimizerStep StepOf(const TrainingPlan& plan) {
 
 // The end of a batch is a decision of the whole group.
 absl::StatusOr<bool> Agree(bool stop, const TrainingPlan& plan, Collectives& group) {
-  if (group.size() == 1 || plan.epochs == 1) return stop;
+  if (group.size() == 1 || !plan.may_stop_epochs) return stop;
   torch::Tensor votes = torch::full({1}, stop ? 1.0F : 0.0F);
   MILLRACE_RETURN_IF_ERROR(group.AllReduceSum(votes));
   return votes.item<float>() > 0;
@@ -68,16 +54,43 @@ absl::StatusOr<bool> Agree(bool stop, const TrainingPlan& plan, Collectives& gro
 
 }  // namespace
 
-absl::StatusOr<TrainReport> TrainStep::Run(const SampleBatch& batch, double progress,
+absl::StatusOr<TrainReport> TrainStep::Run(SampleBatch& batch, double progress,
                                            Collectives& group) {
   return GuardedTorch(fmt::format("training batch {}", batch.number),
                       [&] { return RunOrThrow(batch, progress, group); });
 }
 
-absl::StatusOr<TrainReport> TrainStep::RunOrThrow(const SampleBatch& batch, double progress,
+absl::StatusOr<TensorDict> TrainStep::SamplesWith(SampleBatch& batch, const TrainingPlan& plan) {
+  if (memory_.capacity() == 1) return TensorsOver(batch);
+  memory_.Add(batch);
+  TensorDict samples = memory_.SideBySide();
+  // A loss over whole rows that computes its own targets evaluates every step itself.
+  if (plan.unit == TrainingPlan::Unit::kSteps || !algorithm_->ValueTargetKey().empty()) {
+    MILLRACE_RETURN_IF_ERROR(Reevaluate(*backend_, samples));
+  }
+  return samples;
+}
+
+absl::Status TrainStep::UpdateNormalizers(TensorDict samples, torch::Tensor value_targets,
+                                          int64_t new_rows, Collectives& group) {
+  const ActivityScope normalizers(Activity::kTrainNormalizers);
+  torch::NoGradGuard no_grad;
+  const int64_t steps = samples.at("reward").size(0);
+  if (samples.at("reward").size(1) > new_rows) {
+    for (auto& [name, tensor] : samples) tensor = tensor.narrow(1, 0, new_rows);
+    if (value_targets.defined()) value_targets = value_targets.narrow(1, 0, new_rows);
+  }
+  const ItemView all(samples, TrainingPlan::Unit::kSteps, steps, new_rows, 0);
+  return backend_->UpdateNormalizers(
+      all.tensors(), value_targets.defined() ? value_targets.flatten() : torch::Tensor(), group);
+}
+
+absl::StatusOr<TrainReport> TrainStep::RunOrThrow(SampleBatch& batch, double progress,
                                                   Collectives& group) {
   EnterActivity(Activity::kTrainTargets);
-  TensorDict tensors = ToTensors(batch);
+  const TrainingPlan plan = algorithm_->Plan(progress);
+  const int64_t new_rows = batch.columns();
+  MILLRACE_ASSIGN_OR_RETURN(TensorDict tensors, SamplesWith(batch, plan));
   const torch::Tensor& reward = tensors.at("reward");
   const int64_t steps = reward.size(0);
   const int64_t rows = reward.size(1);
@@ -93,8 +106,7 @@ absl::StatusOr<TrainReport> TrainStep::RunOrThrow(const SampleBatch& batch, doub
       tensors["value"] = backend_->NormalizeValue(tensors["value"]);
     }
   }
-  const TrainingPlan plan = algorithm_->Plan(progress);
-  const int64_t chunk = backend_->state_size() > 0 ? plan.chunk : 0;
+  const int64_t chunk = backend_->state_size() > 0 ? std::min<int64_t>(plan.chunk, steps) : 0;
   const ItemView items(tensors, plan.unit, steps, rows, chunk);
   EnterActivity(Activity::kTrainOther);
   TrainReport report;
@@ -104,13 +116,7 @@ absl::StatusOr<TrainReport> TrainStep::RunOrThrow(const SampleBatch& batch, doub
   MILLRACE_RETURN_IF_ERROR(by_rows
                                ? TrainRows(*row_trainer, items, batch.number, plan, group, report)
                                : TrainTensors(items, batch.number, plan, group, report));
-  {
-    const ActivityScope normalizers(Activity::kTrainNormalizers);
-    torch::NoGradGuard no_grad;
-    const ItemView all(tensors, TrainingPlan::Unit::kSteps, steps, rows, 0);
-    MILLRACE_RETURN_IF_ERROR(backend_->UpdateNormalizers(
-        all.tensors(), value_targets.defined() ? value_targets.flatten() : torch::Tensor(), group));
-  }
+  MILLRACE_RETURN_IF_ERROR(UpdateNormalizers(std::move(tensors), value_targets, new_rows, group));
   return report;
 }
 

@@ -1,4 +1,4 @@
-// One batch: algorithm and backend joined.
+// One train step: algorithm and backend joined.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "millrace/algorithms/algorithm.h"
 #include "millrace/backends/backend.h"
+#include "workers/trainer/batch_memory.h"
 #include "workers/trainer/minibatches.h"
 #include "workers/trainer/sample_batch.h"
 
@@ -23,16 +24,23 @@ struct TrainReport {
 // the trainer's thread.
 class TrainStep {
  public:
-  TrainStep(Algorithm* algorithm, Backend* backend, uint64_t seed)
-      : algorithm_(algorithm), backend_(backend), seed_(seed) {}
+  // sample_reuse: how many steps each batch takes part in. More than one: the newest batches are
+  // trained as one set, with values of the present weights.
+  TrainStep(Algorithm* algorithm, Backend* backend, uint64_t seed, int sample_reuse = 1)
+      : algorithm_(algorithm), backend_(backend), seed_(seed), memory_(sample_reuse) {}
 
-  // kUnavailable: a peer was lost; the batch does not count. Exceptions of LibTorch and of user
-  // code become kInternal.
-  absl::StatusOr<TrainReport> Run(const SampleBatch& batch, double progress, Collectives& group);
+  // Takes the fields of `batch` if samples are used again. kUnavailable: a peer was lost; the batch
+  // does not count. Exceptions of LibTorch and of user code become kInternal.
+  absl::StatusOr<TrainReport> Run(SampleBatch& batch, double progress, Collectives& group);
+  // Batches of the newest step.
+  size_t batches() const { return memory_.capacity() > 1 ? memory_.size() : 1; }
+  // All ranks of a group must have the same number of batches: one that begins anew has none.
+  void Forget() { memory_.Clear(); }
 
  private:
-  absl::StatusOr<TrainReport> RunOrThrow(const SampleBatch& batch, double progress,
-                                         Collectives& group);
+  absl::StatusOr<TrainReport> RunOrThrow(SampleBatch& batch, double progress, Collectives& group);
+  // What the step is trained on: [T, B, ...] tensors on the CPU, the rows of `batch` first.
+  absl::StatusOr<TensorDict> SamplesWith(SampleBatch& batch, const TrainingPlan& plan);
   // By the backend's tensors and autograd, and by its fast path.
   absl::Status TrainTensors(const ItemView& items, uint64_t batch, const TrainingPlan& plan,
                             Collectives& group, TrainReport& report);
@@ -41,9 +49,14 @@ class TrainStep {
   absl::Status TrainMinibatch(const TensorDict& minibatch, const TrainingPlan& plan,
                               Collectives& group, TrainReport& report, bool& stop);
 
+  // A sample counts once: by the first `new_rows` rows.
+  absl::Status UpdateNormalizers(TensorDict samples, torch::Tensor value_targets, int64_t new_rows,
+                                 Collectives& group);
+
   Algorithm* const algorithm_;
   Backend* const backend_;
   const uint64_t seed_;
+  BatchMemory memory_;  // unused if samples are used once
   std::map<std::string, torch::Tensor> metric_sums_;
 };
 

@@ -57,7 +57,8 @@ class Trainer {
   absl::Status TrainUntilTold();
   absl::Status TrainOne(SampleBatch batch);
   bool AwaitRanks(uint64_t batch);  // false: the group has changed
-  absl::StatusOr<TrainReport> Train(const SampleBatch& batch);
+  absl::StatusOr<TrainReport> Train(SampleBatch& batch);
+  void Commit(SampleBatch batch, uint64_t next_version);
   absl::Status PublishVersion(uint64_t version);
   absl::Status OpenCheckpoints();
   PolicyPart MakePart();
@@ -133,8 +134,8 @@ absl::Status Trainer::SetUpLearner() {
   algorithm_ = std::move(learner.algorithm);
   backend_ = std::move(learner.backend);
   contract_ = std::move(learner.contract);
-  step_ =
-      std::make_unique<TrainStep>(algorithm_.get(), backend_.get(), config_.seed + policy_index_);
+  step_ = std::make_unique<TrainStep>(algorithm_.get(), backend_.get(),
+                                      config_.seed + policy_index_, config_.trainer.sample_reuse);
   blob_.resize(backend_->layout().bytes());
   MILLRACE_RETURN_IF_ERROR(TakeInitialWeights());
   if (!leader()) return absl::OkStatus();
@@ -246,7 +247,7 @@ absl::Status Trainer::JoinGroup(std::optional<SampleBatch> in_hand) {
     if (in_hand.has_value()) {
       // Another rank may have finished the batch that this one lost.
       if (formation->winner.has_parameters && formation->winner.batch == in_hand->number + 1) {
-        intake_->Commit(*std::move(in_hand), formation->version);
+        Commit(*std::move(in_hand), formation->version);
       } else {
         intake_->Discard(*std::move(in_hand));
       }
@@ -271,6 +272,7 @@ absl::Status Trainer::AdoptFormation(const Formation& formation) {
     return status;
   }
   has_parameters_ = true;
+  step_->Forget();
   batch_ = formation.winner.batch;
   epoch_ = formation.epoch;
   version_ = static_cast<int64_t>(formation.version);
@@ -395,7 +397,7 @@ bool Trainer::AwaitRanks(uint64_t batch) {
   return group_->AwaitBatch(batch, [&] { return process_.Running(); });
 }
 
-absl::StatusOr<TrainReport> Trainer::Train(const SampleBatch& batch) {
+absl::StatusOr<TrainReport> Trainer::Train(SampleBatch& batch) {
   const ActivityScope training(Activity::kTrainOther);
   MILLRACE_ASSIGN_OR_RETURN(TrainReport report,
                             step_->Run(batch, Progress(), group_->collectives()));
@@ -403,6 +405,13 @@ absl::StatusOr<TrainReport> Trainer::Train(const SampleBatch& batch) {
     MILLRACE_ASSIGN_OR_RETURN(snapshots_, GatherSnapshots(batch, group_->collectives()));
   }
   return report;
+}
+
+// The batch that was trained last counts. Its segments are trained once, however often they are
+// used.
+void Trainer::Commit(SampleBatch batch, uint64_t next_version) {
+  ledger_->Add(Counter::kSampleUses, batch.segments.size() * step_->batches());
+  intake_->Commit(std::move(batch), next_version);
 }
 
 absl::Status Trainer::TrainOne(SampleBatch batch) {
@@ -428,7 +437,7 @@ absl::Status Trainer::TrainOne(SampleBatch batch) {
   }
   const uint64_t next_version = static_cast<uint64_t>(version_) + 1;
   batch_ = batch.number + 1;
-  intake_->Commit(std::move(batch), next_version);
+  Commit(std::move(batch), next_version);
   version_ = static_cast<int64_t>(next_version);
   ledger_->Add(Counter::kTrainSteps, 1);
   if (leader()) {

@@ -73,15 +73,66 @@ TEST(Experiment, ReadsListsOfLists) {
   EXPECT_EQ(ErrorOf(model("[{b: 1}]")), place + "or of lists of them, got a map");
 }
 
-TEST(Experiment, ScaleMultipliesEveryCountAndIsGoneAfterwards) {
-  const ExperimentConfig config = Parsed(
-      "workers: {scale: 3, actor: {count: 2}, trainer: {count: 1, batch_env_steps: 1536}}\n");
+TEST(Experiment, ScaleMultipliesWorkersAndBatchesAndIsGoneAfterwards) {
+  const ExperimentConfig config =
+      Parsed("workers: {scale: 3, actor: {count: 2}, trainer: {count: 1, batch_env_steps: 1536}}\n",
+             {{"algorithm.minibatch", "256"}});
   EXPECT_EQ(config.actor.count, 6);
   EXPECT_EQ(config.policy_worker.count, 3);
   EXPECT_EQ(config.trainer.count, 3);
   EXPECT_EQ(config.parameter_server.count, 3);
+  // Each trainer has what it had.
+  EXPECT_EQ(config.trainer.batch_env_steps, 3 * 1536);
+  EXPECT_EQ(config.algorithm.options.GetInt("minibatch", 0), 3 * 256);
+  EXPECT_EQ(config.sample_stream.capacity, 3 * 1024);
+  EXPECT_EQ(config.actor.environments, 32);
+  EXPECT_EQ(config.policy_worker.max_batch, 256);
+  const auto again = ParseExperiment(DumpExperiment(config), "config.yaml");
+  ASSERT_TRUE(again.ok()) << again.status().message();
+  EXPECT_EQ(again->trainer.count, 3);
+  EXPECT_EQ(again->trainer.batch_env_steps, 3 * 1536);
+}
+
+TEST(Experiment, ScaleLeavesAMinibatchAloneThatIsNoNumber) {
+  EXPECT_FALSE(Parsed("workers: {scale: 2}\n").algorithm.options.Has("minibatch"));
+  for (const char* value : {"0", "many", "[1, 2]"}) {
+    const auto& options =
+        Parsed("workers: {scale: 2}\n", {{"algorithm.minibatch", value}}).algorithm.options;
+    EXPECT_EQ(options.values().at("minibatch").items, Parsed("", {{"algorithm.minibatch", value}})
+                                                          .algorithm.options.values()
+                                                          .at("minibatch")
+                                                          .items);
+  }
+}
+
+TEST(Experiment, ScaleIsShortForTheMultipliedNumbers) {
+  const auto scaled = Parsed("workers: {scale: 2}\n");
+  const auto written = Parsed(
+      "workers: {actor: {count: 4}, policy: {count: 2}, trainer: {count: 2, batch_env_steps: "
+      "4096}, parameter_server: {count: 2}}\nstreams: {sample: {capacity: 2048}}\n");
+  EXPECT_EQ(DumpExperiment(scaled), DumpExperiment(written));
+}
+
+TEST(ExperimentErrors, OfAScaledFileHaveItsOwnNumbers) {
+  EXPECT_EQ(ErrorOf("workers:\n  scale: 4\n  trainer: {batch_env_steps: 2000}\n"),
+            "a.yaml:5: workers.trainer.batch_env_steps: expected a multiple of 512 (unroll 32 x 16 "
+            "environments of a group x 1 trainers), got 2000; did you mean \"2048\"?");
+  EXPECT_EQ(ErrorOf("", {{"workers.scale", "0"}}),
+            "--set workers.scale: expected an integer from 1 to 1024, got \"0\"");
+  EXPECT_EQ(ErrorOf("", {{"workers.scale", "1.5"}}),
+            "--set workers.scale: expected an integer from 1 to 1024, got \"1.5\"");
+  EXPECT_EQ(ErrorOf("", {{"workers.scale", "100"}}),
+            "--set workers.scale: expected at most 64 trainers of all policies, got 100");
   EXPECT_EQ(ErrorOf("workers: {scale: 1000}\n"),
             "a.yaml:3: workers.scale: expected at most 1024 processes of a role, got 2000");
+}
+
+TEST(Experiment, SamplesAreUsedOnceUnlessTheFileSaysMore) {
+  EXPECT_EQ(Parsed("").trainer.sample_reuse, 1);
+  EXPECT_EQ(Parsed("workers: {trainer: {sample_reuse: 4}}\n").trainer.sample_reuse, 4);
+  EXPECT_EQ(ErrorOf("workers:\n  trainer:\n    sample_reuse: 0\n"),
+            "a.yaml:5: workers.trainer.sample_reuse: expected an integer from 1 to 1024, got "
+            "\"0\"");
 }
 
 TEST(Experiment, TakesIntegersInScientificNotation) {
@@ -117,6 +168,8 @@ TEST(ExperimentErrors, BatchesHaveAsManySegmentsAsALaneCanHold) {
 TEST(ExperimentErrors, SayWhatADeterministicRunNeeds) {
   EXPECT_EQ(ErrorOf("deterministic: true\nworkers: {trainer: {max_policy_lag: 1}}\n"),
             "a.yaml:4: workers.trainer.max_policy_lag: expected 0 in a deterministic run, got 1");
+  EXPECT_EQ(ErrorOf("deterministic: true\nworkers: {trainer: {sample_reuse: 4}}\n"),
+            "a.yaml:4: workers.trainer.sample_reuse: expected 1 in a deterministic run, got 4");
   // Two actors of 32 environments, 32 steps each: 2,048 environment steps.
   EXPECT_EQ(ErrorOf("deterministic: true\nworkers: {trainer: {batch_env_steps: 1024}}\n"),
             "a.yaml:4: workers.trainer.batch_env_steps: expected a multiple of 2048 (in a "
@@ -225,7 +278,7 @@ agents: [{match: "a\\d \"x\"", policy: left}, {match: .*, policy: right}]
 workers:
   actor: {count: 3, environments: 8, groups: 4, inference: inline}
   policy: {max_delay_us: 50, device: "cuda:1"}
-  trainer: {count: 2, batch_env_steps: 512, unroll: 16, max_policy_lag: 2, device: cpu}
+  trainer: {count: 2, batch_env_steps: 512, unroll: 16, max_policy_lag: 2, sample_reuse: 3}
   scale: 2
 streams: {sample: {transport: zmq, when_full: wait}, weight: {transport: grpc}}
 cluster: {controller_port: 5055}
@@ -243,6 +296,7 @@ plugins: [libmine.so, /opt/libother.so]
   EXPECT_EQ(again->name, "007");
   EXPECT_EQ(again->agents[0].match, "a\\d \"x\"");
   EXPECT_EQ(again->trainer.count, 4);
+  EXPECT_EQ(again->trainer.sample_reuse, 3);
   EXPECT_EQ(again->cluster.controller_port, 5055);
   EXPECT_EQ(again->report.statistics, std::vector<std::string>{"hidden_fraction"});
   EXPECT_EQ(again->report.stages.at(0).below.at("hidden_fraction"), 0.5);

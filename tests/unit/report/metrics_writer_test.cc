@@ -28,7 +28,7 @@ TEST(MetricsJson, HasTheDocumentedKeys) {
   for (const char* key :
        {"time", "elapsed_seconds", "env_steps", "agent_steps", "train_steps", "episodes",
         "policy_version", "episode_return_mean", "episode_length_mean", "steps_per_second",
-        "policy_lag_mean", "policy_lag_max", "loss/policy", "loss/value"}) {
+        "policy_lag_mean", "policy_lag_max", "sample_reuse", "loss/policy", "loss/value"}) {
     EXPECT_TRUE(json.contains(key)) << key;
   }
   EXPECT_TRUE(json["episode_return_mean"].is_null());

@@ -55,6 +55,15 @@ TEST(Progress, ShowsStatisticsOfTheEnvironmentAndTheStage) {
       ::testing::HasSubstr("return 87.2  hidden_fraction 0.562  stage: doors blocked  version 60"));
 }
 
+TEST(Progress, SaysHowOftenSamplesAreUsedIfMoreThanOnce) {
+  RunMetrics metrics = Sample();
+  metrics.sample_reuse = 1;
+  EXPECT_EQ(PlainProgress(metrics, {}), PlainProgress(Sample(), {}));
+  metrics.sample_reuse = 3.94;
+  EXPECT_THAT(PlainProgress(metrics, {.env_steps = 500000}),
+              ::testing::HasSubstr("(max 1)  reuse 3.9  at most "));
+}
+
 TEST(Progress, ShowsRolesAndSeveralPolicies) {
   RunMetrics metrics = Sample();
   EXPECT_THAT(LiveProgress(metrics, {}),

@@ -104,6 +104,17 @@ TEST_F(RunMetricsTest, RatesAreOfTheLastWindow) {
   EXPECT_DOUBLE_EQ(reader.metrics().policy_lag_mean, 1.5);  // nothing newer is known
 }
 
+TEST_F(RunMetricsTest, SampleReuseIsOverAllTrainersAndTheirIncarnations) {
+  RunMetricsReader reader = MakeReader();
+  EXPECT_EQ(reader.Read(0, 0).sample_reuse, std::nullopt);
+  auto first = Make("trainer", 0, 1, "p"), again = Make("trainer", 0, 2, "p");
+  first->Add(Counter::kLagCount, 6);
+  first->Add(Counter::kSampleUses, 20);
+  again->Add(Counter::kLagCount, 2);
+  again->Add(Counter::kSampleUses, 4);
+  EXPECT_EQ(reader.Read(0, 1).sample_reuse, 3.0);  // 24 uses of 8 segments
+}
+
 TEST_F(RunMetricsTest, WhatEnvironmentsSayIsAveragedOverTheWindow) {
   auto one = Make("actor", 0, 1), other = Make("actor", 1, 1);
   for (Ledger* ledger : {one.get(), other.get()}) {

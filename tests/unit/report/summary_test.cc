@@ -62,6 +62,7 @@ TEST(Summary, HasTheDocumentedKeys) {
                           "train_cpu_seconds",
                           "steps_per_second",
                           "steps_per_cpu_second",
+                          "sample_reuse",
                           "peak_rss_bytes_by_role",
                           "restarts_by_role",
                           "lifetime_seconds_by_role",

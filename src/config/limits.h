@@ -1,0 +1,13 @@
+// The largest numbers an experiment may have.
+#pragma once
+
+#include <cstdint>
+
+namespace millrace {
+
+inline constexpr int64_t kMaxWorkers = 1024;                    // processes of one role
+inline constexpr int64_t kMaxSize = 1 << 20;                    // environments, rows, segments
+inline constexpr int64_t kMaxBatchEnvSteps = int64_t{1} << 40;  // of all trainers
+inline constexpr int64_t kMaxLanes = 64;  // sample lanes of one actor: policies x trainer ranks
+
+}  // namespace millrace
