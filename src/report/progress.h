@@ -21,8 +21,8 @@ struct ProgressTargets {
   std::vector<std::string> statistics = {};   // report.statistics
 };
 
-// One line: steps, rate, return, statistics, stage, versions, lag, reuse of samples if there is any,
-// time left to stop.env_steps.
+// One line: steps, rate, return, statistics, stage, versions, lag, reuse of samples if there is
+// any, time left to stop.env_steps.
 std::string PlainProgress(const RunMetrics& metrics, const ProgressTargets& targets);
 // That line, one line a policy if there are several, and one a role: what its time goes into.
 std::vector<std::string> LiveProgress(const RunMetrics& metrics, const ProgressTargets& targets);
