@@ -9,6 +9,7 @@
 #include "env/hide_and_seek/episode.h"
 #include "env/hide_and_seek/episode_state.h"
 #include "env/hide_and_seek/observation.h"
+#include "env/hide_and_seek/picture.h"
 #include "env/hide_and_seek/statistics.h"
 #include "millrace/core/status.h"
 
@@ -79,6 +80,11 @@ class HideAndSeek final : public Environment {
   }
 
   std::span<const double> EpisodeStatistics() const override { return finished_; }
+
+  std::optional<Drawing> Draw() const override {
+    if (episode_ == nullptr) return std::nullopt;
+    return DrawEpisode(settings_, *episode_);
+  }
 
   absl::StatusOr<std::vector<double>> PhysicalState() const override {
     std::vector<double> state;
