@@ -11,6 +11,7 @@
 #include "env/hide_and_seek/observation.h"
 #include "env/hide_and_seek/picture.h"
 #include "env/hide_and_seek/statistics.h"
+#include "env/hide_and_seek/view.h"
 #include "millrace/core/status.h"
 
 namespace millrace {
@@ -85,6 +86,10 @@ class HideAndSeek final : public Environment {
     if (episode_ == nullptr) return std::nullopt;
     return DrawEpisode(settings_, *episode_);
   }
+  absl::StatusOr<Image> Render(int width, int height) override {
+    if (episode_ == nullptr) return absl::FailedPreconditionError("there is no episode to show");
+    return RenderEpisode(settings_, *episode_, width, height, renderer_);
+  }
 
   absl::StatusOr<std::vector<double>> PhysicalState() const override {
     std::vector<double> state;
@@ -124,6 +129,7 @@ class HideAndSeek final : public Environment {
   void Begin(std::unique_ptr<Episode> episode, std::span<AgentSlot> slots) {
     finished_ = {};
     statistics_.reset();
+    renderer_.reset();
     episode_ = std::move(episode);
     statistics_ = std::make_unique<Statistics>(settings_, *episode_);
     Show(slots);
@@ -166,6 +172,7 @@ class HideAndSeek final : public Environment {
   std::unique_ptr<Episode> episode_;
   // Of the running episode.
   std::unique_ptr<Statistics> statistics_;
+  std::unique_ptr<MujocoRenderer> renderer_;
   std::span<const double> finished_;                  // of the one that ended last
   std::vector<Action> actions_;                       // scratch of a step, per agent of the episode
   std::vector<float> rewards_;                        // likewise
