@@ -4,7 +4,7 @@
 #   scripts/install_dependencies.sh [--with-clang] [--for-tests]
 #
 #   --with-clang   also clang 14 with its tools (presets `clang` and `tsan`)
-#   --for-tests    also numpy, safetensors and tensorboard, in .venv
+#   --for-tests    also ffmpeg and Mesa (for the films of `millrace play`), and numpy, safetensors and tensorboard in .venv
 #   MILLRACE_TORCH_DIR=DIR   use this LibTorch (with include/ and lib/); nothing is fetched then
 #   MILLRACE_ALLOW_CUDA=1    permit the CUDA build of torch, several gigabytes, if no CPU build can be had
 #
@@ -18,6 +18,8 @@ packages=(cmake ninja-build g++ ccache mold pkg-config git python3 python3-venv 
   protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libzmq3-dev cppzmq-dev libspdlog-dev
   libcli11-dev libgtest-dev libgmock-dev libyaml-cpp-dev nlohmann-json3-dev libabsl-dev libcairo2-dev)
 clang_packages=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev llvm-14 lld-14)
+# What the films of `millrace play` need when they are made: --video FILE.gif and .mp4, and --view 3d.
+film_packages=(ffmpeg libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri)
 # MuJoCo's library and headers, and the model files of Gymnasium's environments. Nothing of them runs in Python, so they
 # lie apart and without what they need there.
 simulation="$venv/simulation"
@@ -27,7 +29,7 @@ python_packages=()
 for argument in "$@"; do
   case "$argument" in
     --with-clang) packages+=("${clang_packages[@]}") ;;
-    --for-tests) python_packages=(numpy safetensors tensorboard) ;;
+    --for-tests) packages+=("${film_packages[@]}"); python_packages=(numpy safetensors tensorboard) ;;
     -h | --help) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) say "unknown argument \"$argument\"; see --help" >&2; exit 2 ;;
   esac

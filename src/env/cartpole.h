@@ -55,6 +55,9 @@ class CartPole {
     return {.reward = 1.0, .terminated = Failed(x, theta)};
   }
 
+  // Side view: the track, the cart and its pole.
+  static Drawing Draw(const State& state);
+
   void Observe(const State& state, std::span<float> observation) const {
     if (velocity_) {
       for (size_t i = 0; i < 4; ++i) observation[i] = static_cast<float>(state[i]);

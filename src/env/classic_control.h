@@ -41,6 +41,7 @@ inline EnvironmentSpec ClassicSpec(int64_t observation_size, ActionSpec action,
 //   State Start(Rng& rng) const;
 //   ClassicStep Advance(State& state, const AgentSlot& action) const;
 //   void Observe(const State& state, std::span<float> observation) const;
+//   Drawing Draw(const State& state) const;   optional
 template <typename Task>
 class ClassicControl : public Environment {
  public:
@@ -67,6 +68,14 @@ class ClassicControl : public Environment {
     agents[0].truncated = step_ >= max_episode_steps_;
     Observe(agents);
     return absl::OkStatus();
+  }
+
+  std::optional<Drawing> Draw() const override {
+    if constexpr (requires { task_.Draw(state_); }) {
+      return task_.Draw(state_);
+    } else {
+      return std::nullopt;
+    }
   }
 
   absl::StatusOr<std::vector<double>> PhysicalState() const override {

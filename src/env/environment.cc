@@ -2,6 +2,12 @@
 
 namespace millrace {
 
+std::optional<Drawing> Environment::Draw() const { return std::nullopt; }
+
+absl::StatusOr<Image> Environment::Render(int, int) {
+  return absl::UnimplementedError("this environment has no renderer");
+}
+
 absl::StatusOr<std::vector<double>> Environment::PhysicalState() const {
   return absl::UnimplementedError("this environment does not tell its physical state");
 }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,6 +14,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "millrace/config/options.h"
+#include "millrace/data/drawing.h"
+#include "millrace/data/image.h"
 #include "millrace/data/spaces.h"
 #include "millrace/data/tensor_view.h"
 
@@ -80,6 +83,13 @@ class Environment {
   // Numbers about the episode that the last Step() ended, in the order of spec().statistics. NaN:
   // nothing to say about this one.
   virtual std::span<const double> EpisodeStatistics() const { return {}; }
+
+  // This moment as a picture (`millrace play`), after Reset, Step, ResetTo or RestoreState: after
+  // the last Step of an episode its end. nullopt by default: the environment does not draw itself.
+  virtual std::optional<Drawing> Draw() const;
+  // The same in space, as so many pixels, by an environment that has a renderer (`millrace play
+  // --view 3d`). kUnimplemented by default, kResourceExhausted if the renderer lacks something.
+  virtual absl::StatusOr<Image> Render(int width, int height);
 
   // The full physical state as numbers (`millrace env step`; docs/environments.md has the order
   // of the built-in ones), and what it cannot hold. kUnimplemented and nothing by default.

@@ -7,6 +7,7 @@
 
 #include "cli/common/evaluate_command.h"
 #include "cli/common/exit_code.h"
+#include "cli/common/play_command.h"
 #include "cli/common/worker_main.h"
 #include "cli/torch/inference_bench.h"
 #include "cli/torch/single_process_ppo.h"
@@ -124,12 +125,13 @@ absl::Status Print(const absl::StatusOr<std::vector<BenchRow>>& rows, const std:
   return rows.ok() ? PrintBench(*rows, json) : rows.status();
 }
 
-using EvaluateBody = absl::Status (*)(const EvalArguments&, const ExperimentConfig&,
-                                      const RunPaths&, const Registry&,
-                                      const InferenceModelFactory&);
+template <typename Arguments>
+using EvaluateBody = absl::Status (*)(const Arguments&, const ExperimentConfig&, const RunPaths&,
+                                      const Registry&, const InferenceModelFactory&);
 
-absl::Status RunEvaluation(const EvalArguments& arguments, TorchRegistry& registry,
-                           EvaluateBody body) {
+template <typename Arguments>
+absl::Status RunEvaluation(const Arguments& arguments, TorchRegistry& registry,
+                           EvaluateBody<Arguments> body) {
   const RunPaths paths(arguments.run);
   MILLRACE_ASSIGN_OR_RETURN(const ExperimentConfig config, LoadExperiment(paths.config()));
   MILLRACE_RETURN_IF_ERROR(LoadPlugins(config, registry));
@@ -146,7 +148,6 @@ int RunCommandLine(int argc, char** argv, TorchRegistry& registry) {
   };
   std::string file, what;
   std::vector<std::string> set, plugins;
-  EvalArguments arguments;
   auto* validate =
       app.add_subcommand("validate", "Checks models, algorithm and backend of an experiment.");
   validate->add_option("file", file)->required();
@@ -178,17 +179,15 @@ int RunCommandLine(int argc, char** argv, TorchRegistry& registry) {
   };
   add_model_bench("bench-inference", "--batch", inference, &RunInferenceBench);
   add_model_bench("bench-training", "--minibatch", training, &RunTrainingBench);
-  for (const auto& [name, body] : {std::pair{"eval", &RunEval}, std::pair{"play", &RunPlay}}) {
+  EvalArguments eval_arguments;
+  PlayArguments play_arguments;
+  const auto add_evaluation = [&](const char* name, auto& arguments, auto body) {
     auto* command = app.add_subcommand(name, "as `millrace`");
-    command->add_option("run", arguments.run)->required();
-    command->add_option("--episodes", arguments.episodes);
-    command->add_option("--checkpoint", arguments.checkpoint);
-    command->add_flag("--sample", arguments.sample);
-    command->add_option("--seed", arguments.seed);
-    command->add_option("--json", arguments.json);
-    const EvaluateBody chosen = body;
-    command->callback([&, chosen] { finish(RunEvaluation(arguments, registry, chosen)); });
-  }
+    AddOptions(*command, arguments);
+    command->callback([&, body] { finish(RunEvaluation(arguments, registry, body)); });
+  };
+  add_evaluation("eval", eval_arguments, &RunEval);
+  add_evaluation("play", play_arguments, &RunPlay);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

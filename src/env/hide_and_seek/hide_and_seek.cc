@@ -9,9 +9,11 @@
 #include "env/hide_and_seek/episode.h"
 #include "env/hide_and_seek/episode_state.h"
 #include "env/hide_and_seek/observation.h"
+#include "env/hide_and_seek/picture.h"
 #include "env/hide_and_seek/record.h"
 #include "env/hide_and_seek/rules.h"
 #include "env/hide_and_seek/transfer/transfer_settings.h"
+#include "env/hide_and_seek/view.h"
 #include "millrace/core/status.h"
 
 namespace millrace {
@@ -84,6 +86,15 @@ class HideAndSeek final : public Environment {
 
   std::span<const double> EpisodeStatistics() const override { return finished_; }
 
+  std::optional<Drawing> Draw() const override {
+    if (episode_ == nullptr) return std::nullopt;
+    return DrawEpisode(settings_, *episode_);
+  }
+  absl::StatusOr<Image> Render(int width, int height) override {
+    if (episode_ == nullptr) return absl::FailedPreconditionError("there is no episode to show");
+    return RenderEpisode(settings_, *episode_, width, height, renderer_);
+  }
+
   absl::StatusOr<std::vector<double>> PhysicalState() const override {
     std::vector<double> state;
     if (episode_ == nullptr) return state;
@@ -122,6 +133,7 @@ class HideAndSeek final : public Environment {
   void Begin(std::unique_ptr<Episode> episode, std::span<AgentSlot> slots) {
     finished_ = {};
     record_.reset();
+    renderer_.reset();
     episode_ = std::move(episode);
     record_ = episode_->rules().NewRecord(*episode_);
     Show(slots);
@@ -164,6 +176,7 @@ class HideAndSeek final : public Environment {
   std::unique_ptr<Episode> episode_;
   // Of the running episode.
   std::unique_ptr<Record> record_;
+  std::unique_ptr<MujocoRenderer> renderer_;
   std::span<const double> finished_;                  // of the one that ended last
   std::vector<Action> actions_;                       // scratch of a step, per agent of the episode
   std::vector<float> rewards_;                        // likewise

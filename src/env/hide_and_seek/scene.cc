@@ -180,6 +180,15 @@ void Scene::Kick(int thing, double x, double y) {
   simulation_->data().qvel[first + 1] = y;
 }
 
+void Scene::SetColor(int body, const shapes::Color& color) {
+  mjModel& model = simulation_->model();
+  const int id = ids_[static_cast<size_t>(body)];
+  for (int g = model.body_geomadr[id]; g < model.body_geomadr[id] + model.body_geomnum[id]; ++g) {
+    const std::array<double, 4> rgba = {color.red, color.green, color.blue, color.opacity};
+    std::ranges::copy(rgba, model.geom_rgba + 4 * g);
+  }
+}
+
 bool Scene::Step() {
   simulation_->Step(kSubsteps);
   const mjData& data = simulation_->data();

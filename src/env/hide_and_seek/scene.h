@@ -14,6 +14,7 @@
 #include "env/hide_and_seek/settings.h"
 #include "env/hide_and_seek/world.h"
 #include "env/mujoco/simulation.h"
+#include "millrace/data/drawing.h"
 
 namespace millrace::hide_and_seek {
 
@@ -82,6 +83,10 @@ class Scene {
   // Everything the next step depends on, bit for bit.
   std::string Save() const;
   absl::Status Restore(std::string_view saved);
+
+  // For pictures alone: how a body's shapes are painted, and what paints them.
+  void SetColor(int body, const shapes::Color& color);
+  MujocoSimulation& simulation() { return *simulation_; }
 
   const mjModel& model() const { return simulation_->model(); }
   const mjData& data() const { return simulation_->data(); }

@@ -6,6 +6,7 @@
 #include "env/classic_control.h"
 #include "env/extra_state.h"
 #include "env/mujoco/locomotion_task.h"
+#include "env/mujoco/renderer.h"
 #include "env/state_bytes.h"
 #include "millrace/core/rng.h"
 #include "millrace/core/status.h"
@@ -69,6 +70,16 @@ class Locomotion final : public Environment {
     agent.truncated = step_ >= max_episode_steps_;
     Observe(agents);
     return absl::OkStatus();
+  }
+
+  // The camera follows the first body, which all others hang on.
+  absl::StatusOr<Image> Render(int width, int height) override {
+    MILLRACE_RETURN_IF_ERROR(PrepareRenderer(*simulation_, width, height, renderer_));
+    mjvCamera camera;
+    mjv_defaultFreeCamera(&simulation_->model(), &camera);
+    camera.type = mjCAMERA_TRACKING;
+    camera.trackbodyid = 1;
+    return renderer_->Render(camera);
   }
 
   // qpos, then qvel.
@@ -139,6 +150,7 @@ class Locomotion final : public Environment {
 
   const std::unique_ptr<LocomotionTask> task_;
   const std::unique_ptr<MujocoSimulation> simulation_;
+  std::unique_ptr<MujocoRenderer> renderer_;  // once there was a picture
   const double step_seconds_;
   const int64_t max_episode_steps_;
   EnvironmentSpec spec_;

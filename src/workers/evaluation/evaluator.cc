@@ -139,6 +139,24 @@ std::vector<int> Shares(int episodes, int environments, int agents) {
   return shares;
 }
 
+absl::StatusOr<std::unique_ptr<VectorEnvironment>> MakeEnvironments(const ExperimentConfig& config,
+                                                                    const Registry& registry,
+                                                                    int count,
+                                                                    EnvironmentWatcher* watcher) {
+  const TypedOptions& environment = config.environment;
+  if (watcher == nullptr) {
+    return registry.MakeVectorEnvironment(environment.type, environment.options, count,
+                                          environment.where);
+  }
+  const EnvironmentFactory watched =
+      [&](const Options& options) -> absl::StatusOr<std::unique_ptr<Environment>> {
+    MILLRACE_ASSIGN_OR_RETURN(
+        auto made, registry.MakeEnvironment(environment.type, options, environment.where));
+    return Watched(std::move(made), *watcher);
+  };
+  return MakeEnvironmentBatch(watched, environment.options, count, environment.type);
+}
+
 }  // namespace
 
 absl::StatusOr<EvaluationResult> Evaluate(const ExperimentConfig& config,
@@ -146,10 +164,8 @@ absl::StatusOr<EvaluationResult> Evaluate(const ExperimentConfig& config,
                                           const InferenceModelFactory& make_model,
                                           const EvaluationOptions& options) {
   const int environments = std::min(options.environments, options.episodes);
-  MILLRACE_ASSIGN_OR_RETURN(
-      const auto environment,
-      registry.MakeVectorEnvironment(config.environment.type, config.environment.options,
-                                     environments, config.environment.where));
+  MILLRACE_ASSIGN_OR_RETURN(const auto environment,
+                            MakeEnvironments(config, registry, environments, options.watcher));
   MILLRACE_ASSIGN_OR_RETURN(const AgentAssignment assignment,
                             AssignAgents(environment->spec(), config));
   EnvironmentBuffers buffers(assignment, environments);
@@ -177,7 +193,7 @@ absl::StatusOr<EvaluationResult> Evaluate(const ExperimentConfig& config,
     for (size_t p = 0; p < players.size(); ++p) {
       unfinished |= Count(players[p], *buffers.parts()[p], present[p], to_play[p], all);
     }
-    if (options.on_step) options.on_step(buffers);
+    if (options.on_step && !options.on_step(buffers)) break;
   }
   EvaluationResult result;
   result.all = all.Get();

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "checkpoint/checkpoint_store.h"
 #include "config/experiment.h"
+#include "env/watched_environment.h"
 #include "millrace/registry/registry.h"
 #include "workers/common/agent_assignment.h"
 #include "workers/common/environment_buffers.h"
@@ -23,8 +24,10 @@ struct EvaluationOptions {
   bool sample = false;      // draw actions; otherwise the most likely one
   uint64_t seed = 1000003;  // of the episodes: not those of training
   int environments = 16;    // stepped together
-  // Called after every step (play); may be empty.
-  std::function<void(const EnvironmentBuffers& buffers)> on_step;
+  // Sees every moment of the environments (play); may be null, must outlive the call.
+  EnvironmentWatcher* watcher = nullptr;
+  // Called after every step; false: that is enough. May be empty.
+  std::function<bool(const EnvironmentBuffers& buffers)> on_step;
 };
 
 struct EpisodeStatistics {
@@ -40,7 +43,7 @@ struct EvaluationResult {
 };
 
 // Plays exactly `episodes` of every agent; how many each environment plays is fixed in advance, so
-// that short ones are not counted more often.
+// that short ones are not counted more often. Fewer if on_step says so.
 absl::StatusOr<EvaluationResult> Evaluate(const ExperimentConfig& config,
                                           const Checkpoint& checkpoint, const Registry& registry,
                                           const InferenceModelFactory& make_model,

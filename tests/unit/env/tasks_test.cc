@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "env/agent_slots.h"
 #include "env/builtin_environments.h"
 
@@ -44,6 +46,20 @@ TEST(CartPole, TimeLimitGoesOnFromTheStepInExtra) {
   ASSERT_TRUE(Step(*environment, agents).ok());
   EXPECT_FALSE(agents.slots()[0].terminated);
   EXPECT_TRUE(agents.slots()[0].truncated);
+}
+
+TEST(CartPole, DrawsItsPoleFromTheCartToTheTip) {
+  auto environment = MakeCartPole({}).value();
+  AgentSlots agents(environment->spec());
+  agents.PrepareReset();
+  ASSERT_TRUE(environment->ResetTo(std::vector<double>{1, 0, 0.1, 0}, {}, agents.slots()).ok());
+  const auto drawing = environment->Draw();
+  ASSERT_TRUE(drawing.has_value());
+  const auto& pole = std::get<shapes::Line>(drawing->shapes[2]);
+  EXPECT_NEAR(pole.from.x, 1, 1e-12);
+  EXPECT_NEAR(pole.to.x - pole.from.x, std::sin(0.1), 1e-12);  // the pole is 1 long
+  EXPECT_NEAR(pole.to.y - pole.from.y, std::cos(0.1), 1e-12);
+  EXPECT_FALSE(MakePendulum({}).value()->Draw().has_value());
 }
 
 TEST(CartPole, WrongStatesAreRefused) {
