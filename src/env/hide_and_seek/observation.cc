@@ -8,7 +8,8 @@ namespace millrace::hide_and_seek {
 namespace {
 
 constexpr int64_t kAgentFeatures = 10, kPoseFeatures = 9, kSizeFeatures = 3, kLockFeatures = 3,
-                  kSiteFeatures = 15;
+                  kSiteFeatures = 15, kDoorFeatures = 4;
+constexpr double kWallThickness = 0.1;
 constexpr int64_t kDirection = 2;  // numbers that `egocentric` adds: a direction, or a place
 
 // Appends numbers to a span.
@@ -84,6 +85,7 @@ Observer::Observer(const Settings& settings) : settings_(settings) {
          kPoseFeatures + size + (settings.lock_ramps ? kLockFeatures : 0) + direction);
   AddSet("site_obs", "mask_as_obs", settings.site_rows(), kSiteFeatures);
   AddSet("food_obs", "mask_af_obs", settings.food, 4 + direction);
+  AddSet("door_obs", "mask_ad_obs", settings.door_rows(), kDoorFeatures + direction);
   spec_.fields.insert(spec_.fields.end(), masks_.begin(), masks_.end());
 }
 
@@ -157,6 +159,25 @@ void Observer::Write(const Episode& episode, int agent, std::span<const TensorVi
         const Food::Site& site = sites[static_cast<size_t>(i)];
         return episode.sight().SeesPoint(agent, {site.x, site.y, kFoodHeight});
       });
+  const auto& doors = episode.world().plan.doors;
+  add(
+      settings_.door_rows(), static_cast<int>(doors.size()),
+      [&](int i, std::span<float> row) {
+        WriteDoor(scene, agent, doors[static_cast<size_t>(i)], row);
+      },
+      [](int) { return true; });
+}
+
+void Observer::WriteDoor(const Scene& scene, int agent, const Door& door,
+                         std::span<float> out) const {
+  const double cell = settings_.cell();
+  const double x = (door.x0 + door.x1 + 1) * cell / 2, y = (door.y0 + door.y1 + 1) * cell / 2;
+  // The walls beside it end half a thickness before the middles of their last cells (world.h).
+  const double along = (door.x1 - door.x0 + door.y1 - door.y0 + 2) * cell + kWallThickness;
+  Row row(out);
+  row.Add(std::array{x, y, door.vertical() ? kWallThickness : along,
+                     door.vertical() ? along : kWallThickness});
+  if (settings_.egocentric) row.Add(AheadAndLeft(scene, agent, x, y));
 }
 
 void Observer::WriteThing(const Episode& episode, int agent, int thing, bool size, bool locks,

@@ -26,8 +26,10 @@ namespace millrace::hide_and_seek {
 //                                       can be locked
 //   site_obs             [S, 15]        x, y, z of the middle and the corners of where boxes are wanted
 //   food_obs             [F, 4]         x, y, z, health
+//   door_obs             [D, 4]         if they are shown: x, y of the middle, length along x and y
 //   mask_aa_obs, mask_ab_obs, mask_ar_obs, mask_as_obs, mask_af_obs  uint8: 1 for agents, boxes, ramps and
-//                                       food in sight; of sites, 1 for those that exist
+//                                       food in sight; of sites and doors (mask_ad_obs), 1 for those
+//                                       that exist
 //   ..._spoof            uint8: 1 for those that exist, which a critic that knows everything sees
 // clang-format on
 // With `egocentric`, behind the numbers above: the direction in which the agent looks (2; self and
@@ -48,6 +50,7 @@ class Observer {
  private:
   void AddSet(const char* field, const char* mask, int64_t count, int64_t features);
   void WriteAgent(const Episode& episode, int viewer, int agent, std::span<float> out) const;
+  void WriteDoor(const Scene& scene, int agent, const Door& door, std::span<float> out) const;
   void WriteThing(const Episode& episode, int agent, int thing, bool size, bool locks,
                   std::span<float> out) const;
 

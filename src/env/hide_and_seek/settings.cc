@@ -76,6 +76,23 @@ void AskFood(SettingsReader& reader, Settings& settings) {
 }  // namespace
 
 // Every step that begins in it. 0.1 of 30 steps are 3, also where the product is a bit more.
+int64_t Settings::door_rows() const {
+  if (!show_doors || door_cells == 0) return 0;
+  switch (scenario) {  // one door a wall at most
+    case Scenario::kEmpty:
+      return 0;
+    case Scenario::kHalf:
+      return 1;
+    case Scenario::kQuadrant:
+    case Scenario::kVarQuadrant:
+    case Scenario::kThreeRooms:
+      return 2;
+    case Scenario::kRandomWalls:
+      return rooms.high - 1;
+  }
+  return 0;
+}
+
 int64_t Settings::preparation_steps() const {
   return static_cast<int64_t>(std::ceil(preparation * static_cast<double>(horizon) - 1e-6));
 }

@@ -81,6 +81,7 @@ struct Settings {
   // Observations: beside the original's, in world axes with an angle that is not wrapped, where
   // agents look and where things are from there.
   bool egocentric = false;
+  bool show_doors = false;  // where the doors are
 
   // Lidar.
   int64_t lidar_rays = 30;
@@ -110,6 +111,7 @@ struct Settings {
   int64_t box_rows() const { return std::max(pad_boxes, max_boxes()); }
   int64_t ramp_rows() const { return std::max(pad_ramps, ramps); }
   int64_t site_rows() const { return std::max(pad_sites, sites.high); }
+  int64_t door_rows() const;  // 0 unless doors are shown
   bool shows_sizes() const { return show_sizes || elongated.high > 0; }
   int64_t preparation_steps() const;  // 32 of 80, 96 of 240
   double cell() const { return floor_size / grid_size; }

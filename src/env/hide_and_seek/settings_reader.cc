@@ -92,6 +92,7 @@ void SettingsReader::AskAbilities(Settings& settings) {
   if (options_.Has("cone_degrees")) settings.cone_half_angle = degrees * std::numbers::pi / 360;
   Ask("cone_uses_corner", settings.cone_uses_corner);
   Ask("egocentric", settings.egocentric);
+  Ask("show_doors", settings.show_doors);
   Ask("lidar_rays", settings.lidar_rays, 1, 1000);
   Ask("lidar_range", settings.lidar_range, 0, kMaxMetres);
 }

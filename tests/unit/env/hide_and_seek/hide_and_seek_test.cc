@@ -142,6 +142,41 @@ TEST(HideAndSeek, EgocentricObservationsSayWhereThingsAreFromHere) {
   }
 }
 
+TEST(HideAndSeek, DoorsAreShownIfAskedFor) {
+  Driven quadrant(Quadrant({{"show_doors", {"true"}}, {"egocentric", {"true"}}}));
+  const auto& fields = quadrant.environment().spec().agents[0].observation.fields;
+  const auto field = std::ranges::find(fields, "door_obs", &Field::name);
+  ASSERT_NE(field, fields.end());
+  EXPECT_EQ(field->shape, (std::vector<int64_t>{2, 6}));
+  const auto mask = std::ranges::find(fields, "mask_ad_obs_spoof", &Field::name);
+  std::set<int> counts;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    quadrant.Reset(seed);
+    const auto doors = quadrant.Floats(0, static_cast<size_t>(field - fields.begin()));
+    const auto self = quadrant.Floats(0, 0);
+    const auto exists = quadrant.agents()
+                            .slots()[0]
+                            .observation[static_cast<size_t>(mask - fields.begin())]
+                            .As<uint8_t>();
+    counts.insert(exists[0] + exists[1]);
+    for (size_t d = 0; d < 2; ++d) {
+      const float* door = doors.data() + 6 * d;
+      if (exists[d] == 0) {
+        EXPECT_TRUE(std::all_of(door, door + 6, [](float value) { return value == 0; }));
+        continue;
+      }
+      // In the wall x = 3.1, below, or in y = 3.1, to the right; 0.7 m wide.
+      const bool vertical = door[2] < door[3];
+      EXPECT_NEAR(door[vertical ? 0 : 1], 3.1, 1e-5);
+      EXPECT_NEAR(door[vertical ? 2 : 3], 0.1, 1e-5);
+      EXPECT_NEAR(door[vertical ? 3 : 2], 0.7, 1e-5);
+      EXPECT_NEAR(door[4], self[1] + 0.15F - door[1], 1e-5);  // everybody looks along -y
+      EXPECT_NEAR(door[5], door[0] - self[0] - 0.15F, 1e-5);
+    }
+  }
+  EXPECT_EQ(counts, (std::set<int>{1, 2}));
+}
+
 TEST(HideAndSeek, EpisodesAreTruncatedByTheirHorizon) {
   Driven quadrant(Quadrant());
   quadrant.Reset(1);
