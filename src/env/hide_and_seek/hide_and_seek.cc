@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,7 @@ class HideAndSeek final : public Environment {
     add("seeker", settings.seekers.high);
     actions_.resize(spec_.agents.size());
     rewards_.resize(spec_.agents.size());
+    sums_.resize(spec_.agents.size());
     observations_.resize(spec_.agents.size());
     spec_.statistics = MakeRules(settings)->StatisticNames();
   }
@@ -65,18 +67,24 @@ class HideAndSeek final : public Environment {
       actions_[static_cast<size_t>(agent)] = {
           {choices[0], choices[1], choices[2]}, choices[3] != 0, choices[4] != 0};
     }
-    if (!episode_->Step(std::span(actions_).first(static_cast<size_t>(agents)),
-                        std::span(rewards_).first(static_cast<size_t>(agents)))) {
-      Discard(slots);
-      finished_ = record_->Finish(/*discarded=*/true);
-      return absl::OkStatus();
+    std::ranges::fill(sums_, 0);
+    bool ended = false, over = false;
+    for (int64_t i = 0; i < settings_.action_repeat && !ended && !over; ++i) {
+      const std::span<float> rewards = std::span(rewards_).first(static_cast<size_t>(agents));
+      if (!episode_->Step(std::span(actions_).first(static_cast<size_t>(agents)), rewards)) {
+        Discard(slots);
+        finished_ = record_->Finish(/*discarded=*/true);
+        return absl::OkStatus();
+      }
+      record_->Count(rewards);
+      std::ranges::transform(rewards, sums_, sums_.begin(), std::plus());
+      ended = episode_->ended();
+      over = episode_->over();
     }
-    record_->Count(std::span(rewards_).first(static_cast<size_t>(agents)));
-    const bool ended = episode_->ended(), over = episode_->over();
     if (ended || over) finished_ = record_->Finish(/*discarded=*/false);
     for (int agent = 0; agent < agents; ++agent) {
       AgentSlot& slot = SlotOf(agent, slots);
-      slot.reward = rewards_[static_cast<size_t>(agent)];
+      slot.reward = sums_[static_cast<size_t>(agent)];
       slot.terminated = ended;
       slot.truncated = over && !ended;
     }
@@ -179,7 +187,7 @@ class HideAndSeek final : public Environment {
   std::unique_ptr<MujocoRenderer> renderer_;
   std::span<const double> finished_;                  // of the one that ended last
   std::vector<Action> actions_;                       // scratch of a step, per agent of the episode
-  std::vector<float> rewards_;                        // likewise
+  std::vector<float> rewards_, sums_;                 // likewise; sums over repeated actions
   std::vector<std::vector<std::byte>> observations_;  // what each agent saw last
 };
 

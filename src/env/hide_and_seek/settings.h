@@ -64,8 +64,9 @@ struct Settings {
   double team_radius = 0.5;
 
   // Episodes.
-  int64_t horizon = 80;      // environment steps of 15 x 5 ms
-  double preparation = 0.4;  // of the horizon: seekers stand still and nobody is paid
+  int64_t horizon = 80;       // environment steps of 15 x 5 ms
+  int64_t action_repeat = 1;  // of those steps, for which an action is held
+  double preparation = 0.4;   // of the horizon: seekers stand still and nobody is paid
   std::array<double, 4> allowed_area = {0.1, 0.1, 5.9, 5.9};  // x0, y0, x1, y1: -10 outside
   bool penalize_objects_outside = true;
   bool zero_sum_joint = true;  // teams are paid together; else each agent for itself

@@ -83,6 +83,7 @@ void SettingsReader::AskFloor(Settings& settings) {
 }
 
 void SettingsReader::AskAbilities(Settings& settings) {
+  Ask("action_repeat", settings.action_repeat, 1, 1000);
   Ask("reach", settings.reach, 0, kMaxMetres);
   Ask("grab_unseen", settings.grab_unseen);
   Ask("lock_unseen", settings.lock_unseen);

@@ -177,6 +177,30 @@ TEST(HideAndSeek, DoorsAreShownIfAskedFor) {
   EXPECT_EQ(counts, (std::set<int>{1, 2}));
 }
 
+TEST(HideAndSeek, ARepeatedActionIsAsManyStepsWithOneObservation) {
+  Driven once(Quadrant()), thrice(Quadrant({{"action_repeat", {"3"}}}));
+  once.Reset(9);
+  thrice.Reset(9);
+  for (uint64_t action = 0; action < 27; ++action) {  // the last one lasts 2 steps
+    thrice.Step(action);
+    std::vector<float> sums(4, 0);
+    for (int i = 0; i < 3 && !once.truncated(); ++i) {
+      once.Step(action);
+      for (size_t agent = 0; agent < 4; ++agent) sums[agent] += once.rewards()[agent];
+    }
+    EXPECT_EQ(thrice.rewards(), sums);
+    EXPECT_EQ(thrice.state(), once.state());
+    EXPECT_EQ(thrice.Floats(1, 0), once.Floats(1, 0));
+    EXPECT_EQ(thrice.truncated(), action == 26);
+    EXPECT_EQ(once.truncated(), action == 26);
+  }
+  const auto a = once.environment().EpisodeStatistics();
+  const auto b = thrice.environment().EpisodeStatistics();
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_TRUE(a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i])));
+  }
+}
+
 TEST(HideAndSeek, EpisodesAreTruncatedByTheirHorizon) {
   Driven quadrant(Quadrant());
   quadrant.Reset(1);
