@@ -1,4 +1,4 @@
-// An environment whose steps take as long as asked.
+// An environment whose steps take as long as asked. Episodes have 1,000 of them.
 #include <chrono>
 #include <memory>
 #include <thread>
@@ -22,18 +22,21 @@ class Delayed : public millrace::Environment {
 
   absl::Status Reset(uint64_t, std::span<millrace::AgentSlot> agents) override {
     agents[0].present = true;
+    steps_ = 0;
     return absl::OkStatus();
   }
 
   absl::Status Step(std::span<millrace::AgentSlot> agents) override {
     std::this_thread::sleep_for(step_);
     agents[0].reward = static_cast<float>(agents[0].discrete[0]);
+    agents[0].truncated = ++steps_ == 1000;
     return absl::OkStatus();
   }
 
  private:
   const std::chrono::microseconds step_;
   millrace::EnvironmentSpec spec_;
+  int steps_ = 0;
 };
 
 }  // namespace
