@@ -1,9 +1,11 @@
 #include <numeric>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "env/env_cli.h"
 #include "env/random_action.h"
 #include "env/rows_buffer.h"
+#include "millrace/core/nearest_name.h"
 #include "millrace/core/status.h"
 
 namespace millrace {
@@ -20,13 +22,14 @@ AgentPolicies EachItsOwnPolicy(size_t agents) {
 // One group whose agents are driven by random policies, one policy an agent.
 class RandomDriver {
  public:
-  RandomDriver(VectorEnvironment& group, uint64_t seed, uint64_t first_slot, RandomReals reals)
+  RandomDriver(VectorEnvironment& group, uint64_t seed, uint64_t first_slot,
+               const BenchActions& actions)
       : group_(group),
         agents_(EachItsOwnPolicy(group.spec().agents.size())),
         buffer_(group.spec(), agents_, group.size()),
         rows_(buffer_.rows().begin(), buffer_.rows().end()),
         rng_(seed, first_slot),
-        reals_(reals) {
+        actions_(actions) {
     for (size_t p = 0; p < rows_.size(); ++p) masked_ |= !buffer_.mask(p).empty();
     prepared_.resize(masked_ ? 1 : kPrepared, std::vector<Actions>(rows_.size()));
     for (std::vector<Actions>& set : prepared_) {
@@ -74,7 +77,16 @@ class RandomDriver {
       SampleRandomAction(spec, mask.empty() ? mask : mask.subspan(row * choices, choices), rng_,
                          std::span(actions.discrete).subspan(row * discrete, discrete),
                          std::span(actions.continuous).subspan(row * continuous, continuous),
-                         reals_);
+                         actions_.reals);
+      size_t component = 0;
+      for (const ActionComponent& each : spec.components) {
+        if (each.kind != ActionComponent::Kind::kDiscrete) continue;
+        const auto held = actions_.held.find(each.name);
+        if (held != actions_.held.end()) {
+          actions.discrete[row * discrete + component] = held->second;
+        }
+        ++component;
+      }
     }
   }
 
@@ -83,22 +95,43 @@ class RandomDriver {
   RowsBuffer buffer_;
   std::vector<PolicyRows> rows_;
   Rng rng_;
-  const RandomReals reals_;
+  const BenchActions& actions_;
   bool masked_ = false;
   std::vector<std::vector<Actions>> prepared_;  // [set][policy], used in turn
   size_t set_ = 0;
   int64_t agent_steps_ = 0;
 };
 
+absl::Status CheckHeld(const EnvironmentSpec& spec, const BenchActions& actions) {
+  std::vector<std::string> names;
+  for (const auto& [name, choice] : actions.held) {
+    bool fits = false;
+    for (const AgentSpec& agent : spec.agents) {
+      for (const ActionComponent& component : agent.action.components) {
+        names.push_back(component.name);
+        fits |= component.name == name && component.kind == ActionComponent::Kind::kDiscrete &&
+                choice >= 0 && choice < component.choices;
+      }
+    }
+    if (fits) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("--hold ", name, "=", choice,
+                     ": expected a discrete component of the action and one of its ", "choices",
+                     DidYouMean(name, names)));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<EnvBenchResult> BenchEnvironment(
     std::span<const std::unique_ptr<VectorEnvironment>> groups,
-    std::chrono::duration<double> duration, RandomReals reals, uint64_t seed) {
+    std::chrono::duration<double> duration, const BenchActions& actions, uint64_t seed) {
   std::vector<std::unique_ptr<RandomDriver>> drivers;
   uint64_t first_slot = 0;
   for (const auto& group : groups) {
-    drivers.push_back(std::make_unique<RandomDriver>(*group, seed, first_slot, reals));
+    MILLRACE_RETURN_IF_ERROR(CheckHeld(group->spec(), actions));
+    drivers.push_back(std::make_unique<RandomDriver>(*group, seed, first_slot, actions));
     MILLRACE_RETURN_IF_ERROR(drivers.back()->Reset(seed, first_slot));
     first_slot += static_cast<uint64_t>(group->size());
   }

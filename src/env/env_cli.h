@@ -4,8 +4,10 @@
 #include <chrono>
 #include <cstdint>
 #include <iosfwd>
+#include <map>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -38,11 +40,17 @@ struct EnvBenchResult {
   double steps_per_second() const { return static_cast<double>(env_steps) / seconds; }
 };
 
-// Steps the groups in turn with random actions in the calling thread, until `duration` is over.
-// Actions are drawn beforehand where nothing is masked, so that only stepping is measured.
+// What agents do: random choices and reals, but for discrete components that are held, by name.
+struct BenchActions {
+  RandomReals reals = RandomReals::kUniform;
+  std::map<std::string, int32_t> held = {};
+};
+
+// Steps the groups in turn in the calling thread, until `duration` is over. Actions are drawn
+// beforehand where nothing is masked, so that only stepping is measured. kInvalidArgument if no
+// agent has a component that is held, or not that choice.
 absl::StatusOr<EnvBenchResult> BenchEnvironment(
     std::span<const std::unique_ptr<VectorEnvironment>> groups,
-    std::chrono::duration<double> duration, RandomReals reals = RandomReals::kUniform,
-    uint64_t seed = 1);
+    std::chrono::duration<double> duration, const BenchActions& actions = {}, uint64_t seed = 1);
 
 }  // namespace millrace

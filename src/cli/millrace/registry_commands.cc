@@ -1,14 +1,20 @@
 // validate, list and env: what a file means and what there is.
+#include <unistd.h>
+
 #include <cstdio>
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "cli/common/exit_code.h"
 #include "cli/millrace/check_experiment.h"
 #include "cli/millrace/commands.h"
 #include "cli/millrace/programs.h"
 #include "env/env_cli.h"
+#include "launcher/process_usage.h"
 #include "millrace/core/status.h"
 #include "registry/plugin_loader.h"
 
@@ -34,12 +40,26 @@ struct EnvironmentArguments {
   int environments = 64;
   int groups = 1;
   std::string actions = "uniform";
+  std::vector<std::string> hold;  // COMPONENT=CHOICE
   std::string json;
 };
 
 absl::StatusOr<Options> ToOptions(const std::vector<std::string>& set) {
   MILLRACE_ASSIGN_OR_RETURN(const auto overrides, ParseOverrides(set));
   return ParseOptions(overrides);
+}
+
+absl::StatusOr<BenchActions> ToActions(const EnvironmentArguments& arguments) {
+  BenchActions actions;
+  if (arguments.actions == "normal") actions.reals = RandomReals::kNormal;
+  for (const std::string& text : arguments.hold) {
+    const std::pair<std::string, std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
+    if (!absl::SimpleAtoi(parts.second, &actions.held[parts.first])) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--hold: expected COMPONENT=CHOICE, got \"", text, "\""));
+    }
+  }
+  return actions;
 }
 
 absl::StatusOr<Registry> RegistryWith(const std::vector<std::string>& plugins) {
@@ -82,6 +102,8 @@ absl::Status StepEnvironment(const EnvironmentArguments& arguments) {
 absl::Status BenchmarkEnvironment(const EnvironmentArguments& arguments) {
   MILLRACE_ASSIGN_OR_RETURN(const Registry registry, RegistryWith(arguments.plugins));
   MILLRACE_ASSIGN_OR_RETURN(const Options options, ToOptions(arguments.set));
+  MILLRACE_ASSIGN_OR_RETURN(const BenchActions actions, ToActions(arguments));
+  const uint64_t bytes_before = ReadProcessUsage(::getpid()).rss_bytes;
   std::vector<std::unique_ptr<VectorEnvironment>> groups;
   for (int g = 0; g < arguments.groups; ++g) {
     MILLRACE_ASSIGN_OR_RETURN(
@@ -90,9 +112,10 @@ absl::Status BenchmarkEnvironment(const EnvironmentArguments& arguments) {
   }
   MILLRACE_ASSIGN_OR_RETURN(
       const EnvBenchResult result,
-      BenchEnvironment(
-          groups, std::chrono::duration<double>(arguments.seconds),
-          arguments.actions == "normal" ? RandomReals::kNormal : RandomReals::kUniform));
+      BenchEnvironment(groups, std::chrono::duration<double>(arguments.seconds), actions));
+  const double bytes_each =
+      static_cast<double>(ReadProcessUsage(::getpid()).rss_bytes - bytes_before) /
+      (arguments.groups * arguments.environments);
   const std::string name = "env/" + arguments.name + "/steps_per_second";
   const nlohmann::json rows = {{{"name", name},
                                 {"unit", "environment steps/s"},
@@ -107,10 +130,10 @@ absl::Status BenchmarkEnvironment(const EnvironmentArguments& arguments) {
   }
   std::printf(
       "%s: %.0f environment steps/s, %.0f agent steps/s (one thread, %d x %d environments, %s "
-      "random actions)\n",
+      "random actions); %.2f MB an environment\n",
       arguments.name.c_str(), result.steps_per_second(),
       static_cast<double>(result.agent_steps) / result.seconds, arguments.groups,
-      arguments.environments, arguments.actions.c_str());
+      arguments.environments, arguments.actions.c_str(), bytes_each / 1e6);
   if (!arguments.json.empty()) {
     std::ofstream file(arguments.json);
     file << rows.dump(2) << "\n";
@@ -186,6 +209,10 @@ void AddEnvCommand(CLI::App& app, int& exit_code) {
                    "reals of boxes: uniform, or normal as a policy with fresh weights acts")
       ->check(CLI::IsMember({"uniform", "normal"}))
       ->capture_default_str();
+  bench
+      ->add_option("--hold", arguments->hold,
+                   "a discrete component of every action that is not random: COMPONENT=CHOICE")
+      ->allow_extra_args(false);
   bench->add_option("--json", arguments->json,
                     "write the result to this file; - for JSON alone on standard output");
   bench->footer("Example: millrace env bench cartpole --seconds 3");

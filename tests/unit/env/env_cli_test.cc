@@ -140,6 +140,19 @@ TEST(EnvBench, CountsStepsOfAllGroups) {
   EXPECT_GT(result->steps_per_second(), 0);
 }
 
+TEST(EnvBench, HoldsComponentsOfActions) {
+  std::vector<std::unique_ptr<VectorEnvironment>> groups;
+  groups.push_back(MakeCartPoleBatch({}, 2).value());
+  const std::string name = groups[0]->spec().agents[0].action.components[0].name;
+  EXPECT_TRUE(BenchEnvironment(groups, std::chrono::milliseconds(1), {.held = {{name, 1}}}).ok());
+  for (const auto& [component, choice] : {std::pair(name, 2), {name, -1}, {name + "s", 1}}) {
+    const auto result =
+        BenchEnvironment(groups, std::chrono::milliseconds(1), {.held = {{component, choice}}});
+    EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_NE(result.status().message().find("--hold " + component), absl::string_view::npos);
+  }
+}
+
 TEST(SampleRandomAction, NormalRealsAreCutToTheBox) {
   const ActionSpec action = ActionSpec::Continuous({-0.5F, -9}, {0.5F, 9});
   Rng rng(1, 2);
