@@ -103,6 +103,11 @@ absl::Status BenchmarkEnvironment(const EnvironmentArguments& arguments) {
   MILLRACE_ASSIGN_OR_RETURN(const Registry registry, RegistryWith(arguments.plugins));
   MILLRACE_ASSIGN_OR_RETURN(const Options options, ToOptions(arguments.set));
   MILLRACE_ASSIGN_OR_RETURN(const BenchActions actions, ToActions(arguments));
+  // Libraries, and what a type keeps once for all, are not an environment's memory.
+  std::vector<std::unique_ptr<VectorEnvironment>> first;
+  MILLRACE_ASSIGN_OR_RETURN(first.emplace_back(),
+                            registry.MakeVectorEnvironment(arguments.name, options, 1));
+  MILLRACE_RETURN_IF_ERROR(BenchEnvironment(first, std::chrono::milliseconds(1), actions).status());
   const uint64_t bytes_before = ReadProcessUsage(::getpid()).rss_bytes;
   std::vector<std::unique_ptr<VectorEnvironment>> groups;
   for (int g = 0; g < arguments.groups; ++g) {
