@@ -27,6 +27,17 @@ uint64_t EnvStepsOf(const LedgerSnapshot& ledger) {
 
 }  // namespace
 
+RunMetricsReader::Settings RunMetricsReader::SettingsOf(const ExperimentConfig& config,
+                                                        const RunPaths& paths) {
+  Settings settings;
+  settings.ledger_directory = paths.ledger();
+  for (const PolicyConfig& policy : config.policies) settings.policies.push_back(policy.name);
+  settings.goal = config.stop.episode_return;
+  settings.report = config.report;
+  settings.metrics = paths.metrics();
+  return settings;
+}
+
 RunMetricsReader::RunMetricsReader(Settings settings)
     : settings_(std::move(settings)),
       ledgers_(settings_.ledger_directory),

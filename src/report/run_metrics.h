@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "config/experiment.h"
+#include "core/run_paths.h"
 #include "report/episode_statistics.h"
 #include "report/ledger_set.h"
 #include "report/profile.h"
@@ -65,6 +67,8 @@ class RunMetricsReader {
     double window_seconds = 10;
   };
   explicit RunMetricsReader(Settings settings);
+  // Of a run of this experiment.
+  static Settings SettingsOf(const ExperimentConfig& config, const RunPaths& paths);
 
   // `time` and `elapsed_seconds` are of now; elapsed time must not go back.
   const RunMetrics& Read(double time, double elapsed_seconds);

@@ -79,13 +79,7 @@ absl::Status RunController::SetUp() {
   options.supervision = config_.supervision;
   options.port = config_.cluster.controller_port;
   MILLRACE_ASSIGN_OR_RETURN(controller_, Controller::Start(options));
-  RunMetricsReader::Settings settings;
-  settings.ledger_directory = paths_.ledger();
-  for (const PolicyConfig& policy : config_.policies) settings.policies.push_back(policy.name);
-  settings.goal = config_.stop.episode_return;
-  settings.report = config_.report;
-  settings.metrics = paths_.metrics();
-  reader_ = std::make_unique<RunMetricsReader>(settings);
+  reader_ = std::make_unique<RunMetricsReader>(RunMetricsReader::SettingsOf(config_, paths_));
   MILLRACE_ASSIGN_OR_RETURN(writer_, MetricsWriter::Open(paths_.metrics()));
   MILLRACE_ASSIGN_OR_RETURN(tensorboard_, TensorBoardWriter::Create(paths_.tensorboard()));
   controller_->SetRunState("running");

@@ -156,13 +156,7 @@ class Launcher {
 };
 
 absl::Status Launcher::Start() {
-  RunMetricsReader::Settings settings;
-  settings.ledger_directory = paths_.ledger();
-  for (const PolicyConfig& policy : config_.policies) settings.policies.push_back(policy.name);
-  settings.goal = config_.stop.episode_return;
-  settings.report = config_.report;
-  settings.metrics = paths_.metrics();
-  reader_ = std::make_unique<RunMetricsReader>(settings);
+  reader_ = std::make_unique<RunMetricsReader>(RunMetricsReader::SettingsOf(config_, paths_));
   const RunMetrics& before = reader_->Read(UnixTime(), 0);
   env_steps_before_ = before.env_steps;
   if (before.goal_reached.has_value()) {

@@ -76,17 +76,18 @@ class Curves {
   std::map<std::string, Series> by_key_;
 };
 
-std::optional<double> GoalOf(const RunPaths& paths) {
-  const auto config = LoadExperiment(paths.config());
-  return config.ok() ? config->stop.episode_return : std::nullopt;
-}
+// What the experiment aims at, and which of its stages were reached.
+struct Aims {
+  std::optional<double> goal;
+  std::vector<StageReached> stages;
+};
 
-std::vector<StageReached> StagesOf(const RunPaths& paths) {
+Aims AimsOf(const RunPaths& paths) {
   const auto config = LoadExperiment(paths.config());
-  if (!config.ok() || config->report.stages.empty()) return {};
+  if (!config.ok()) return {};
   StageDetector detector(config->report);
-  detector.AddFile(paths.metrics());
-  return detector.reached();
+  if (!config->report.stages.empty()) detector.AddFile(paths.metrics());
+  return {config->stop.episode_return, detector.reached()};
 }
 
 std::string Escape(const std::string& text) {
@@ -191,9 +192,8 @@ std::string Inline(std::string svg, size_t number) {
                                    {"url(#", absl::StrCat("url(#", prefix)}});
 }
 
-}  // namespace
-
-absl::StatusOr<std::vector<std::pair<std::string, Chart>>> RunCharts(const RunPaths& paths) {
+absl::StatusOr<std::vector<std::pair<std::string, Chart>>> ChartsOf(const RunPaths& paths,
+                                                                    const Aims& aims) {
   MILLRACE_ASSIGN_OR_RETURN(const Curves curves, Curves::Read(paths.metrics()));
   std::vector<std::pair<std::string, Chart>> charts;
   const auto add = [&](const std::string& name, const std::string& title,
@@ -210,17 +210,16 @@ absl::StatusOr<std::vector<std::pair<std::string, Chart>>> RunCharts(const RunPa
   if (returns.size() < 2) returns = curves.One("episode_return_mean");
   if (Chart* chart = add("episode_return_mean", "Return, mean of the last 100 episodes", "return",
                          std::move(returns))) {
-    chart->goal = GoalOf(paths);
+    chart->goal = aims.goal;
   }
   add("episode_length_mean", "Length, mean of the last 100 episodes", "steps",
       curves.One("episode_length_mean"));
   add("steps_per_second", "Throughput over the last ten seconds", "environment steps/s",
       curves.One("steps_per_second"));
-  const std::vector<StageReached> stages = StagesOf(paths);
   for (const Series& number : curves.Select("environment/")) {
     Chart& chart =
         *add("environment_" + number.name, "environment/" + number.name, number.name, {number});
-    for (const StageReached& stage : stages) {
+    for (const StageReached& stage : aims.stages) {
       chart.marks.push_back({static_cast<double>(stage.env_steps), stage.name});
     }
   }
@@ -230,15 +229,22 @@ absl::StatusOr<std::vector<std::pair<std::string, Chart>>> RunCharts(const RunPa
   return charts;
 }
 
+}  // namespace
+
+absl::StatusOr<std::vector<std::pair<std::string, Chart>>> RunCharts(const RunPaths& paths) {
+  return ChartsOf(paths, AimsOf(paths));
+}
+
 absl::Status WriteReport(const RunPaths& paths) {
-  MILLRACE_ASSIGN_OR_RETURN(const auto charts, RunCharts(paths));
+  const Aims aims = AimsOf(paths);
+  MILLRACE_ASSIGN_OR_RETURN(const auto charts, ChartsOf(paths, aims));
   const ordered_json summary = ReadJson(paths.summary());
   const std::string name = Escape(paths.root().filename().string());
   std::string html =
       absl::StrCat("<!doctype html>\n<html lang=en><meta charset=utf-8>\n<title>", name,
                    "</title>\n<style>", kStyle, "</style>\n<h1>", name, "</h1>\n");
   if (summary.is_object()) html += Overview(summary);
-  if (const auto stages = StagesOf(paths); !stages.empty()) html += StagesSection(stages);
+  if (!aims.stages.empty()) html += StagesSection(aims.stages);
   html += "<h2>Curves</h2>\n<div class=charts>\n";
   for (size_t i = 0; i < charts.size(); ++i) html += Inline(RenderSvg(charts[i].second), i);
   html += "</div>\n";
