@@ -9,7 +9,6 @@ namespace {
 
 constexpr int64_t kAgentFeatures = 10, kPoseFeatures = 9, kSizeFeatures = 3, kLockFeatures = 3,
                   kSiteFeatures = 15, kDoorFeatures = 4;
-constexpr double kWallThickness = 0.1;
 constexpr int64_t kDirection = 2;  // numbers that `egocentric` adds: a direction, or a place
 
 // Appends numbers to a span.
@@ -28,8 +27,8 @@ class Row {
 
 // The unit vector in which an agent looks.
 std::array<double, 2> Facing(const Scene& scene, int agent) {
-  const double angle = scene.Position(agent)[3];
-  return {std::sin(angle), -std::cos(angle)};
+  const double heading = scene.Heading(agent);
+  return {std::cos(heading), std::sin(heading)};
 }
 
 // How far ahead of the agent a place is, and how far to its left.
@@ -170,13 +169,10 @@ void Observer::Write(const Episode& episode, int agent, std::span<const TensorVi
 
 void Observer::WriteDoor(const Scene& scene, int agent, const Door& door,
                          std::span<float> out) const {
-  const double cell = settings_.cell();
-  const double x = (door.x0 + door.x1 + 1) * cell / 2, y = (door.y0 + door.y1 + 1) * cell / 2;
-  // The walls beside it end half a thickness before the middles of their last cells (world.h).
-  const double along = (door.x1 - door.x0 + door.y1 - door.y0 + 2) * cell + kWallThickness;
+  const Rect opening = OpeningOf(door, settings_.cell());
+  const double x = (opening.x0 + opening.x1) / 2, y = (opening.y0 + opening.y1) / 2;
   Row row(out);
-  row.Add(std::array{x, y, door.vertical() ? kWallThickness : along,
-                     door.vertical() ? along : kWallThickness});
+  row.Add(std::array{x, y, opening.x1 - opening.x0, opening.y1 - opening.y0});
   if (settings_.egocentric) row.Add(AheadAndLeft(scene, agent, x, y));
 }
 

@@ -72,7 +72,6 @@ class Picture {
     const Vector3 centre = scene_.Centre(body);
     return {centre[0], centre[1], scene_.Position(body)[3]};
   }
-  double Facing(int agent) const { return scene_.Position(agent)[3] - std::numbers::pi / 2; }
   std::string NameOf(int agent) const {
     return episode_.is_hider(agent) ? absl::StrCat("hider_", agent)
                                     : absl::StrCat("seeker_", agent - episode_.world().hiders);
@@ -102,13 +101,7 @@ class Picture {
   void AddFloor() {
     AddRect({0, 0, settings_.floor_size, settings_.floor_size}, kFloor);
     for (const Door& door : episode_.world().plan.doors) {
-      // The walls beside a door end half their thickness before their cells' middles.
-      Rect gap = RectOf(door, settings_.cell());
-      const double thickness = door.vertical() ? gap.x1 - gap.x0 : gap.y1 - gap.y0;
-      const double more = settings_.cell() + thickness;
-      (door.vertical() ? gap.y0 : gap.x0) -= more;
-      (door.vertical() ? gap.y1 : gap.x1) += more;
-      AddRect(gap, kDoor);
+      AddRect(OpeningOf(door, settings_.cell()), kDoor);
     }
   }
 
@@ -134,7 +127,8 @@ class Picture {
     Polygon sector{{from}, {.fill = Faint(TeamColor(agent), kConeOpacity)}};
     for (int ray = 0; ray <= kConeRays; ++ray) {
       const double turn = settings_.cone_half_angle * (2.0 * ray / kConeRays - 1);
-      const Vector3 direction = {std::cos(Facing(agent) + turn), std::sin(Facing(agent) + turn), 0};
+      const Vector3 direction = {std::cos(scene_.Heading(agent) + turn),
+                                 std::sin(scene_.Heading(agent) + turn), 0};
       const double distance = scene_.rays().Cast(eye, direction, agent).distance;
       const double far = distance < 0 ? 2 * settings_.floor_size : distance;
       sector.corners.push_back({from.x + far * direction[0], from.y + far * direction[1]});
@@ -210,7 +204,7 @@ class Picture {
   }
 
   std::string Mark(int agent) const {
-    const auto quarter = std::lround(Facing(agent) / (std::numbers::pi / 2));
+    const auto quarter = std::lround(scene_.Heading(agent) / (std::numbers::pi / 2));
     return {episode_.is_hider(agent) ? 'H' : 'S', ">^<v"[((quarter % 4) + 4) % 4]};
   }
 

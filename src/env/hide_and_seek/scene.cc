@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numbers>
 
 #include "env/hide_and_seek/scene_model.h"
 #include "env/state_bytes.h"
@@ -74,6 +75,8 @@ std::span<const double, Scene::kJoints> Scene::Position(int body) const {
 std::span<const double, Scene::kJoints> Scene::Velocity(int body) const {
   return std::span<const double, kJoints>(data().qvel + kJoints * body, kJoints);
 }
+
+double Scene::Heading(int agent) const { return Position(agent)[3] - std::numbers::pi / 2; }
 
 Vector3 Scene::Centre(int body) const {
   return ToVector(data().xpos + 3 * ids_[static_cast<size_t>(body)]);

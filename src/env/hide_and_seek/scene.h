@@ -37,6 +37,8 @@ class Scene {
   // x, y, z of the body's lowest corner (before it turned) and the hinge's angle; their rates.
   std::span<const double, kJoints> Position(int body) const;
   std::span<const double, kJoints> Velocity(int body) const;
+  // The direction in which an agent looks, from +x: a quarter turn behind the hinge's angle.
+  double Heading(int agent) const;
   // The middle of the body, and of its shape: a ramp's centre of mass lies lower and behind.
   Vector3 Centre(int body) const;
   Vector3 ShapeCentre(int body) const;

@@ -1,7 +1,6 @@
 #include "env/hide_and_seek/sight.h"
 
 #include <cmath>
-#include <numbers>
 
 namespace millrace::hide_and_seek {
 namespace {
@@ -60,7 +59,7 @@ std::array<double, 2> Sight::Place(int body) const {
 bool Sight::InCone(int agent, const std::array<double, 2>& place) const {
   const auto [x, y] = Place(agent);
   const double dx = place[0] - x, dy = place[1] - y;
-  const double facing = scene_.Position(agent)[3] - std::numbers::pi / 2;
+  const double facing = scene_.Heading(agent);
   // The cosine of the angle between, without wrapping it.
   const double along = std::cos(facing) * dx + std::sin(facing) * dy;
   return along >= cone_cosine_ * std::hypot(dx, dy);

@@ -258,6 +258,14 @@ Rect RectOf(const Wall& wall, double cell) {
           (wall.y1 + 0.5) * cell + y};
 }
 
+Rect OpeningOf(const Door& door, double cell) {
+  Rect opening = RectOf(door, cell);
+  const double more = cell + 2 * kHalfThickness;
+  (door.vertical() ? opening.y0 : opening.x0) -= more;
+  (door.vertical() ? opening.y1 : opening.x1) += more;
+  return opening;
+}
+
 absl::StatusOr<WallPlan> DrawWalls(const Settings& settings, Rng& rng) {
   for (int i = 0; i < kPlans; ++i) {
     if (auto plan = WallPlanner(settings, rng).Draw()) return *std::move(plan);

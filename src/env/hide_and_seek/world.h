@@ -49,6 +49,8 @@ struct Rect {
   }
 };
 Rect RectOf(const Wall& wall, double cell);
+// What a door leaves free: up to where the walls beside it end, in their thickness.
+Rect OpeningOf(const Door& door, double cell);
 
 // A box or a ramp: full size and the corner of lowest x and y, in metres.
 struct Thing {
