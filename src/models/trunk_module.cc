@@ -1,7 +1,6 @@
 #include "models/trunk_module.h"
 
 #include "absl/strings/str_cat.h"
-#include "inference/entity_inputs.h"
 #include "models/cnn_module.h"
 #include "models/entity_module.h"
 
@@ -26,13 +25,12 @@ torch::Tensor MlpModule::Forward(const TensorDict& /*observation*/,
 
 DenseModule::DenseModule(const ModelSpec& spec, Network network, Rng& rng)
     : MlpModule(EntityInputsOf(spec, network).dense_width(), spec.hidden, spec.activation, rng),
-      spec_(spec),
-      network_(network) {}
+      inputs_(EntityInputsOf(spec, network)),
+      fields_(spec.observation.fields) {}
 
-torch::Tensor DenseModule::Input(const ModelSpec& spec, Network network,
+torch::Tensor DenseModule::Input(const EntityInputs& inputs, const std::vector<Field>& fields,
                                  const TensorDict& observation, const torch::Tensor& features) {
   const torch::NoGradGuard no_gradient;
-  const EntityInputs inputs = EntityInputsOf(spec, network);
   if (inputs.all_features()) return features;
   std::vector<torch::Tensor> columns;
   for (const FeatureBlock& block : inputs.flat) {
@@ -44,7 +42,7 @@ torch::Tensor DenseModule::Input(const ModelSpec& spec, Network network,
       columns.push_back(entities);
       continue;
     }
-    const std::string& mask = spec.observation.fields[static_cast<size_t>(set.mask)].name;
+    const std::string& mask = fields[static_cast<size_t>(set.mask)].name;
     const torch::Tensor there = (observation.at(ObservationField(mask)) != 0).to(torch::kFloat32);
     columns.push_back(
         (entities.unflatten(-1, {set.count, set.width}) * there.unsqueeze(-1)).flatten(-2));
@@ -55,7 +53,7 @@ torch::Tensor DenseModule::Input(const ModelSpec& spec, Network network,
 
 torch::Tensor DenseModule::Forward(const TensorDict& observation,
                                    const torch::Tensor& features) const {
-  return MlpModule::Forward(observation, Input(spec_, network_, observation, features));
+  return MlpModule::Forward(observation, Input(inputs_, fields_, observation, features));
 }
 
 std::shared_ptr<TrunkModule> MakeTrunkModule(const ModelSpec& spec, Network network, Rng& rng) {

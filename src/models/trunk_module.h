@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "inference/entity_inputs.h"
 #include "millrace/models/policy.h"
 #include "models/layer_modules.h"
 
@@ -40,12 +41,13 @@ class DenseModule : public MlpModule {
                         const torch::Tensor& features) const override;
 
   // What the layers read of the features: [..., EntityInputs::dense_width()], without gradient.
-  static torch::Tensor Input(const ModelSpec& spec, Network network, const TensorDict& observation,
-                             const torch::Tensor& features);
+  // `fields` are those of the observation.
+  static torch::Tensor Input(const EntityInputs& inputs, const std::vector<Field>& fields,
+                             const TensorDict& observation, const torch::Tensor& features);
 
  private:
-  const ModelSpec spec_;
-  const Network network_;
+  const EntityInputs inputs_;
+  const std::vector<Field> fields_;
 };
 
 std::shared_ptr<TrunkModule> MakeTrunkModule(const ModelSpec& spec, Network network, Rng& rng);

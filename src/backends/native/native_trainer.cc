@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/activity.h"
-#include "inference/entity_inputs.h"
 #include "inference/normalization.h"
 #include "millrace/core/status.h"
 
@@ -16,11 +15,6 @@ namespace {
 
 std::span<float> Floats(torch::Tensor& tensor) {
   return {tensor.data_ptr<float>(), static_cast<size_t>(tensor.numel())};
-}
-
-bool NetworksReadTheSame(const ModelSpec& spec) {
-  return spec.one_trunk() || (EntityInputsOf(spec, Network::kActor).all_features() &&
-                              EntityInputsOf(spec, Network::kCritic).all_features());
 }
 
 }  // namespace
@@ -37,7 +31,10 @@ NativeTrainer::NativeTrainer(std::shared_ptr<const BuiltinPolicy> policy,
       adam_(adam),
       kernels_(kernels),
       recurrent_(policy_->state_size() > 0),
-      same_input_(NetworksReadTheSame(policy_->spec())),
+      actor_reads_(EntityInputsOf(policy_->spec(), Network::kActor)),
+      critic_reads_(EntityInputsOf(policy_->spec(), Network::kCritic)),
+      same_input_(policy_->spec().one_trunk() ||
+                  (actor_reads_.all_features() && critic_reads_.all_features())),
       choices_(policy_->spec().action.num_choices()),
       reals_(policy_->spec().action.continuous_size()),
       native_(policy_->spec(), kernels) {
@@ -72,11 +69,12 @@ absl::Status NativeTrainer::Begin(const TensorDict& items, const RowLoss& loss) 
   const torch::NoGradGuard no_gradient;
   loss_ = &loss;
   const torch::Tensor features = policy_->Features(items);
-  const auto input = [&](Network network) {
-    return ItemColumn(DenseModule::Input(policy_->spec(), network, items, features), recurrent_);
+  const auto input = [&](const EntityInputs& reads) {
+    return ItemColumn(
+        DenseModule::Input(reads, policy_->spec().observation.fields, items, features), recurrent_);
   };
-  actor_input_ = input(Network::kActor);
-  critic_input_ = same_input_ ? ItemColumn() : input(Network::kCritic);
+  actor_input_ = input(actor_reads_);
+  critic_input_ = same_input_ ? ItemColumn() : input(critic_reads_);
   columns_.clear();
   for (const std::string& name : loss.fields()) {
     MILLRACE_ASSIGN_OR_RETURN(columns_.emplace_back(), MakeColumn(items, name, recurrent_));

@@ -12,6 +12,7 @@
 #include "backends/native/item_column.h"
 #include "backends/native/native_minibatch.h"
 #include "backends/native/native_policy.h"
+#include "inference/entity_inputs.h"
 #include "millrace/backends/backend.h"
 #include "models/builtin_policy.h"
 
@@ -52,6 +53,7 @@ class NativeTrainer final : public RowTrainer {
   FlatAdam& adam_;
   const kernels::KernelSet& kernels_;
   const bool recurrent_;
+  const EntityInputs actor_reads_, critic_reads_;
   const bool same_input_;  // of actor and critic
   const int64_t choices_, reals_;
   NativePolicy native_;

@@ -55,7 +55,8 @@ TEST(DenseModule, ReadsFlatFeaturesThenEntitiesThatAreThereThenTheMask) {
                                   {"observation/has", floats({1, 1}).to(torch::kUInt8)}};
   const torch::Tensor features = floats({1, 2, 3, 4, 5, 6});  // boxes, self, secret
   const auto input = [&](Network network) {
-    return DenseModule::Input(spec, network, observation, features);
+    return DenseModule::Input(EntityInputsOf(spec, network), spec.observation.fields, observation,
+                              features);
   };
   EXPECT_TRUE(input(Network::kActor).equal(floats({5, 0, 0, 3, 4, 0, 1})));
   EXPECT_TRUE(input(Network::kCritic).equal(floats({5, 6, 1, 2, 3, 4, 1, 1})));
