@@ -50,25 +50,35 @@ absl::StatusOr<Checkpoint> ReadCheckpoint(const RunPaths& paths, const std::stri
                      fmt::format("there are checkpoints {}", json(store.List()).dump()));
 }
 
-void AddOptions(CLI::App& command, EvalArguments& arguments) {
+void AddFrozenPolicyOptions(CLI::App& command, FrozenPolicyArguments& arguments) {
   command.add_option("run", arguments.run, "run directory, or its name below runs/")->required();
-  command.add_option("--episodes", arguments.episodes, "how many")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
   command.add_option("--checkpoint", arguments.checkpoint, "latest, or a train step")
       ->capture_default_str();
   command.add_flag("--sample", arguments.sample,
                    "draw actions instead of taking the most likely ones");
+}
+
+std::vector<std::string> CommandLine(const std::string& command,
+                                     const FrozenPolicyArguments& arguments) {
+  std::vector<std::string> line = {command,        arguments.run,
+                                   "--checkpoint", arguments.checkpoint,
+                                   "--seed",       std::to_string(arguments.seed)};
+  if (arguments.sample) line.push_back("--sample");
+  return line;
+}
+
+void AddOptions(CLI::App& command, EvalArguments& arguments) {
+  AddFrozenPolicyOptions(command, arguments);
+  command.add_option("--episodes", arguments.episodes, "how many")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   command.add_option("--seed", arguments.seed, "of the episodes")->capture_default_str();
   command.add_option("--json", arguments.json, "also write the result to this file");
 }
 
 std::vector<std::string> CommandLine(const EvalArguments& arguments) {
-  std::vector<std::string> line = {"eval",         arguments.run,
-                                   "--checkpoint", arguments.checkpoint,
-                                   "--episodes",   std::to_string(arguments.episodes),
-                                   "--seed",       std::to_string(arguments.seed)};
-  if (arguments.sample) line.push_back("--sample");
+  std::vector<std::string> line = CommandLine("eval", arguments);
+  line.insert(line.end(), {"--episodes", std::to_string(arguments.episodes)});
   if (!arguments.json.empty()) line.insert(line.end(), {"--json", arguments.json});
   return line;
 }

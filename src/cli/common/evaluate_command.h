@@ -15,12 +15,21 @@
 
 namespace millrace {
 
-struct EvalArguments {
+// Of every command that plays with a frozen policy.
+struct FrozenPolicyArguments {
   std::string run;
   std::string checkpoint = "latest";  // or a train step
-  int episodes = 100;
   bool sample = false;
   uint64_t seed = 1000003;
+};
+
+void AddFrozenPolicyOptions(CLI::App& command, FrozenPolicyArguments& arguments);
+// The command line that says the same to `command`.
+std::vector<std::string> CommandLine(const std::string& command,
+                                     const FrozenPolicyArguments& arguments);
+
+struct EvalArguments : FrozenPolicyArguments {
+  int episodes = 100;
   std::string json;  // file, "-" for JSON alone on standard output, empty for none
 };
 

@@ -13,7 +13,6 @@
 #include <span>
 #include <thread>
 
-#include "cli/common/evaluate_command.h"
 #include "env/watched_environment.h"
 #include "millrace/core/status.h"
 #include "report/picture/character_map.h"
@@ -206,11 +205,7 @@ void PrintResult(const EvaluationResult& result) {
 }  // namespace
 
 void AddOptions(CLI::App& command, PlayArguments& arguments) {
-  command.add_option("run", arguments.run, "run directory, or its name below runs/")->required();
-  command.add_option("--checkpoint", arguments.checkpoint, "latest, or a train step")
-      ->capture_default_str();
-  command.add_flag("--sample", arguments.sample,
-                   "draw actions instead of taking the most likely ones");
+  AddFrozenPolicyOptions(command, arguments);
   command.add_option("--seed", arguments.seed, "of the episode")->capture_default_str();
   command.add_option("--video", arguments.video, "write a film: a .svg, .gif or .mp4 file");
   command.add_option("--view", arguments.view, "of the film: flat, or 3d if MuJoCo can render it")
@@ -225,14 +220,9 @@ void AddOptions(CLI::App& command, PlayArguments& arguments) {
 }
 
 std::vector<std::string> CommandLine(const PlayArguments& arguments) {
-  std::vector<std::string> line = {
-      "play",         arguments.run,
-      "--checkpoint", arguments.checkpoint,
-      "--seed",       std::to_string(arguments.seed),
-      "--fps",        fmt::format("{}", arguments.film.frames_per_second),
-      "--size",       std::to_string(arguments.film.size)};
-  if (arguments.sample) line.push_back("--sample");
-  line.insert(line.end(), {"--view", arguments.view});
+  std::vector<std::string> line = CommandLine("play", arguments);
+  line.insert(line.end(), {"--fps", fmt::format("{}", arguments.film.frames_per_second), "--size",
+                           std::to_string(arguments.film.size), "--view", arguments.view});
   if (!arguments.video.empty()) line.insert(line.end(), {"--video", arguments.video});
   return line;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "cli/common/evaluate_command.h"
 #include "config/experiment.h"
 #include "core/run_paths.h"
 #include "millrace/registry/registry.h"
@@ -14,11 +15,7 @@
 
 namespace millrace {
 
-struct PlayArguments {
-  std::string run;
-  std::string checkpoint = "latest";  // or a train step
-  bool sample = false;
-  uint64_t seed = 1000003;
+struct PlayArguments : FrozenPolicyArguments {
   std::string video;          // a file; empty: text
   std::string view = "flat";  // of the film; or 3d
   FilmOptions film;           // its frames a second also pace maps in a terminal
