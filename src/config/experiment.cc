@@ -236,50 +236,64 @@ std::map<std::string, double> ReadThresholds(Section section) {
   return thresholds;
 }
 
+// The texts of a list; none if it is absent. Messages expect `list`, made of `items`.
+std::vector<std::string> ReadTexts(const YamlNode* node, const std::string& key,
+                                   const std::string& list, const std::string& items,
+                                   Problems& problems) {
+  std::vector<std::string> texts;
+  if (node == nullptr) return texts;
+  if (node->kind != YamlNode::Kind::kList) {
+    problems.Add(key, list, Describe(*node));
+    return texts;
+  }
+  for (const YamlNode& item : node->items) {
+    if (item.kind != YamlNode::Kind::kScalar || item.text.empty()) {
+      problems.Add(key, items, Describe(item));
+    }
+    texts.push_back(item.text);
+  }
+  return texts;
+}
+
+StageConfig ReadStage(Section section, const std::string& path) {
+  StageConfig stage;
+  section.String("name", stage.name);
+  stage.above = ReadThresholds(section.Child("above"));
+  stage.below = ReadThresholds(section.Child("below"));
+  if (stage.name.empty()) section.problems().Add(section.PathOf("name"), "a name", "none");
+  if (stage.above.empty() && stage.below.empty()) {
+    section.problems().Add(path, "thresholds: above or below", "none");
+  }
+  section.Finish();
+  return stage;
+}
+
+void ReadStages(const YamlNode* node, Problems& problems, std::vector<StageConfig>& stages) {
+  if (node == nullptr) return;
+  if (node->kind != YamlNode::Kind::kList) {
+    problems.Add("report.stages", "a list such as [{name: chase, below: {hidden_fraction: 0.5}}]",
+                 Describe(*node));
+  }
+  for (size_t i = 0; i < node->items.size(); ++i) {
+    const std::string path = absl::StrCat("report.stages[", i, "]");
+    problems.RecordPlace(path, node->items[i].where);
+    stages.push_back(ReadStage(Section(&node->items[i], path, problems), path));
+  }
+}
+
 void ReadReport(Section section, ReportConfig& report) {
+  report.statistics = ReadTexts(section.Node("statistics"), "report.statistics", "a list of names",
+                                "names", section.problems());
   section.Int64("stage_episodes", report.stage_episodes, 1, 1 << 30);
-  Problems& problems = section.problems();
-  if (const YamlNode* node = section.Node("statistics")) {
-    for (const YamlNode& item : node->items) report.statistics.push_back(item.text);
-    if (node->kind != YamlNode::Kind::kList) {
-      problems.Add("report.statistics", "a list of names", Describe(*node));
-    }
-  }
-  if (const YamlNode* node = section.Node("stages")) {
-    if (node->kind != YamlNode::Kind::kList) {
-      problems.Add("report.stages", "a list such as [{name: chase, below: {hidden_fraction: 0.5}}]",
-                   Describe(*node));
-    }
-    for (size_t i = 0; i < node->items.size(); ++i) {
-      const std::string path = absl::StrCat("report.stages[", i, "]");
-      problems.RecordPlace(path, node->items[i].where);
-      StageConfig stage;
-      Section entry(&node->items[i], path, problems);
-      entry.String("name", stage.name);
-      stage.above = ReadThresholds(entry.Child("above"));
-      stage.below = ReadThresholds(entry.Child("below"));
-      if (stage.name.empty()) problems.Add(entry.PathOf("name"), "a name", "none");
-      if (stage.above.empty() && stage.below.empty()) {
-        problems.Add(path, "thresholds: above or below", "none");
-      }
-      entry.Finish();
-      report.stages.push_back(std::move(stage));
-    }
-  }
+  ReadStages(section.Node("stages"), section.problems(), report.stages);
   section.Finish();
 }
 
 void ReadPlugins(const YamlNode* node, const std::filesystem::path& folder, Problems& problems,
                  std::vector<std::string>& plugins) {
-  if (node == nullptr) return;
-  if (node->kind != YamlNode::Kind::kList) {
-    return problems.Add("plugins", "a list of libraries", Describe(*node));
-  }
-  for (const YamlNode& item : node->items) {
-    if (item.kind != YamlNode::Kind::kScalar || item.text.empty()) {
-      return problems.Add("plugins", "paths of libraries", Describe(item));
-    }
-    plugins.push_back((folder / item.text).lexically_normal().string());
+  for (const std::string& path :
+       ReadTexts(node, "plugins", "a list of libraries", "paths of libraries", problems)) {
+    plugins.push_back((folder / path).lexically_normal().string());
   }
 }
 
