@@ -6,10 +6,7 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <functional>
-#include <iterator>
-#include <sstream>
 #include <thread>
 
 #include "control/controller_file.h"
@@ -19,6 +16,7 @@
 #include "core/run_paths.h"
 #include "launcher/node_agent.h"
 #include "launcher/process.h"
+#include "text.h"
 
 namespace millrace {
 namespace {
@@ -34,11 +32,6 @@ bool Eventually(const std::function<bool()>& condition) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   return false;
-}
-
-std::string ReadText(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
 class ControlTest : public ::testing::Test {

@@ -2,10 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <sstream>
-
 #include "integration/millrace_process.h"
+#include "text.h"
 
 namespace millrace {
 namespace {
@@ -20,19 +18,6 @@ std::string ShortRun(const fs::path& runs, const std::string& file, int env_step
                    "none", "--set", "stop={env_steps: " + std::to_string(env_steps) + "}"});
   EXPECT_EQ(output.exit_code, 0) << output.out << output.err;
   return (runs / "short").string();
-}
-
-std::string ReadText(const fs::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  std::stringstream text;
-  text << stream.rdbuf();
-  return text.str();
-}
-
-size_t Count(const std::string& text, const std::string& part) {
-  size_t count = 0;
-  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
-  return count;
 }
 
 // 80 steps of one hider and one seeker.

@@ -9,11 +9,11 @@
 
 #include <csignal>
 #include <fstream>
-#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "core/deadline.h"
 #include "core/process_identity.h"
+#include "text.h"
 
 namespace millrace {
 namespace {
@@ -49,10 +49,6 @@ class CheckpointStoreTest : public ::testing::Test {
       names.push_back(entry.path().filename().string());
     }
     return names;
-  }
-  static std::string ReadText(const fs::path& path) {
-    std::ifstream stream(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(stream), {}};
   }
 
   const fs::path folder_;

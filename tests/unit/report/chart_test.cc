@@ -4,10 +4,10 @@
 
 #include <cmath>
 #include <fstream>
-#include <sstream>
 
 #include "ledger_folder.h"
 #include "report/plot/run_charts.h"
+#include "text.h"
 
 namespace millrace {
 namespace {
@@ -23,13 +23,6 @@ Chart Sample() {
           .y_label = "return",
           .series = {{"a", {0, 1e6, 2e6}, {10, std::nan(""), 30}}, {"b", {0, 2e6}, {5, 7}}},
           .goal = 475};
-}
-
-std::string ReadText(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  std::stringstream text;
-  text << stream.rdbuf();
-  return text.str();
 }
 
 TEST(Ticks, AreRoundNumbersWithin) {

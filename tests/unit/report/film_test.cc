@@ -4,15 +4,14 @@
 #include <stdlib.h>
 
 #include <cmath>
-#include <fstream>
 #include <limits>
-#include <sstream>
 
 #include "ledger_folder.h"
 #include "report/picture/character_map.h"
 #include "report/picture/frame.h"
 #include "report/picture/raster.h"
 #include "report/picture/svg_film.h"
+#include "text.h"
 
 namespace millrace {
 namespace {
@@ -33,19 +32,6 @@ Drawing Sample(double x) {
       shapes::Label{{x, 0.5}, "<1>", 0.3, {1, 1, 1}},
   };
   return drawing;
-}
-
-std::string ReadText(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  std::stringstream text;
-  text << stream.rdbuf();
-  return text.str();
-}
-
-size_t Count(const std::string& text, const std::string& part) {
-  size_t count = 0;
-  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
-  return count;
 }
 
 TEST(Frame, HoldsTheWholeDrawingAndItsCaption) {
