@@ -52,6 +52,12 @@ int Episode::owner(int thing) const {
   return thing < boxes ? box_locks_.owner(thing) : ramp_locks_.owner(thing - boxes);
 }
 
+int Episode::LockedBoxes() const {
+  int count = 0;
+  for (int box = 0; box < scene_->num_boxes(); ++box) count += locked(box) ? 1 : 0;
+  return count;
+}
+
 void Episode::SetLock(int thing, bool locked, int owner) {
   const int boxes = box_locks_.things();
   thing < boxes ? box_locks_.Set(thing, locked, owner)

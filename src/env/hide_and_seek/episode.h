@@ -54,6 +54,7 @@ class Episode {
   // Of a thing, box or ramp.
   bool locked(int thing) const;
   int owner(int thing) const;
+  int LockedBoxes() const;
   void SetLock(int thing, bool locked, int owner);
   // A seeker sees the hider, or any.
   bool Seen(int hider) const;

@@ -36,15 +36,6 @@ Color Faint(Color color, double opacity) {
   return color;
 }
 
-// A frame of reference on the floor.
-struct Pose {
-  double x, y, yaw;
-  Point operator()(double along, double across) const {
-    return {x + std::cos(yaw) * along - std::sin(yaw) * across,
-            y + std::sin(yaw) * along + std::cos(yaw) * across};
-  }
-};
-
 // Draws one moment; used once.
 class Picture {
  public:
@@ -68,10 +59,11 @@ class Picture {
 
  private:
   Color TeamColor(int agent) const { return episode_.is_hider(agent) ? kHiderColor : kSeekerColor; }
-  Pose PoseOf(int body) const {
-    const Vector3 centre = scene_.Centre(body);
-    return {centre[0], centre[1], scene_.Position(body)[3]};
+  Point PointOf(int body, double along, double across) const {
+    const Vector3 point = scene_.PointOf(body, along, across);
+    return {point[0], point[1]};
   }
+  Point MiddleOf(int body) const { return PointOf(body, 0, 0); }
   std::string NameOf(int agent) const {
     return episode_.is_hider(agent) ? absl::StrCat("hider_", agent)
                                     : absl::StrCat("seeker_", agent - episode_.world().hiders);
@@ -158,7 +150,7 @@ class Picture {
   void AddThing(int thing, const Color& fill, const std::array<const char*, 3>& marks) {
     const int body = episode_.num_agents() + thing, owner = episode_.owner(thing);
     const auto& size = scene_.size(body);
-    const Pose pose = PoseOf(body);
+    const auto at = [&](double along, double across) { return PointOf(body, along, across); };
     const double x = size[0] / 2, y = size[1] / 2;
     Paint paint{.fill = fill, .stroke = kBorder, .stroke_width = kThin};
     const char* mark = marks[0];
@@ -167,7 +159,7 @@ class Picture {
       paint.stroke_width = kThick;
       mark = episode_.is_hider(owner) ? marks[1] : marks[2];
     }
-    Add(Polygon{{pose(-x, -y), pose(x, -y), pose(x, y), pose(-x, y)}, paint, mark});
+    Add(Polygon{{at(-x, -y), at(x, -y), at(x, y), at(-x, y)}, paint, mark});
   }
 
   // Its tall face is at low y of its own frame.
@@ -175,11 +167,11 @@ class Picture {
     AddThing(thing, kRampColor, {"/\\", "/h", "/s"});
     const int body = episode_.num_agents() + thing;
     const double x = scene_.size(body)[0] / 2 - kThick, y = scene_.size(body)[1] / 2 - kThick;
-    const Pose pose = PoseOf(body);
+    const auto at = [&](double along, double across) { return PointOf(body, along, across); };
     for (int band = 0; band < kRampBands; ++band) {
       const double low = -y + 2 * y * band / kRampBands, high = low + 2 * y / kRampBands;
       const double height = 1 - static_cast<double>(band) / kRampBands;
-      Add(Polygon{{pose(-x, low), pose(x, low), pose(x, high), pose(-x, high)},
+      Add(Polygon{{at(-x, low), at(x, low), at(x, high), at(-x, high)},
                   {.fill = Faint(kRampTop, 0.75 * height * height)}});
     }
   }
@@ -187,20 +179,20 @@ class Picture {
   void AddGrip(int agent) {
     const int thing = scene_.held(agent);
     if (thing == Scene::kNoThing) return;
-    const Pose from = PoseOf(agent), to = PoseOf(episode_.num_agents() + thing);
-    Add(Line{{from.x, from.y}, {to.x, to.y}, TeamColor(agent), kGripWidth});
+    Add(Line{MiddleOf(agent), MiddleOf(episode_.num_agents() + thing), TeamColor(agent),
+             kGripWidth});
   }
 
   void AddAgent(int agent) {
-    const Pose pose = PoseOf(agent);
+    const auto at = [&](double along, double across) { return PointOf(agent, along, across); };
     const Color color = TeamColor(agent);
     const Paint paint{.fill = color, .stroke = kWhite, .stroke_width = kThin};
-    for (const auto& arm : kArms) Add(Circle{pose(arm[0], arm[1]), kArmRadius, paint});
+    for (const auto& arm : kArms) Add(Circle{at(arm[0], arm[1]), kArmRadius, paint});
     const double r = kAgentRadius;
-    Add(Polygon{{pose(-0.5 * r, -0.7 * r), pose(0, -1.6 * r), pose(0.5 * r, -0.7 * r)}, paint});
-    Add(Circle{{pose.x, pose.y}, r, paint, Mark(agent)});
+    Add(Polygon{{at(-0.5 * r, -0.7 * r), at(0, -1.6 * r), at(0.5 * r, -0.7 * r)}, paint});
+    Add(Circle{MiddleOf(agent), r, paint, Mark(agent)});
     const int number = episode_.is_hider(agent) ? agent : agent - episode_.world().hiders;
-    Add(Label{{pose.x, pose.y}, absl::StrCat(number), 1.2 * r, kWhite});
+    Add(Label{MiddleOf(agent), absl::StrCat(number), 1.2 * r, kWhite});
   }
 
   std::string Mark(int agent) const {

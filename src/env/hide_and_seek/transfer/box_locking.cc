@@ -8,12 +8,6 @@ namespace {
 constexpr double kLockReward = 5, kUnlockPenalty = 5, kPerMetre = 0.5, kSuccessReward = 1;
 constexpr int kAgent = 0;
 
-double LockedBoxes(const Episode& episode) {
-  double locked = 0;
-  for (int box = 0; box < episode.scene().num_boxes(); ++box) locked += episode.locked(box) ? 1 : 0;
-  return locked;
-}
-
 }  // namespace
 
 BoxLocking::BoxLocking(const Settings& settings)
@@ -77,12 +71,12 @@ double BoxLocking::Approach(const Moment& now) const {
 }
 
 bool BoxLocking::Succeeds(const Episode& episode) const {
-  return LockedBoxes(episode) == episode.scene().num_boxes() &&
+  return episode.LockedBoxes() == episode.scene().num_boxes() &&
          (!returns_ || ToSpawn(episode) <= settings_.spawn_radius);
 }
 
 std::vector<double> BoxLocking::Measure(const Episode& episode) const {
-  std::vector<double> numbers = {LockedBoxes(episode)};
+  std::vector<double> numbers = {static_cast<double>(episode.LockedBoxes())};
   if (returns_) numbers.push_back(ToSpawn(episode) <= settings_.spawn_radius ? 1 : 0);
   return numbers;
 }

@@ -38,13 +38,13 @@ int Shelter::RaysThrough(const Episode& episode) const {
 }
 
 void Shelter::Pay(Episode& episode, std::span<const Action> /*actions*/, std::span<float> rewards) {
-  rewards[0] = static_cast<float>(-kPerRay * RaysThrough(episode));
+  through_ = RaysThrough(episode);
+  rewards[0] = static_cast<float>(-kPerRay * through_);
 }
 
 std::vector<double> Shelter::Measure(const Episode& episode) const {
-  double locked = 0;
-  for (int box = 0; box < episode.scene().num_boxes(); ++box) locked += episode.locked(box) ? 1 : 0;
-  return {RaysThrough(episode) / static_cast<double>(starts_.size()), locked};
+  return {through_ / static_cast<double>(starts_.size()),
+          static_cast<double>(episode.LockedBoxes())};
 }
 
 }  // namespace millrace::hide_and_seek

@@ -16,7 +16,7 @@ class Shelter final : public TaskRules {
   explicit Shelter(const Settings& settings);
 
   void Pay(Episode& episode, std::span<const Action> actions, std::span<float> rewards) override;
-  bool Succeeds(const Episode& episode) const override { return RaysThrough(episode) == 0; }
+  bool Succeeds(const Episode& /*episode*/) const override { return through_ == 0; }
   // exposed: share of the rays that reach the cylinder at the end; locked: boxes then.
   std::vector<double> Measure(const Episode& episode) const override;
 
@@ -24,6 +24,7 @@ class Shelter final : public TaskRules {
   int RaysThrough(const Episode& episode) const;
 
   std::vector<Vector3> starts_;  // of rays
+  int through_ = 0;              // of them, after the step that was paid last
 };
 
 }  // namespace millrace::hide_and_seek
