@@ -78,30 +78,30 @@ def random_level(arguments, seed):
     steps = EPISODES * 80
     run = train(arguments, f"{arguments.config.stem}-random-{seed}", seed,
                 arguments.set + ["algorithm.learning_rate=0", f"stop.env_steps={steps}", "stop.wall_seconds=null",
-                                 "report.stages=[]"])
+                                 "report={stages: []}"])
     lines = lines_of(run)
     weights = [after["episodes"] - before["episodes"] for before, after in zip(lines, lines[1:])]
     return {number: sum(line[f"environment/{number}"] * weight for line, weight in zip(lines[1:], weights)) / sum(weights)
             for number in NUMBERS}
 
 
-def judge(run, level):
+def stages(level):
+    """(a) and (b), for the run's own detector."""
+    chase = f"{{name: chase, below: {{hidden_fraction: {level - 0.15:.4f}}}}}"
+    doors = "{name: doors, above: {hidden_fraction: 0.5, doors_blocked_prep: 0.3}}"
+    return f"report={{stage_episodes: {EPISODES}, stages: [{chase}, {doors}]}}"
+
+
+def judge(run):
     """When (a) and (b) were reached, and the extremes."""
-    result = dict(chase=None, doors=None, lowest_hidden=1.0, most_doors_blocked=0.0, hidden_then=None)
-    line = None
-    for line, means in windows(lines_of(run)):
-        moment = dict(seconds=line["elapsed_seconds"], env_steps=line["env_steps"], episodes=line["episodes"])
-        hidden, doors = means["hidden_fraction"], means["doors_blocked_prep"]
-        result["lowest_hidden"] = min(result["lowest_hidden"], hidden)
-        if doors > result["most_doors_blocked"]:
-            result.update(most_doors_blocked=doors, hidden_then=hidden)
-        if result["chase"] is None and hidden <= level - 0.15:
-            result["chase"] = moment
-        elif result["chase"] and result["doors"] is None and hidden > 0.5 and doors >= 0.3:
-            result["doors"] = moment
-    if line:
-        result["end"] = dict(seconds=line["elapsed_seconds"], env_steps=line["env_steps"], episodes=line["episodes"])
-    return result
+    summary = json.loads((run / "summary.json").read_text())
+    reached = {stage["name"]: stage for stage in summary.get("stages") or []}
+    moments = list(windows(lines_of(run)))
+    lowest = min(means["hidden_fraction"] for _, means in moments)
+    most = max((means for _, means in moments), key=lambda means: means["doors_blocked_prep"])
+    return dict(chase=reached.get("chase"), doors=reached.get("doors"), lowest_hidden=lowest,
+                most_doors_blocked=most["doors_blocked_prep"], hidden_then=most["hidden_fraction"],
+                end={key: moments[-1][0][key] for key in ("elapsed_seconds", "env_steps", "episodes")})
 
 
 def write_curve(run, file):
@@ -120,7 +120,7 @@ def spread(values):
 
 
 def when(moment):
-    return "-" if moment is None else f"{moment['seconds'] / 60:.1f} min, {moment['env_steps'] / 1e6:.2f} M steps"
+    return "-" if moment is None else f"{moment['elapsed_seconds'] / 60:.1f} min, {moment['env_steps'] / 1e6:.2f} M steps"
 
 
 def table(arguments, levels, results):
@@ -130,9 +130,8 @@ def table(arguments, levels, results):
             "| seed | (a) chase | (b) doors blocked | least hidden | most doors blocked | hidden then | trained |",
             "|---|---|---|---|---|---|---|"]
     for seed, result in results.items():
-        then = "-" if result["hidden_then"] is None else f"{result['hidden_then']:.3f}"
         text.append(f"| {seed} | {when(result['chase'])} | {when(result['doors'])} | {result['lowest_hidden']:.3f} | "
-                    f"{result['most_doors_blocked']:.3f} | {then} | {when(result.get('end'))} |")
+                    f"{result['most_doors_blocked']:.3f} | {result['hidden_then']:.3f} | {when(result['end'])} |")
     return "\n".join(text) + "\n"
 
 
@@ -152,8 +151,8 @@ def main():
     results = {}
     for seed in arguments.seeds:
         run = train(arguments, f"{arguments.config.stem}-{seed}", seed,
-                    arguments.set + [f"stop.wall_seconds={arguments.hours * 3600}"])
-        results[seed] = judge(run, level)
+                    arguments.set + [f"stop.wall_seconds={arguments.hours * 3600}", stages(level)])
+        results[seed] = judge(run)
         write_curve(run, arguments.out / "curves" / f"{arguments.config.stem}-{seed}.csv")
         print(seed, results[seed], flush=True)
         (arguments.out / f"{arguments.config.stem}.json").write_text(
