@@ -96,6 +96,36 @@ void ReadStop(Section section, StopConfig& stop) {
   section.Finish();
 }
 
+// The texts of a list; none if it is absent. Messages expect `list`, made of `items`.
+std::vector<std::string> ReadTexts(const YamlNode* node, const std::string& key,
+                                   const std::string& list, const std::string& items,
+                                   Problems& problems) {
+  std::vector<std::string> texts;
+  if (node == nullptr) return texts;
+  if (node->kind != YamlNode::Kind::kList) {
+    problems.Add(key, list, Describe(*node));
+    return texts;
+  }
+  for (const YamlNode& item : node->items) {
+    if (item.kind != YamlNode::Kind::kScalar || item.text.empty()) {
+      problems.Add(key, items, Describe(item));
+    }
+    problems.RecordPlace(absl::StrCat(key, "[", texts.size(), "]"), item.where);
+    texts.push_back(item.text);
+  }
+  return texts;
+}
+
+void ReadLeague(Section section, std::optional<LeagueConfig>& league) {
+  section.UInt64("every_versions", league.emplace().every_versions);
+  section.Int("opponents", league->opponents, 1, kMaxOpponents);
+  section.Double("share", league->share, 0, 1);
+  league->teams = ReadTexts(section.Node("teams"), section.PathOf("teams"),
+                            "a list such as [\"hider.*\", \"seeker.*\"]", "regular expressions",
+                            section.problems());
+  section.Finish();
+}
+
 void ReadPolicies(Section section, std::vector<PolicyConfig>& policies) {
   for (const std::string& name : section.Keys()) {
     PolicyConfig policy;
@@ -103,6 +133,7 @@ void ReadPolicies(Section section, std::vector<PolicyConfig>& policies) {
     Section entry = section.Child(name);
     ReadTyped(entry.Child("model"), entry.PathOf("model"), "mlp", policy.model);
     entry.String("init_from", policy.init_from);
+    if (Present(entry, "league")) ReadLeague(entry.Child("league"), policy.league);
     entry.Finish();
     policies.push_back(std::move(policy));
   }
@@ -234,25 +265,6 @@ std::map<std::string, double> ReadThresholds(Section section) {
     section.Double(statistic, thresholds[statistic], kAnyLow, kAnyHigh);
   }
   return thresholds;
-}
-
-// The texts of a list; none if it is absent. Messages expect `list`, made of `items`.
-std::vector<std::string> ReadTexts(const YamlNode* node, const std::string& key,
-                                   const std::string& list, const std::string& items,
-                                   Problems& problems) {
-  std::vector<std::string> texts;
-  if (node == nullptr) return texts;
-  if (node->kind != YamlNode::Kind::kList) {
-    problems.Add(key, list, Describe(*node));
-    return texts;
-  }
-  for (const YamlNode& item : node->items) {
-    if (item.kind != YamlNode::Kind::kScalar || item.text.empty()) {
-      problems.Add(key, items, Describe(item));
-    }
-    texts.push_back(item.text);
-  }
-  return texts;
 }
 
 StageConfig ReadStage(Section section, const std::string& path) {

@@ -27,10 +27,21 @@ struct TypedOptions {
   std::string where;  // "file.yaml:5" of the type, for messages
 };
 
+// Past versions of a policy, which are kept and play against it.
+struct LeagueConfig {
+  uint64_t every_versions = 0;  // one of so many published versions is kept
+  int opponents = 8;            // the newest so many play; at most kMaxOpponents
+  double share = 0.2;           // of the episodes: a team is played by one of them
+  // Regular expressions over agent names, the first that matches counts; none: one team of all
+  // agents of the policy.
+  std::vector<std::string> teams = {};
+};
+
 struct PolicyConfig {
   std::string name;
   TypedOptions model{.type = "mlp", .options = {}, .where = {}};
   std::string init_from = {};  // RUN[@STEP]; see cli/millrace/check_experiment.h
+  std::optional<LeagueConfig> league = {};
 };
 
 struct AgentMatch {

@@ -51,12 +51,39 @@ void CheckBatch(const ExperimentConfig& config, Problems& problems) {
   }
 }
 
+bool Compiles(const std::string& pattern) {
+  if (pattern.size() > kMaxPatternLength) return false;
+  try {
+    const std::regex compiled(pattern);
+    return true;
+  } catch (const std::regex_error&) {
+    return false;
+  }
+}
+
+void CheckPattern(const std::string& key, const std::string& pattern, Problems& problems) {
+  if (Compiles(pattern)) return;
+  problems.Add(key,
+               absl::StrCat("a regular expression of at most ", kMaxPatternLength, " characters"),
+               absl::StrCat("\"", pattern, "\""));
+}
+
+void CheckLeague(const std::string& key, const LeagueConfig& league, Problems& problems) {
+  if (league.every_versions == 0) {
+    problems.Add(key + ".every_versions", "an integer of at least 1", "0 or nothing");
+  }
+  for (size_t i = 0; i < league.teams.size(); ++i) {
+    CheckPattern(absl::StrCat(key, ".teams[", i, "]"), league.teams[i], problems);
+  }
+}
+
 void CheckPolicies(const ExperimentConfig& config, Problems& problems) {
   for (const PolicyConfig& policy : config.policies) {
     const std::string key = absl::StrCat("policies.", policy.name);
     if (!IsValidName(policy.name)) {
       problems.Add(key, kNameRule, absl::StrCat("\"", policy.name, "\""));
     }
+    if (policy.league) CheckLeague(key + ".league", *policy.league, problems);
     const size_t at = policy.init_from.rfind('@');
     if (at == std::string::npos) continue;
     const std::string step = policy.init_from.substr(at + 1);
@@ -73,28 +100,13 @@ void CheckPolicies(const ExperimentConfig& config, Problems& problems) {
   }
 }
 
-bool Compiles(const std::string& pattern) {
-  if (pattern.size() > kMaxPatternLength) return false;
-  try {
-    const std::regex compiled(pattern);
-    return true;
-  } catch (const std::regex_error&) {
-    return false;
-  }
-}
-
 void CheckAgents(const ExperimentConfig& config, Problems& problems) {
   std::vector<std::string> names;
   for (const PolicyConfig& policy : config.policies) names.push_back(policy.name);
   for (size_t i = 0; i < config.agents.size(); ++i) {
     const AgentMatch& agent = config.agents[i];
     const std::string key = absl::StrCat("agents[", i, "]");
-    if (!Compiles(agent.match)) {
-      problems.Add(
-          key + ".match",
-          absl::StrCat("a regular expression of at most ", kMaxPatternLength, " characters"),
-          absl::StrCat("\"", agent.match, "\""));
-    }
+    CheckPattern(key + ".match", agent.match, problems);
     if (std::find(names.begin(), names.end(), agent.policy) == names.end()) {
       problems.Add(key + ".policy", "a policy of this file", absl::StrCat("\"", agent.policy, "\""),
                    DidYouMean(agent.policy, names));
@@ -132,6 +144,12 @@ void CheckDeterministic(const ExperimentConfig& config, Problems& problems) {
   if (config.trainer.sample_reuse != 1) {
     problems.Add("workers.trainer.sample_reuse", "1 in a deterministic run",
                  absl::StrCat(config.trainer.sample_reuse));
+  }
+  // Versions are counted on after a resume, so other ones would play.
+  for (const PolicyConfig& policy : config.policies) {
+    if (!policy.league.has_value() || policy.league->share == 0) continue;
+    problems.Add(absl::StrCat("policies.", policy.name, ".league.share"),
+                 "0 in a deterministic run", absl::StrCat(policy.league->share));
   }
   if (config.actor.groups == 0) {
     problems.Add("workers.actor.groups", "a number in a deterministic run", "auto");

@@ -79,12 +79,23 @@ void PutStop(YAML::Emitter& out, const StopConfig& stop) {
   });
 }
 
+void PutLeague(YAML::Emitter& out, const LeagueConfig& league) {
+  PutMap(out, "league", [&] {
+    Put(out, "every_versions", league.every_versions);
+    Put(out, "opponents", league.opponents);
+    Put(out, "share", league.share);
+    out << YAML::Key << "teams" << YAML::Value;
+    PutItems(out, league.teams, /*quoted=*/true);
+  });
+}
+
 void PutPolicies(YAML::Emitter& out, const ExperimentConfig& config) {
   PutMap(out, "policies", [&] {
     for (const PolicyConfig& policy : config.policies) {
       PutMap(out, policy.name, [&] {
         PutTyped(out, "model", policy.model);
         if (!policy.init_from.empty()) Put(out, "init_from", policy.init_from);
+        if (policy.league) PutLeague(out, *policy.league);
       });
     }
   });

@@ -24,6 +24,10 @@ class RunPaths {
   std::filesystem::path store() const { return ledger() / "store"; }
   std::filesystem::path logs() const { return root_ / "logs"; }
   std::filesystem::path checkpoints() const { return root_ / "checkpoints"; }
+  // Past versions of a policy.
+  std::filesystem::path league(const std::string& policy) const {
+    return root_ / "league" / policy;
+  }
   // Slabs and doorbells: a directory on a memory file system (MILLRACE_SHM_DIR, default /dev/shm)
   // named after the run directory; the launcher makes it and removes it.
   std::filesystem::path shm() const;

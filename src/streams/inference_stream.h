@@ -30,6 +30,8 @@ enum RowFlag : uint8_t {
       2,  // final_observation holds the last observation of a truncated episode: value wanted
   kRowAbsent = 4,  // no agent in this row now: the answer is ignored
 };
+// Above the flags: who acts, 0 the newest version, else LeagueSlots' number of a past one.
+inline constexpr int kOpponentShift = 4;
 
 // Names of the fields of request and reply (all [B, ...]). Observations are "observation/NAME",
 // last observations "final/NAME".

@@ -42,6 +42,7 @@ int main(int argc, char** argv) {
   millrace::AddListCommand(app, exit_code);
   millrace::AddEnvCommand(app, exit_code);
   millrace::AddEvalCommand(app, exit_code);
+  millrace::AddLeagueCommand(app, exit_code);
   millrace::AddPlayCommand(app, exit_code);
   millrace::AddBenchCommand(app, exit_code);
   millrace::AddTuneCommand(app, exit_code);

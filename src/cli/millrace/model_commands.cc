@@ -1,6 +1,7 @@
-// eval and play: frozen policies. Built-in models run here, a user's own in millrace-torch.
+// eval, play and league: frozen policies. Built-in models run here, a user's own in millrace-torch.
 #include "cli/common/evaluate_command.h"
 #include "cli/common/exit_code.h"
+#include "cli/common/league_command.h"
 #include "cli/common/load_plugins.h"
 #include "cli/common/play_command.h"
 #include "cli/millrace/commands.h"
@@ -51,6 +52,13 @@ void AddPlayCommand(CLI::App& app, int& exit_code) {
       "Example: millrace play runs/cartpole-ppo\n"
       "         millrace play runs/cartpole-ppo --video episode.svg");
   AddCommand<PlayArguments>(command, RunPlay, exit_code);
+}
+
+void AddLeagueCommand(CLI::App& app, int& exit_code) {
+  auto* command = app.add_subcommand(
+      "league", "Lets past versions of a run play against one another: ratings and win rates.");
+  command->footer("Example: millrace league runs/hide-and-seek --players 6 --episodes 100");
+  AddCommand<LeagueArguments>(command, RunLeague, exit_code);
 }
 
 }  // namespace millrace

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/common/evaluate_command.h"
+#include "cli/common/league_command.h"
 #include "cli/common/exit_code.h"
 #include "cli/common/play_command.h"
 #include "cli/common/worker_main.h"
@@ -181,6 +182,7 @@ int RunCommandLine(int argc, char** argv, TorchRegistry& registry) {
   add_model_bench("bench-training", "--minibatch", training, &RunTrainingBench);
   EvalArguments eval_arguments;
   PlayArguments play_arguments;
+  LeagueArguments league_arguments;
   const auto add_evaluation = [&](const char* name, auto& arguments, auto body) {
     auto* command = app.add_subcommand(name, "as `millrace`");
     AddOptions(*command, arguments);
@@ -188,6 +190,7 @@ int RunCommandLine(int argc, char** argv, TorchRegistry& registry) {
   };
   add_evaluation("eval", eval_arguments, &RunEval);
   add_evaluation("play", play_arguments, &RunPlay);
+  add_evaluation("league", league_arguments, &RunLeague);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -115,6 +115,7 @@ absl::Status Actor::MakeStreams(const InferenceModelFactory& make_model) {
     streams.agents = agents;
     streams.contract = contracts[p];
     streams.rows = environments_per_group() * agents.agents;
+    streams.league = config.policies[p].league;
     MILLRACE_ASSIGN_OR_RETURN(streams.extra_fields, ExtraFields(contracts[p], agents));
     const InferenceSpec inference_spec{.policy = agents.policy,
                                        .observation = agents.observation,
@@ -139,7 +140,7 @@ absl::Status Actor::MakeStreams(const InferenceModelFactory& make_model) {
   }
   if (!inline_inference) return absl::OkStatus();
 
-  PolicyServiceOptions options = PolicyServiceOptions::From(config);
+  PolicyServiceOptions options = PolicyServiceOptions::From(config, process_.paths());
   options.inference = Transport::kInproc;
   options.max_delay = {};  // no other actor's requests come
   StreamContext service_context = inference_context;
@@ -167,7 +168,8 @@ absl::Status Actor::MakeGroups() {
         registry_.MakeVectorEnvironment(config.environment.type, config.environment.options,
                                         environments_per_group(), config.environment.where));
     if (g == 0) {
-      MILLRACE_RETURN_IF_ERROR(ledger_->NameStatistics(environment->spec().statistics));
+      MILLRACE_RETURN_IF_ERROR(
+          ledger_->NameStatistics(StatisticNames(environment->spec(), config)));
     }
     GroupOptions options;
     options.index = g;

@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "core/activity.h"
-#include "core/deadline.h"
 #include "env/guarded.h"
 #include "millrace/core/status.h"
+#include "workers/actor/row_episodes.h"
 #include "workers/actor/snapshot_codec.h"
 #include "workers/common/clip_to_box.h"
 
@@ -78,9 +78,8 @@ struct EnvironmentGroup::PolicyPart {
   std::vector<float> reward;
   std::vector<uint8_t> terminated, truncated, first, present;
 
-  // Episode under way in each row.
-  std::vector<float> episode_return;
-  std::vector<uint32_t> episode_length;
+  std::optional<RowEpisodes> episodes;
+  std::vector<uint8_t> absent;  // in the step that is under way
 
   // The segment being filled and the one that comes next.
   std::optional<OpenSegment> open;
@@ -138,8 +137,13 @@ EnvironmentGroup::EnvironmentGroup(GroupOptions options,
     part->truncated.resize(rows);
     part->first.resize(rows);
     part->present.resize(rows);
-    part->episode_return.resize(rows);
-    part->episode_length.resize(rows);
+    part->absent.resize(rows);
+    std::optional<Opponents> opponents;
+    if (streams.league.has_value()) {
+      opponents.emplace(*streams.league, streams.agents.teams, options_.environments, options_.seed,
+                        options_.first_slot);
+    }
+    part->episodes.emplace(rows, streams.policy_index, std::move(opponents));
     unroll_ = streams.contract.unroll;
     parts_.push_back(std::move(part));
   }
@@ -161,9 +165,11 @@ EnvironmentGroup::~EnvironmentGroup() = default;
 absl::Status EnvironmentGroup::Start(const std::string& snapshot) {
   parts_.front()->streams->samples->Want(1);
   if (!snapshot.empty()) return Restore(snapshot);
-  return FromEnvironment(Guarded("environment", [&] {
+  MILLRACE_RETURN_IF_ERROR(FromEnvironment(Guarded("environment", [&] {
     return environment_->Reset(options_.seed, options_.first_slot, agent_policies_, rows_);
-  }));
+  })));
+  for (auto& part : parts_) part->episodes->DrawOpponents(part->first, 0, draw_);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<bool> EnvironmentGroup::Advance(bool others_parked) {
@@ -233,11 +239,13 @@ bool EnvironmentGroup::ReadNextReplies() {
 
 absl::Status EnvironmentGroup::PostRequests(bool value_only) {
   for (auto& part : parts_) {
+    const auto slots = part->episodes->slots();
     for (size_t row = 0; row < part->request_flags.size(); ++row) {
       uint8_t flags = 0;
       if (part->first[row] != 0) flags |= kRowFirst;
       if (part->truncated[row] != 0) flags |= kRowFinal;
       if (part->present[row] == 0) flags |= kRowAbsent;
+      if (!slots.empty()) flags |= static_cast<uint8_t>(slots[row] << kOpponentShift);
       part->request_flags[row] = flags;
     }
     RequestHeader header;
@@ -350,7 +358,12 @@ void EnvironmentGroup::RecordObservations(int step) {
       CopyBytes(part->observation[i], part->Sample(part->observation_names[i])[step]);
     }
     std::memcpy(part->Sample("first")[step].data, part->first.data(), part->first.size());
-    std::memcpy(part->Sample("present")[step].data, part->present.data(), part->present.size());
+    const TensorView present = part->Sample("present")[step];
+    std::memcpy(present.data, part->present.data(), part->present.size());
+    const auto slots = part->episodes->slots();
+    for (size_t row = 0; row < slots.size(); ++row) {
+      if (slots[row] != 0) present.As<uint8_t>()[row] = 0;  // not to be trained
+    }
   }
 }
 
@@ -431,32 +444,23 @@ void EnvironmentGroup::RecordFinalValues(int step) {
 }
 
 void EnvironmentGroup::TrackEpisodes() {
-  const int64_t now = Clock::now().time_since_epoch().count();
-  const uint64_t env_steps = ledger_->Get(Counter::kEnvSteps);
-  for (auto& part : parts_) {
-    uint64_t agent_steps = 0;
-    for (size_t row = 0; row < part->reward.size(); ++row) {
-      if ((part->request_flags[row] & kRowAbsent) == 0) {
-        ++agent_steps;
-        part->episode_return[row] += part->reward[row];
-        part->episode_length[row] += 1;
-      }
-      if (part->terminated[row] != 0 || part->truncated[row] != 0) {
-        ledger_->RecordEpisode({.finished_ns = now,
-                                .env_steps = env_steps,
-                                .episode_return = part->episode_return[row],
-                                .length = part->episode_length[row],
-                                .policy = part->streams->policy_index});
-        ledger_->Add(Counter::kEpisodes, 1);
-        part->episode_return[row] = 0;
-        part->episode_length[row] = 0;
-      }
+  for (size_t p = 0; p < parts_.size(); ++p) {
+    PolicyPart& part = *parts_[p];
+    for (size_t row = 0; row < part.absent.size(); ++row) {
+      part.absent[row] = part.request_flags[row] & kRowAbsent;
     }
-    ledger_->Add(Counter::kAgentSteps, agent_steps);
+    part.episodes->Count(rows_[p], part.absent, *ledger_);
+    part.episodes->DrawOpponents(part.first, part.reply->header.version, draw_);
   }
 }
 
 void EnvironmentGroup::TrackStatistics() {
+  for (auto& part : parts_) {
+    const Opponents::Score score = part->episodes->TakeScore();
+    if (score.episodes > 0) {
+      ledger_->AddStatistic(statistics_.size(), score.won, score.episodes);
+    }
+  }
   if (statistics_.empty()) return;
   std::ranges::fill(statistics_, StatisticSum());
   environment_->TakeStatistics(statistics_);
@@ -484,8 +488,7 @@ std::string EnvironmentGroup::Snapshot() const {
   for (const auto& part : parts_) {
     writer.AddVector(part->first);
     writer.AddVector(part->present);
-    writer.AddVector(part->episode_return);
-    writer.AddVector(part->episode_length);
+    part->episodes->Save(writer);
     writer.AddVector(part->saved_state);
   }
   return writer.Take();
@@ -502,8 +505,7 @@ absl::Status EnvironmentGroup::Restore(const std::string& snapshot) {
   for (auto& part : parts_) {
     MILLRACE_RETURN_IF_ERROR(reader.NextVector(part->first));
     MILLRACE_RETURN_IF_ERROR(reader.NextVector(part->present));
-    MILLRACE_RETURN_IF_ERROR(reader.NextVector(part->episode_return));
-    MILLRACE_RETURN_IF_ERROR(reader.NextVector(part->episode_length));
+    MILLRACE_RETURN_IF_ERROR(part->episodes->Restore(reader));
     MILLRACE_RETURN_IF_ERROR(reader.NextVector(part->saved_state));
     std::copy(part->saved_state.begin(), part->saved_state.end(), part->request_state.begin());
     restore_state_ = restore_state_ || !part->saved_state.empty();

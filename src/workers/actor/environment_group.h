@@ -48,6 +48,7 @@ struct PolicyStreams {
   PolicyAgents agents;
   PolicyContract contract;
   int rows = 0;  // B of every group
+  std::optional<LeagueConfig> league;
   std::unique_ptr<InferenceClient> inference;
   std::unique_ptr<SampleProducer> samples;
   std::vector<const SampleField*> extra_fields;  // computed here

@@ -1,6 +1,7 @@
 #include "workers/common/agent_assignment.h"
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 
 #include <algorithm>
 #include <regex>
@@ -21,6 +22,37 @@ absl::StatusOr<int> PolicyOf(const std::string& agent, const ExperimentConfig& c
   return absl::InvalidArgumentError(fmt::format(
       "{}: expected an entry whose `match` fits the environment's agent \"{}\", got none",
       config.Subject("agents"), agent));
+}
+
+// The team of each agent of a policy.
+absl::StatusOr<std::vector<int>> TeamsOf(const PolicyConfig& policy,
+                                         const std::vector<std::string>& agents,
+                                         bool drives_all_agents, const ExperimentConfig& config) {
+  std::vector<std::string> patterns = policy.league->teams;
+  if (patterns.empty()) patterns = {".*"};
+  const std::string key = "policies." + policy.name + ".league.teams";
+  std::vector<int> teams(agents.size(), -1);
+  for (size_t team = 0; team < patterns.size(); ++team) {
+    const std::regex pattern(patterns[team]);
+    for (size_t agent = 0; agent < agents.size(); ++agent) {
+      if (teams[agent] < 0 && std::regex_match(agents[agent], pattern)) {
+        teams[agent] = static_cast<int>(team);
+      }
+    }
+    if (std::ranges::count(teams, static_cast<int>(team)) == 0) {
+      return absl::InvalidArgumentError(fmt::format(
+          "{}: expected expressions that match agents of policy \"{}\" ({}), got \"{}\"{}",
+          config.Subject(key), policy.name, fmt::join(agents, ", "), patterns[team],
+          DidYouMean(patterns[team], agents)));
+    }
+  }
+  if (drives_all_agents && std::ranges::count(teams, 0) == std::ssize(teams)) {
+    return absl::InvalidArgumentError(fmt::format(
+        "{}: expected two teams, because policy \"{}\" drives all agents and the newest version "
+        "must play against a past one, got one",
+        config.Subject(key), policy.name));
+  }
+  return teams;
 }
 
 // That the environment has the statistics which the experiment's report asks for.
@@ -49,9 +81,18 @@ absl::Status CheckStatistics(const std::vector<std::string>& known,
 
 }  // namespace
 
+std::vector<std::string> StatisticNames(const EnvironmentSpec& spec,
+                                        const ExperimentConfig& config) {
+  std::vector<std::string> names = spec.statistics;
+  const bool league = std::ranges::any_of(
+      config.policies, [](const PolicyConfig& policy) { return policy.league.has_value(); });
+  if (league) names.push_back(kLeagueWinRate);
+  return names;
+}
+
 absl::StatusOr<AgentAssignment> AssignAgents(const EnvironmentSpec& spec,
                                              const ExperimentConfig& config) {
-  MILLRACE_RETURN_IF_ERROR(CheckStatistics(spec.statistics, config));
+  MILLRACE_RETURN_IF_ERROR(CheckStatistics(StatisticNames(spec, config), config));
   AgentAssignment assignment;
   for (const PolicyConfig& policy : config.policies) {
     assignment.policies.push_back({.policy = policy.name, .observation = {}, .action = {}});
@@ -71,13 +112,23 @@ absl::StatusOr<AgentAssignment> AssignAgents(const EnvironmentSpec& spec,
           config.Subject("agents"), policy.policy, agent.name));
     }
   }
-  for (const PolicyAgents& policy : assignment.policies) {
+  for (size_t p = 0; p < assignment.policies.size(); ++p) {
+    PolicyAgents& policy = assignment.policies[p];
     if (policy.agents == 0) {
       return absl::InvalidArgumentError(fmt::format(
           "{}: expected an agent of environment \"{}\" that `agents` gives this policy, "
           "got none",
           config.Subject("policies." + policy.policy), config.environment.type));
     }
+    if (!config.policies[p].league.has_value()) continue;
+    std::vector<std::string> names;
+    for (size_t agent = 0; agent < spec.agents.size(); ++agent) {
+      if (assignment.agent_policies[agent] == static_cast<int>(p)) {
+        names.push_back(spec.agents[agent].name);
+      }
+    }
+    MILLRACE_ASSIGN_OR_RETURN(policy.teams, TeamsOf(config.policies[p], names,
+                                                    names.size() == spec.agents.size(), config));
   }
   return assignment;
 }

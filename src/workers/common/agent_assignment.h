@@ -17,6 +17,7 @@ struct PolicyAgents {
   int agents = 0;               // A: rows per environment
   ObservationSpec observation;  // of every agent of this policy
   ActionSpec action;
+  std::vector<int> teams = {};  // with a league: of each agent, from 0; -1: in none
 };
 
 struct AgentAssignment {
@@ -24,8 +25,14 @@ struct AgentAssignment {
   std::vector<PolicyAgents> policies;  // in the order of the experiment's policies (sorted by name)
 };
 
-// kInvalidArgument if an agent matches no entry, a policy drives no agent, or agents of one policy
-// see or do different things.
+// What a run reports of its episodes, in this order: the environment's statistics, then
+// kLeagueWinRate if a policy has a league.
+std::vector<std::string> StatisticNames(const EnvironmentSpec& spec,
+                                        const ExperimentConfig& config);
+inline constexpr char kLeagueWinRate[] = "league_win_rate";
+
+// kInvalidArgument if an agent matches no entry, a policy drives no agent, agents of one policy see
+// or do different things, or a league has a team without agents or nobody to train.
 absl::StatusOr<AgentAssignment> AssignAgents(const EnvironmentSpec& spec,
                                              const ExperimentConfig& config);
 

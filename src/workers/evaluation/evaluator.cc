@@ -106,13 +106,13 @@ bool Count(Player& player, const EnvironmentBuffers::Part& part,
 }
 
 absl::StatusOr<Player> MakePlayer(const PolicyConfig& policy, const PolicyAgents& agents,
-                                  const Checkpoint& checkpoint,
+                                  const WeightsOf& weights_of,
                                   const InferenceModelFactory& make_model, int environments) {
   Player player;
   player.agents = agents;
   MILLRACE_ASSIGN_OR_RETURN(player.model, make_model(policy, agents));
   MILLRACE_ASSIGN_OR_RETURN(const std::vector<std::byte> weights,
-                            ReadWeights(checkpoint, agents.policy, player.model->layout()));
+                            weights_of(agents.policy, player.model->layout()));
   MILLRACE_RETURN_IF_ERROR(player.model->Load(weights));
   const size_t rows = static_cast<size_t>(environments * agents.agents);
   player.state.resize(rows * static_cast<size_t>(player.model->state_size()));
@@ -160,7 +160,7 @@ absl::StatusOr<std::unique_ptr<VectorEnvironment>> MakeEnvironments(const Experi
 }  // namespace
 
 absl::StatusOr<EvaluationResult> Evaluate(const ExperimentConfig& config,
-                                          const Checkpoint& checkpoint, const Registry& registry,
+                                          const WeightsOf& weights_of, const Registry& registry,
                                           const InferenceModelFactory& make_model,
                                           const EvaluationOptions& options) {
   const int environments = std::min(options.environments, options.episodes);
@@ -173,7 +173,7 @@ absl::StatusOr<EvaluationResult> Evaluate(const ExperimentConfig& config,
   std::vector<std::vector<int>> to_play;
   for (size_t p = 0; p < assignment.policies.size(); ++p) {
     MILLRACE_ASSIGN_OR_RETURN(players.emplace_back(),
-                              MakePlayer(config.policies[p], assignment.policies[p], checkpoint,
+                              MakePlayer(config.policies[p], assignment.policies[p], weights_of,
                                          make_model, environments));
     to_play.push_back(Shares(options.episodes, environments, assignment.policies[p].agents));
   }
@@ -197,8 +197,20 @@ absl::StatusOr<EvaluationResult> Evaluate(const ExperimentConfig& config,
   }
   EvaluationResult result;
   result.all = all.Get();
-  result.train_steps = checkpoint.train_steps;
   for (Player& player : players) result.policies[player.agents.policy] = player.statistics.Get();
+  return result;
+}
+
+absl::StatusOr<EvaluationResult> Evaluate(const ExperimentConfig& config,
+                                          const Checkpoint& checkpoint, const Registry& registry,
+                                          const InferenceModelFactory& make_model,
+                                          const EvaluationOptions& options) {
+  const auto weights_of = [&](const std::string& policy, const ParameterLayout& layout) {
+    return ReadWeights(checkpoint, policy, layout);
+  };
+  MILLRACE_ASSIGN_OR_RETURN(EvaluationResult result,
+                            Evaluate(config, weights_of, registry, make_model, options));
+  result.train_steps = checkpoint.train_steps;
   return result;
 }
 

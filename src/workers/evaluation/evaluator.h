@@ -42,8 +42,17 @@ struct EvaluationResult {
   uint64_t train_steps = 0;
 };
 
+// The weights of a policy, as its model lays them out.
+using WeightsOf = std::function<absl::StatusOr<std::vector<std::byte>>(
+    const std::string& policy, const ParameterLayout& layout)>;
+
 // Plays exactly `episodes` of every agent; how many each environment plays is fixed in advance, so
 // that short ones are not counted more often. Fewer if on_step says so.
+absl::StatusOr<EvaluationResult> Evaluate(const ExperimentConfig& config,
+                                          const WeightsOf& weights_of, const Registry& registry,
+                                          const InferenceModelFactory& make_model,
+                                          const EvaluationOptions& options);
+// With the weights of a checkpoint, whose train_steps are in the result.
 absl::StatusOr<EvaluationResult> Evaluate(const ExperimentConfig& config,
                                           const Checkpoint& checkpoint, const Registry& registry,
                                           const InferenceModelFactory& make_model,

@@ -18,7 +18,8 @@ HeadSpans InferenceBatch::Heads::Spans(size_t rows, const ActionSpec& action) {
   return {logits, mean, log_std, value};
 }
 
-InferenceBatch::InferenceBatch(InferenceModel* model, const InferenceSpec& spec, uint64_t seed)
+InferenceBatch::InferenceBatch(InferenceModel* model, const InferenceSpec& spec, uint64_t seed,
+                               PastVersions* past)
     : model_(model),
       spec_(spec),
       request_layout_(spec.RequestLayout()),
@@ -45,6 +46,7 @@ InferenceBatch::InferenceBatch(InferenceModel* model, const InferenceSpec& spec,
   value_field_ = reply.Find(kValue);
   final_value_field_ = reply.Find(kFinalValue);
   reply_state_field_ = reply.Find(kRecurrentState);
+  if (past != nullptr) past_.emplace(past, spec.action, state_size_);
 }
 
 // The transport promises not to change a request while it is pending; views are writable by type
@@ -90,11 +92,13 @@ absl::Status InferenceBatch::Answer(std::span<const PendingRequest> requests, ui
                       observation_[field].data()});
   }
   EnterActivity(Activity::kInferenceForward);
+  MILLRACE_RETURN_IF_ERROR(ActPast(requests));
   MILLRACE_RETURN_IF_ERROR(
       model_->Forward(static_cast<int>(rows), views_, state_, heads_.Spans(rows, spec_.action)));
   EnterActivity(Activity::kInferenceSample);
-  ScatterStates(requests, states);
   for (size_t i = 0; i < requests.size(); ++i) WriteReply(requests[i], i * rows_each_);
+  WritePastReplies(requests);
+  ScatterStates(requests, states);
   return absl::OkStatus();
 }
 
@@ -157,6 +161,27 @@ absl::Status InferenceBatch::AnswerFinalObservations(std::span<const PendingRequ
   return absl::OkStatus();
 }
 
+absl::Status InferenceBatch::ActPast(std::span<const PendingRequest> requests) {
+  if (!past_.has_value()) return absl::OkStatus();
+  slots_.assign(requests.size() * rows_each_, 0);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    if ((requests[i].header.flags & kValueOnly) != 0) continue;
+    const auto flags = Flags(requests[i]);
+    for (size_t row = 0; row < rows_each_; ++row) {
+      slots_[i * rows_each_ + row] = static_cast<uint8_t>(flags[row] >> kOpponentShift);
+    }
+  }
+  return past_->Act(slots_, views_, state_);
+}
+
+void InferenceBatch::WritePastReplies(std::span<const PendingRequest> requests) {
+  if (!past_.has_value()) return;
+  for (const PastRows::Row& past : past_->rows()) {
+    SampleRows(requests[past.row / rows_each_], past.row % rows_each_, 1, past.heads);
+    std::ranges::copy(past.state, state_.begin() + static_cast<int64_t>(past.row * state_size_));
+  }
+}
+
 void InferenceBatch::ScatterStates(std::span<const PendingRequest> requests,
                                    RecurrentStates& states) {
   if (state_size_ == 0) return;
@@ -179,22 +204,35 @@ void InferenceBatch::WriteReply(const PendingRequest& request, size_t first_row)
 
   const size_t choices = static_cast<size_t>(spec_.action.num_choices());
   const size_t reals = static_cast<size_t>(spec_.action.continuous_size());
-  std::span<int32_t> discrete;
-  std::span<float> continuous;
+  SampleRows(request, 0, rows_each_,
+             {.logits = std::span(heads_.logits).subspan(first_row * choices),
+              .mean = std::span(heads_.mean).subspan(first_row * reals),
+              .log_std = heads_.log_std,
+              .value = {}});
+}
+
+void InferenceBatch::SampleRows(const PendingRequest& request, size_t row, size_t rows,
+                                const HeadSpans& heads) {
+  const auto choices = static_cast<size_t>(spec_.action.num_choices());
+  const auto parts = static_cast<size_t>(spec_.action.num_discrete());
+  const auto reals = static_cast<size_t>(spec_.action.continuous_size());
+  ActionSpans out;
   std::span<const uint8_t> mask;
-  if (discrete_field_ >= 0)
-    discrete = reply_layout_.View(discrete_field_, request.reply).As<int32_t>();
-  if (continuous_field_ >= 0)
-    continuous = reply_layout_.View(continuous_field_, request.reply).As<float>();
-  if (mask_field_ >= 0) mask = RequestField(mask_field_, request).As<uint8_t>();
-  const auto log_prob = reply_layout_.View(log_prob_field_, request.reply).As<float>();
-  const HeadSpans heads{.logits = std::span(heads_.logits).subspan(first_row * choices),
-                        .mean = std::span(heads_.mean).subspan(first_row * reals),
-                        .log_std = heads_.log_std,
-                        .value = {}};
-  sampler_.Sample(static_cast<int>(rows_each_), heads, mask,
-                  {seed_, request.header.first_row, request.header.draw}, /*greedy=*/false,
-                  {discrete, continuous, log_prob});
+  if (discrete_field_ >= 0) {
+    out.discrete = reply_layout_.View(discrete_field_, request.reply).As<int32_t>();
+    out.discrete = out.discrete.subspan(row * parts);
+  }
+  if (continuous_field_ >= 0) {
+    out.continuous = reply_layout_.View(continuous_field_, request.reply).As<float>();
+    out.continuous = out.continuous.subspan(row * reals);
+  }
+  if (mask_field_ >= 0) {
+    mask = RequestField(mask_field_, request).As<uint8_t>().subspan(row * choices);
+  }
+  out.log_prob = reply_layout_.View(log_prob_field_, request.reply).As<float>().subspan(row);
+  sampler_.Sample(static_cast<int>(rows), heads, mask,
+                  {seed_, request.header.first_row + row, request.header.draw}, /*greedy=*/false,
+                  out);
 }
 
 }  // namespace millrace

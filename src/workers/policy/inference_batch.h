@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "millrace/inference/action_sampler.h"
 #include "streams/inference_stream.h"
+#include "workers/policy/past_rows.h"
 #include "workers/policy/recurrent_states.h"
 
 namespace millrace {
@@ -18,7 +20,10 @@ namespace millrace {
 // batches. Bound to one thread.
 class InferenceBatch {
  public:
-  InferenceBatch(InferenceModel* model, const InferenceSpec& spec, uint64_t seed);
+  // `past`: the versions that act in rows whose flags name them (kOpponentShift); may be null, then
+  // the newest acts everywhere. Models and versions outlive it.
+  InferenceBatch(InferenceModel* model, const InferenceSpec& spec, uint64_t seed,
+                 PastVersions* past = nullptr);
 
   // Fills every request's reply; `headers[i]` answers requests[i].
   absl::Status Answer(std::span<const PendingRequest> requests, uint64_t version,
@@ -34,8 +39,13 @@ class InferenceBatch {
   void GatherStates(std::span<const PendingRequest> requests, RecurrentStates& states,
                     std::vector<ReplyHeader>& headers);
   absl::Status AnswerFinalObservations(std::span<const PendingRequest> requests);
+  // Before the newest version's forward pass, which replaces the states.
+  absl::Status ActPast(std::span<const PendingRequest> requests);
+  void WritePastReplies(std::span<const PendingRequest> requests);
   void ScatterStates(std::span<const PendingRequest> requests, RecurrentStates& states);
   void WriteReply(const PendingRequest& request, size_t first_row);
+  // Draws the actions of `rows` rows from row `row` of the request on.
+  void SampleRows(const PendingRequest& request, size_t row, size_t rows, const HeadSpans& heads);
   std::span<const uint8_t> Flags(const PendingRequest& request) const;
   TensorView RequestField(int field, const PendingRequest& request) const;
 
@@ -59,6 +69,8 @@ class InferenceBatch {
   std::vector<TensorView> views_;  // of observation_, for the model
   std::vector<float> state_;       // [rows, state_size]
   Heads heads_, final_heads_;
+  std::optional<PastRows> past_;
+  std::vector<uint8_t> slots_;  // who acts in each row
 };
 
 }  // namespace millrace

@@ -19,8 +19,9 @@ absl::StatusOr<std::unique_ptr<InferenceThread>> InferenceThread::Start(
   context.bell = &thread->bell();
   const ExperimentConfig& config = process.config();
   MILLRACE_ASSIGN_OR_RETURN(
-      thread->service_, PolicyService::Create(PolicyServiceOptions::From(config), context, context,
-                                              config, {agents}, {contract}, make_model, ledger));
+      thread->service_,
+      PolicyService::Create(PolicyServiceOptions::From(config, process.paths()), context, context,
+                            config, {agents}, {contract}, make_model, ledger));
   thread->thread_ =
       std::jthread([self = thread.get(), spin = std::chrono::microseconds(config.spin_us)](
                        const std::stop_token& stop) { self->Serve(stop, spin); });

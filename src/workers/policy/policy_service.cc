@@ -26,7 +26,8 @@ absl::StatusOr<std::unique_ptr<InferenceModel>> MakeNativeInferenceModel(
   return MakeNativeModel(spec);
 }
 
-PolicyServiceOptions PolicyServiceOptions::From(const ExperimentConfig& config) {
+PolicyServiceOptions PolicyServiceOptions::From(const ExperimentConfig& config,
+                                                const RunPaths& paths) {
   PolicyServiceOptions options;
   options.inference = ChooseTransport(config.inference_stream.transport, Transport::kShm);
   options.weight = ChooseTransport(config.weight_stream.transport, Transport::kShm);
@@ -34,6 +35,7 @@ PolicyServiceOptions PolicyServiceOptions::From(const ExperimentConfig& config) 
   options.max_delay = std::chrono::microseconds(config.policy_worker.max_delay_us);
   options.seed = config.seed;
   options.rows_per_agent = config.actor.environments / config.actor.groups;
+  options.league = [paths](const std::string& name) { return paths.league(name); };
   return options;
 }
 
@@ -61,8 +63,17 @@ absl::StatusOr<std::unique_ptr<PolicyService>> PolicyService::Create(
                     .action = policies[p].action,
                     .rows = options.rows_per_agent * policies[p].agents,
                     .state_size = static_cast<int32_t>(contracts[p].state_size)};
-    served->batch =
-        std::make_unique<InferenceBatch>(served->model.get(), served->spec, options.seed);
+    if (policy->league.has_value()) {
+      MILLRACE_ASSIGN_OR_RETURN(
+          LeagueStore store,
+          LeagueStore::Open(options.league(served->name), served->name, served->model->layout()));
+      served->past = std::make_unique<PastVersions>(
+          std::move(store), *policy->league, [make_model, policy = *policy, agents = policies[p]] {
+            return make_model(policy, agents);
+          });
+    }
+    served->batch = std::make_unique<InferenceBatch>(served->model.get(), served->spec,
+                                                     options.seed, served->past.get());
     served->blob.resize(contracts[p].weight_bytes);
     const WeightSpec weights{served->name, contracts[p].layout_hash, served->blob.size()};
     MILLRACE_ASSIGN_OR_RETURN(served->weights,
@@ -125,6 +136,7 @@ absl::Status PolicyService::LoadWeights(Served& served) {
   if (version.status().code() == absl::StatusCode::kUnavailable) return absl::OkStatus();
   if (!version.ok()) return version.status();
   MILLRACE_RETURN_IF_ERROR(served.model->Load(served.blob));
+  if (served.past != nullptr) MILLRACE_RETURN_IF_ERROR(served.past->Refresh(version->version));
   served.loaded = *version;
   served.has_weights = true;
   ledger_->SetMax(Counter::kPolicyVersion, version->version);

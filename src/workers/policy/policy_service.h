@@ -2,6 +2,7 @@
 // inline inference does for itself.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -10,11 +11,13 @@
 #include "absl/status/statusor.h"
 #include "config/experiment.h"
 #include "core/doorbell.h"
+#include "core/run_paths.h"
 #include "data/ledger.h"
 #include "millrace/inference/inference_model.h"
 #include "streams/factory.h"
 #include "workers/common/agent_assignment.h"
 #include "workers/common/policy_contract.h"
+#include "workers/league/past_versions.h"
 #include "workers/policy/inference_batch.h"
 #include "workers/policy/recurrent_states.h"
 
@@ -30,7 +33,7 @@ absl::StatusOr<std::unique_ptr<InferenceModel>> MakeNativeInferenceModel(
 
 struct PolicyServiceOptions {
   // As the experiment says, for a server outside the actors.
-  static PolicyServiceOptions From(const ExperimentConfig& config);
+  static PolicyServiceOptions From(const ExperimentConfig& config, const RunPaths& paths);
 
   Transport inference = Transport::kShm;
   Transport weight = Transport::kShm;
@@ -38,6 +41,8 @@ struct PolicyServiceOptions {
   Clock::duration max_delay{};  // how long the oldest request may wait for company
   uint64_t seed = 0;
   int rows_per_agent = 0;  // environments of one group; a request has rows x agents rows
+  // Where past versions of a policy are; asked for policies with a league.
+  std::function<std::filesystem::path(const std::string& policy)> league;
 };
 
 // Requests are answered when max_batch rows wait or the oldest has waited max_delay; while a batch
@@ -70,6 +75,7 @@ class PolicyService {
     std::string name;
     InferenceSpec spec;
     std::unique_ptr<InferenceModel> model;
+    std::unique_ptr<PastVersions> past;  // null without a league
     std::unique_ptr<InferenceBatch> batch;
     std::unique_ptr<InferenceServer> server;
     std::unique_ptr<WeightReader> weights;

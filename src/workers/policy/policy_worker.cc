@@ -37,8 +37,8 @@ absl::Status RunPolicyWorker(WorkerProcess& process, const Registry& registry,
   const StreamContext context = process.stream_context();
   MILLRACE_ASSIGN_OR_RETURN(
       const auto service,
-      PolicyService::Create(PolicyServiceOptions::From(config), context, context, config,
-                            assignment.policies, contracts, make_model, ledger));
+      PolicyService::Create(PolicyServiceOptions::From(config, process.paths()), context, context,
+                            config, assignment.policies, contracts, make_model, ledger));
   return Serve(process, *service);
 }
 

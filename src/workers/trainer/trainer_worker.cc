@@ -9,6 +9,7 @@
 
 #include "checkpoint/checkpoint_store.h"
 #include "millrace/core/status.h"
+#include "workers/league/league_store.h"
 #include "workers/policy/inference_thread.h"
 #include "workers/trainer/batch_snapshots.h"
 #include "workers/trainer/learner.h"
@@ -94,6 +95,7 @@ class Trainer {
   std::unique_ptr<SampleIntake> intake_;
   std::unique_ptr<InferenceThread> inference_;  // for actors with inference: trainer
   std::unique_ptr<WeightPublisher> publisher_;
+  std::unique_ptr<LeagueWriter> league_;            // null without a league
   std::unique_ptr<PolicyCheckpoints> checkpoints_;  // leader
   std::vector<std::byte> blob_;
 
@@ -316,6 +318,8 @@ absl::Status Trainer::OpenStreams(const ConsumerState& state) {
       publisher_,
       MakeWeightPublisher(ChooseTransport(config_.weight_stream.transport, Transport::kShm),
                           context, weights));
+  MILLRACE_ASSIGN_OR_RETURN(league_, LeagueWriter::Open(config_.policies[policy_index_],
+                                                        process_.paths(), backend_->layout()));
   return OpenCheckpoints();
 }
 
@@ -338,6 +342,7 @@ absl::Status Trainer::OpenCheckpoints() {
 absl::Status Trainer::PublishVersion(uint64_t version) {
   const ActivityScope publishing(Activity::kPublish);
   backend_->Snapshot(blob_);
+  if (league_ != nullptr) MILLRACE_RETURN_IF_ERROR(league_->Offer(version, blob_));
   absl::Status status = publisher_->Publish({epoch_, version}, blob_);
   ledger_->SetMax(Counter::kPolicyVersion, version);
   if (status.code() == absl::StatusCode::kFailedPrecondition) {

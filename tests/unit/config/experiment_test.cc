@@ -327,5 +327,41 @@ TEST(LoadExperiment, WithoutAFileIsNotFound) {
   EXPECT_EQ(LoadExperiment("no/such.yaml").status().code(), absl::StatusCode::kNotFound);
 }
 
+TEST(League, IsReadCheckedAndDumped) {
+  const std::string yaml =
+      "environment: {type: x}\nalgorithm: {type: ppo}\n"
+      "policies: {default: {league: {every_versions: 50, opponents: 3, share: 0.5, teams: [a, "
+      "\"b.*\"]}}}\n";
+  const auto config = ParseExperiment(yaml, "f.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  ASSERT_TRUE(config->policies[0].league.has_value());
+  EXPECT_EQ(config->policies[0].league->every_versions, 50u);
+  EXPECT_EQ(config->policies[0].league->teams, (std::vector<std::string>{"a", "b.*"}));
+  const auto again = ParseExperiment(DumpExperiment(*config), "dump.yaml");
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(DumpExperiment(*again), DumpExperiment(*config));
+  EXPECT_FALSE(ParseExperiment("environment: {type: x}\nalgorithm: {type: ppo}\n", "f.yaml")
+                   ->policies[0]
+                   .league.has_value());
+
+  const auto message = [](const std::string& league) {
+    return std::string(ParseExperiment("environment: {type: x}\nalgorithm: {type: ppo}\n"
+                                       "policies: {default: {league: " +
+                                           league + "}}\n",
+                                       "f.yaml")
+                           .status()
+                           .message());
+  };
+  EXPECT_EQ(message("{share: 0.1}"),
+            "f.yaml: policies.default.league.every_versions: expected an integer of at least 1, "
+            "got 0 or nothing");
+  EXPECT_EQ(
+      message("{every_versions: 5, opponents: 16}"),
+      "f.yaml:3: policies.default.league.opponents: expected an integer from 1 to 15, got \"16\"");
+  EXPECT_EQ(message("{every_versions: 5, teams: [\"(\"]}"),
+            "f.yaml:3: policies.default.league.teams[0]: expected a regular expression of at most "
+            "256 characters, got \"(\"");
+}
+
 }  // namespace
 }  // namespace millrace

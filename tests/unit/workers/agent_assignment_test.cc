@@ -46,6 +46,32 @@ TEST(AgentAssignment, RefusesAPolicyWithoutAgents) {
   EXPECT_FALSE(AssignAgents(TwoAgents(4), Config({{".*", "a"}})).ok());
 }
 
+TEST(AgentAssignment, TellsTheTeamsOfALeague) {
+  ExperimentConfig config = Config({{".*", "a"}});
+  config.policies = {{.name = "a"}};
+  EXPECT_TRUE(AssignAgents(TwoAgents(4), config)->policies[0].teams.empty());
+  config.policies[0].league = {.every_versions = 5, .teams = {"agent_1", ".*"}};
+  const auto assignment = AssignAgents(TwoAgents(4), config);
+  ASSERT_TRUE(assignment.ok()) << assignment.status();
+  EXPECT_EQ(assignment->policies[0].teams, (std::vector<int>{1, 0}));
+  EXPECT_EQ(StatisticNames(TwoAgents(4), config), std::vector<std::string>{kLeagueWinRate});
+  config.policies[0].league->teams = {"agent_1"};
+  EXPECT_EQ(AssignAgents(TwoAgents(4), config)->policies[0].teams, (std::vector<int>{-1, 0}));
+}
+
+TEST(AgentAssignment, RefusesALeagueInWhichNobodyIsTrainedOrNobodyPlays) {
+  ExperimentConfig config = Config({{".*", "a"}});
+  config.policies = {{.name = "a"}};
+  config.policies[0].league = {.every_versions = 5};
+  const auto message = [&] {
+    return std::string(AssignAgents(TwoAgents(4), config).status().message());
+  };
+  EXPECT_NE(message().find("policies.a.league.teams: expected two teams"), std::string::npos)
+      << message();
+  config.policies[0].league->teams = {"agent_0", "agent1"};
+  EXPECT_NE(message().find("mean \"agent_1\""), std::string::npos) << message();
+}
+
 TEST(AgentAssignment, NamesAStatisticThatTheEnvironmentDoesNotHave) {
   EnvironmentSpec spec = TwoAgents(4);
   spec.statistics = {"hidden_fraction"};

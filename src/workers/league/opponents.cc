@@ -1,0 +1,53 @@
+#include "workers/league/opponents.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace millrace {
+namespace {
+
+constexpr uint64_t kDraws = 0x6c65616775650000;  // keeps these draws apart from others of a seed
+
+}  // namespace
+
+Opponents::Opponents(const LeagueConfig& league, std::vector<int> teams, int environments,
+                     uint64_t seed, uint64_t first_slot)
+    : slots_(league),
+      share_(league.share),
+      teams_(std::move(teams)),
+      num_teams_(teams_.empty() ? 0 : *std::ranges::max_element(teams_) + 1),
+      seed_(seed ^ kDraws),
+      first_slot_(first_slot),
+      row_slots_(teams_.size() * static_cast<size_t>(environments)),
+      games_(static_cast<size_t>(environments)) {}
+
+void Opponents::Draw(std::span<const uint8_t> first, uint64_t version, uint64_t step) {
+  for (size_t environment = 0; environment < games_.size(); ++environment) {
+    const size_t row = environment * teams_.size();
+    const auto begins = first.subspan(row, teams_.size());
+    if (std::ranges::none_of(begins, [](uint8_t flag) { return flag != 0; })) continue;
+    if (const auto outcome = games_[environment].Finish()) {
+      score_.won += Points(*outcome);
+      ++score_.episodes;
+    }
+    Rng rng(seed_, first_slot_ + environment, step << 3);
+    uint8_t slot = 0;
+    int team = 0;
+    if (num_teams_ > 0 && rng.Uniform() < share_) {
+      const uint64_t oldest = slots_.OldestPeriod(version);
+      team = static_cast<int>(rng.Below(static_cast<uint64_t>(num_teams_)));
+      slot = slots_.Slot(oldest + rng.Below(slots_.Period(version) - oldest + 1));
+    }
+    for (size_t agent = 0; agent < teams_.size(); ++agent) {
+      row_slots_[row + agent] = teams_[agent] == team ? slot : 0;
+    }
+  }
+}
+
+void Opponents::Ended(size_t row, float episode_return) {
+  games_[row / teams_.size()].Add(row_slots_[row] == 0 ? kNewest : kPast, episode_return);
+}
+
+Opponents::Score Opponents::TakeScore() { return std::exchange(score_, Score()); }
+
+}  // namespace millrace
