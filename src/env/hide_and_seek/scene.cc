@@ -15,7 +15,6 @@ extern "C" void mj_updateSleep(const mjModel* model, mjData* data);
 namespace millrace::hide_and_seek {
 namespace {
 
-constexpr int kSubsteps = 15;
 constexpr int kMotors = 3;  // of an agent: force along x and y, torque about z
 // Any change of velocity wakes a sleeping body; switching its limits off does not.
 constexpr double kNudge = 1e-9;

@@ -10,7 +10,7 @@
 namespace millrace::hide_and_seek {
 namespace {
 
-constexpr double kTimeStep = 0.005, kGravity = -50;
+constexpr double kGravity = -50;
 constexpr double kFloorFriction = 0.2, kAgentFriction = 0.01, kBoxFriction = 0.2;
 constexpr double kRampFriction = 0.01;
 constexpr double kAgentDamping = 10, kAgentDampingZ = 1, kBoxDamping = 0.01, kRampDamping = 0.1;

@@ -11,6 +11,9 @@
 
 namespace millrace::hide_and_seek {
 
+// An environment step.
+inline constexpr int kSubsteps = 15;
+inline constexpr double kTimeStep = 0.005, kStepSeconds = kSubsteps * kTimeStep;
 inline constexpr double kAgentRadius = 0.15, kArmRadius = 0.05;
 // Of the two arms, in the agent's frame: they collide, but weigh nothing.
 inline constexpr std::array<std::array<double, 3>, 2> kArms = {

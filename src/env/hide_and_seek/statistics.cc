@@ -4,11 +4,12 @@
 #include <cmath>
 #include <limits>
 
+#include "env/hide_and_seek/scene_model.h"
+
 namespace millrace::hide_and_seek {
 namespace {
 
 constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
-constexpr double kHigh = 0.3;     // metres above the floor: on something
 constexpr double kInDoor = 0.35;  // metres between the middles of a door and of what blocks it
 
 // Where each is among Names().
@@ -28,8 +29,12 @@ enum Index : size_t {
   kEnclosedPrep,
   kDoorsBlockedPrep,
   kRampInRoomPrep,
+  kRampFarPrep,
+  kWallCross,
   kSeekerHighFraction,
   kSurfDistance,
+  kHiderSpeed,
+  kSeekerSpeed,
   kHeldFraction,
   kOutsideFraction,
   kDiscarded,
@@ -44,11 +49,12 @@ double Share(int64_t part, int64_t whole) {
 
 const std::vector<std::string>& Statistics::Names() {
   static const std::vector<std::string> names = {
-      "hidden_fraction",    "hider_return",       "seeker_return",      "max_box_move_prep",
-      "max_ramp_move_prep", "num_box_lock_prep",  "num_ramp_lock_prep", "box_lock_fraction_prep",
-      "max_box_move",       "max_ramp_move",      "num_box_lock",       "num_ramp_lock",
-      "enclosed_prep",      "doors_blocked_prep", "ramp_in_room_prep",  "seeker_high_fraction",
-      "surf_distance",      "held_fraction",      "outside_fraction",   "discarded"};
+      "hidden_fraction",    "hider_return",         "seeker_return",      "max_box_move_prep",
+      "max_ramp_move_prep", "num_box_lock_prep",    "num_ramp_lock_prep", "box_lock_fraction_prep",
+      "max_box_move",       "max_ramp_move",        "num_box_lock",       "num_ramp_lock",
+      "enclosed_prep",      "doors_blocked_prep",   "ramp_in_room_prep",  "ramp_far_prep",
+      "wall_cross",         "seeker_high_fraction", "surf_distance",      "hider_speed",
+      "seeker_speed",       "held_fraction",        "outside_fraction",   "discarded"};
   return names;
 }
 
@@ -60,8 +66,11 @@ Statistics::Statistics(const Settings& settings, const Episode& episode)
   for (int thing = 0; thing < scene.num_things(); ++thing) {
     began_.push_back(scene.Centre(scene.num_agents() + thing));
   }
+  climbed_.resize(before_.size());
   if (!whole_) return;
-  for (const Index sum : {kHiderReturn, kSeekerReturn, kSurfDistance}) values_[sum] = 0;
+  for (const Index sum : {kHiderReturn, kSeekerReturn, kSurfDistance, kHiderSpeed, kSeekerSpeed}) {
+    values_[sum] = 0;
+  }
 }
 
 void Statistics::Count(std::span<const float> rewards) {
@@ -78,6 +87,9 @@ void Statistics::Count(std::span<const float> rewards) {
     high = high || (!hider && scene.Position(agent)[2] > kHigh);
     outside = outside || episode_.Outside(agent);
     if (!hider) values_[kSurfDistance] += Surfed(agent);
+    values_[hider ? kHiderSpeed : kSeekerSpeed] +=
+        Travelled(agent) / (hider ? world.hiders : world.seekers);
+    if (!hider && reachable_.has_value()) WatchClimber(agent);
     before_[static_cast<size_t>(agent)] = scene.Centre(agent);
   }
   held_ += static_cast<double>(holding) / scene.num_agents();
@@ -101,6 +113,9 @@ std::span<const double> Statistics::Finish(bool discarded) {
   values_[kHiddenFraction] = Share(hidden_, scored_);
   values_[kSeekerHighFraction] = Share(high_, scored_);
   values_[kOutsideFraction] = Share(outside_, scored_);
+  const double seconds = static_cast<double>(std::max<int64_t>(1, steps_)) * kStepSeconds;
+  values_[kHiderSpeed] /= seconds;
+  values_[kSeekerSpeed] /= seconds;
   values_[kHeldFraction] = held_ / static_cast<double>(std::max<int64_t>(1, steps_));
   return values_;
 }
@@ -118,12 +133,51 @@ void Statistics::CountThings(bool at_end) {
   values_[at_end ? kMaxRampMove : kMaxRampMovePrep] = ramp_move;
   values_[at_end ? kNumBoxLock : kNumBoxLockPrep] = boxes;
   values_[at_end ? kNumRampLock : kNumRampLockPrep] = ramps;
-  if (!at_end && scene.num_boxes() > 0) values_[kBoxLockFractionPrep] = boxes / scene.num_boxes();
+  if (at_end || scene.num_boxes() == 0) return;
+  values_[kBoxLockFractionPrep] = boxes / scene.num_boxes();
+  if (scene.num_things() > scene.num_boxes()) values_[kRampFarPrep] = RampDistance();
+}
+
+// Of the box that is nearest to a ramp, in the mean over ramps.
+double Statistics::RampDistance() const {
+  const Scene& scene = episode_.scene();
+  double sum = 0;
+  for (int ramp = scene.num_boxes(); ramp < scene.num_things(); ++ramp) {
+    const Vector3 at = scene.Centre(scene.num_agents() + ramp);
+    double nearest = std::numeric_limits<double>::infinity();
+    for (int box = 0; box < scene.num_boxes(); ++box) {
+      const Vector3 there = scene.Centre(scene.num_agents() + box);
+      nearest = std::min(nearest, std::hypot(at[0] - there[0], at[1] - there[1]));
+    }
+    sum += nearest;
+  }
+  return sum / (scene.num_things() - scene.num_boxes());
+}
+
+// A seeker that has been up and then stands where it could not have walked to has crossed a wall.
+void Statistics::WatchClimber(int seeker) {
+  const Scene& scene = episode_.scene();
+  uint8_t& climbed = climbed_[static_cast<size_t>(seeker)];
+  if (scene.Position(seeker)[2] > kHigh) {
+    climbed = 1;
+  } else if (reachable_->Contains(scene.Centre(seeker))) {
+    climbed = 0;
+  } else if (climbed != 0) {
+    values_[kWallCross] = 1;
+  }
+}
+
+double Statistics::Travelled(int agent) const {
+  const Vector3 at = episode_.scene().Centre(agent);
+  const Vector3& before = before_[static_cast<size_t>(agent)];
+  return std::hypot(at[0] - before[0], at[1] - before[1]);
 }
 
 void Statistics::CountRoom() {
   const Scene& scene = episode_.scene();
-  values_[kEnclosedPrep] = HidersEnclosed(settings_, episode_) ? 1 : 0;
+  reachable_.emplace(settings_, episode_);
+  values_[kEnclosedPrep] = reachable_->AnyHider(episode_) ? 0 : 1;
+  values_[kWallCross] = 0;
   if (episode_.world().plan.room.empty()) return;
   values_[kDoorsBlockedPrep] = DoorsBlocked() ? 1 : 0;
   bool ramp = false;
@@ -173,110 +227,7 @@ double Statistics::Surfed(int seeker) const {
   const auto& size = scene.size(scene.num_agents() + thing);
   const bool on_it = scene.Position(seeker)[2] > kHigh && std::abs(along) < size[0] / 2 &&
                      std::abs(across) < size[1] / 2;
-  const Vector3& before = before_[static_cast<size_t>(seeker)];
-  return on_it ? std::hypot(at[0] - before[0], at[1] - before[1]) : 0;
-}
-
-namespace {
-
-// Where the middle of an agent can be: cells of 0.1 m.
-class FloorPlan {
- public:
-  FloorPlan(const Settings& settings, const Episode& episode)
-      : side_(static_cast<int>(std::lround((settings.floor_size + 2 * kMargin) / kCell))),
-        free_(static_cast<size_t>(side_ * side_), 1) {
-    for (const Wall& wall : episode.world().plan.walls) {
-      const Rect rect = RectOf(wall, settings.cell());
-      Block({(rect.x0 + rect.x1) / 2, (rect.y0 + rect.y1) / 2, 0}, (rect.x1 - rect.x0) / 2,
-            (rect.y1 - rect.y0) / 2, 0);
-    }
-    const Scene& scene = episode.scene();
-    for (int box = 0; box < scene.num_boxes(); ++box) {
-      const int body = scene.num_agents() + box;
-      if (scene.Position(body)[2] > kHigh) continue;
-      Block(scene.Centre(body), scene.size(body)[0] / 2, scene.size(body)[1] / 2,
-            scene.Position(body)[3]);
-    }
-  }
-
-  // Marks everything that can be reached from a point.
-  void Flood(const Vector3& from) {
-    std::vector<int> open;
-    const auto visit = [&](int x, int y) {
-      if (!Inside(x, y) || At(x, y) != 1) return;
-      At(x, y) = 2;
-      open.push_back(y * side_ + x);
-    };
-    ForCellsAt(from, visit);
-    while (!open.empty()) {
-      const int x = open.back() % side_, y = open.back() / side_;
-      open.pop_back();
-      visit(x - 1, y);
-      visit(x + 1, y);
-      visit(x, y - 1);
-      visit(x, y + 1);
-    }
-  }
-
-  bool Reached(const Vector3& point) {
-    bool reached = false;
-    ForCellsAt(point, [&](int x, int y) { reached = reached || (Inside(x, y) && At(x, y) == 2); });
-    return reached;
-  }
-
- private:
-  static constexpr double kCell = 0.1, kInflation = 0.14;
-  // Around the floor, which has no end where there are no outer walls.
-  static constexpr double kMargin = 1;
-  static constexpr int kNear = 1;
-
-  bool Inside(int x, int y) const { return x >= 0 && y >= 0 && x < side_ && y < side_; }
-  uint8_t& At(int x, int y) { return free_[static_cast<size_t>(y * side_ + x)]; }
-
-  // Whoever stands close to a box is within its inflated outline: where it is, and around.
-  template <typename Function>
-  void ForCellsAt(const Vector3& point, Function function) const {
-    for (int dy = -kNear; dy <= kNear; ++dy) {
-      for (int dx = -kNear; dx <= kNear; ++dx) function(Cell(point[0]) + dx, Cell(point[1]) + dy);
-    }
-  }
-
-  // Whoever is beyond the margin is in its outermost cells, which nothing blocks.
-  int Cell(double metres) const {
-    const double cell = std::floor((metres + kMargin) / kCell);
-    return static_cast<int>(std::clamp(cell, 0.0, side_ - 1.0));
-  }
-
-  void Block(const Vector3& centre, double half_x, double half_y, double yaw) {
-    const double reach = std::hypot(half_x, half_y) + kInflation;
-    for (int y = Cell(centre[1] - reach); y <= Cell(centre[1] + reach); ++y) {
-      for (int x = Cell(centre[0] - reach); x <= Cell(centre[0] + reach); ++x) {
-        const double dx = (x + 0.5) * kCell - kMargin - centre[0],
-                     dy = (y + 0.5) * kCell - kMargin - centre[1];
-        const double along = std::cos(yaw) * dx + std::sin(yaw) * dy;
-        const double across = std::cos(yaw) * dy - std::sin(yaw) * dx;
-        const double out_x = std::max(0.0, std::abs(along) - half_x);
-        const double out_y = std::max(0.0, std::abs(across) - half_y);
-        if (std::hypot(out_x, out_y) < kInflation) At(x, y) = 0;
-      }
-    }
-  }
-
-  const int side_;
-  std::vector<uint8_t> free_;  // 0 blocked, 1 free, 2 reached
-};
-
-}  // namespace
-
-bool HidersEnclosed(const Settings& settings, const Episode& episode) {
-  FloorPlan plan(settings, episode);
-  for (int agent = episode.world().hiders; agent < episode.num_agents(); ++agent) {
-    plan.Flood(episode.scene().Centre(agent));
-  }
-  for (int hider = 0; hider < episode.world().hiders; ++hider) {
-    if (plan.Reached(episode.scene().Centre(hider))) return false;
-  }
-  return true;
+  return on_it ? Travelled(seeker) : 0;
 }
 
 }  // namespace millrace::hide_and_seek

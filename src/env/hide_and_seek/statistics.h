@@ -2,11 +2,14 @@
 // code (moved and locked things), and some that need no looking at films.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "env/hide_and_seek/episode.h"
+#include "env/hide_and_seek/reachable.h"
 #include "env/hide_and_seek/record.h"
 #include "env/hide_and_seek/settings.h"
 
@@ -22,8 +25,11 @@ namespace millrace::hide_and_seek {
 //   enclosed_prep           1 if no seeker can walk to a hider after the first step that is paid
 //   doors_blocked_prep      1 if a thing stands in every door then and all hiders are in the room
 //   ramp_in_room_prep       1 if a ramp is in the room then
+//   ramp_far_prep           metres from a ramp to the box nearest to it then, in the mean over ramps
+//   wall_cross              1 if a seeker later climbs to where it could not have walked then
 //   seeker_high_fraction    steps after the preparation with a seeker higher than 0.3 m: on a box or ramp
 //   surf_distance           metres seekers travelled standing on a box that they hold
+//   hider_speed, seeker_speed   metres a second, mean over the team
 //   held_fraction           share of agents that hold a thing, over all steps
 //   outside_fraction        steps after the preparation with an agent outside of the allowed area
 //   discarded               1 if the simulation broke down
@@ -47,20 +53,21 @@ class Statistics final : public Record {
   double Moved(int thing) const;
   bool InRoom(const Vector3& point) const;
   bool DoorsBlocked() const;
+  double RampDistance() const;
   double Surfed(int seeker) const;
+  double Travelled(int agent) const;  // in this step
+  void WatchClimber(int seeker);
 
   const Settings settings_;
   const Episode& episode_;
-  std::vector<Vector3> began_;   // per thing
-  std::vector<Vector3> before_;  // per agent: where it was a step ago
+  std::vector<Vector3> began_;          // per thing
+  std::vector<Vector3> before_;         // per agent: where it was a step ago
+  std::optional<Reachable> reachable_;  // once the preparation is over
+  std::vector<uint8_t> climbed_;        // per agent: high since it was within reach
   std::vector<double> values_;
   int64_t steps_ = 0, scored_ = 0, hidden_ = 0, high_ = 0, outside_ = 0;
   double held_ = 0;
   bool whole_ = true;  // it saw the episode begin
 };
-
-// Whether no seeker can walk to any hider: walls and boxes, locked or not, are in the way, ramps
-// are not. On a grid of 0.1 m, with agents as wide as 0.28 m.
-bool HidersEnclosed(const Settings& settings, const Episode& episode);
 
 }  // namespace millrace::hide_and_seek

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -30,26 +31,30 @@ std::unique_ptr<Episode> Begin(const Settings& settings, const World& world) {
   return *std::move(episode);
 }
 
-TEST(Statistics, TellWhetherSeekersCanWalkToHiders) {
-  const Settings settings;
-  EXPECT_FALSE(HidersEnclosed(settings, *Begin(settings, Room(kOpen))));
-  Places blocked = kOpen;
-  blocked.boxes = {Cube(kDoorX - 0.25, kDoorY - 0.25)};
-  EXPECT_TRUE(HidersEnclosed(settings, *Begin(settings, Room(blocked))));
-  blocked.hiders = {{1, 1}};  // outside
-  EXPECT_FALSE(HidersEnclosed(settings, *Begin(settings, Room(blocked))));
-  Places ramp = kOpen;  // which seekers climb
-  ramp.ramps = {Cube(kDoorX - 0.25, kDoorY - 0.25)};
-  EXPECT_FALSE(HidersEnclosed(settings, *Begin(settings, Room(ramp))));
+bool HidersEnclosed(const Episode& episode) {
+  return !Reachable(Settings(), episode).AnyHider(episode);
 }
 
-TEST(Statistics, KnowWaysRoundTheOutside) {
+TEST(Reachable, TellsWhetherSeekersCanWalkToHiders) {
+  const Settings settings;
+  EXPECT_FALSE(HidersEnclosed(*Begin(settings, Room(kOpen))));
+  Places blocked = kOpen;
+  blocked.boxes = {Cube(kDoorX - 0.25, kDoorY - 0.25)};
+  EXPECT_TRUE(HidersEnclosed(*Begin(settings, Room(blocked))));
+  blocked.hiders = {{1, 1}};  // outside
+  EXPECT_FALSE(HidersEnclosed(*Begin(settings, Room(blocked))));
+  Places ramp = kOpen;  // which seekers climb
+  ramp.ramps = {Cube(kDoorX - 0.25, kDoorY - 0.25)};
+  EXPECT_FALSE(HidersEnclosed(*Begin(settings, Room(ramp))));
+}
+
+TEST(Reachable, KnowsWaysRoundTheOutside) {
   const Settings settings;
   World world = Room(kOpen);
   world.plan.walls = {{15, 0, 15, 29}};  // from edge to edge, with nothing beyond
-  EXPECT_FALSE(HidersEnclosed(settings, *Begin(settings, world)));
+  EXPECT_FALSE(HidersEnclosed(*Begin(settings, world)));
   world.agents[0] = {9, 3};  // off the floor
-  EXPECT_FALSE(HidersEnclosed(settings, *Begin(settings, world)));
+  EXPECT_FALSE(HidersEnclosed(*Begin(settings, world)));
 }
 
 // Plays an episode to its end in which nobody does anything.
@@ -84,6 +89,10 @@ TEST(Statistics, OfAQuietEpisodeInARoom) {
   EXPECT_EQ(numbers["enclosed_prep"], 1);
   EXPECT_EQ(numbers["doors_blocked_prep"], 1);
   EXPECT_EQ(numbers["ramp_in_room_prep"], 1);
+  EXPECT_NEAR(numbers["ramp_far_prep"], std::hypot(4.25 - kDoorX, 2.25 - kDoorY), 0.2);
+  EXPECT_EQ(numbers["wall_cross"], 0);
+  EXPECT_NEAR(numbers["hider_speed"], 0, 0.01);
+  EXPECT_NEAR(numbers["seeker_speed"], 0, 0.01);
   EXPECT_NEAR(numbers["max_box_move"], 0, 0.01);
   EXPECT_EQ(numbers["num_box_lock"], 0);
   EXPECT_EQ(numbers["box_lock_fraction_prep"], 0);
@@ -110,6 +119,38 @@ TEST(Statistics, WithoutARoomSayNothingAboutIt) {
   for (const char* name : {"hidden_fraction", "doors_blocked_prep", "enclosed_prep"}) {
     EXPECT_TRUE(std::isnan(numbers[name])) << name;
   }
+}
+
+// A seeker charges over a ramp and the wall of a room whose door is blocked; without the ramp it
+// stays outside.
+TEST(Statistics, TellWhoHasCrossedAWall) {
+  const Settings settings;
+  const auto crossed = [&](bool ramp) {
+    Places places = kOpen;
+    places.boxes = {Cube(kDoorX - 0.25, kDoorY - 0.25)};
+    if (ramp) places.ramps = {Cube(4, 3.16)};
+    places.seekers = {{4.1, 4.6}};
+    const auto episode = Begin(settings, Room(places));
+    Statistics statistics(settings, *episode);
+    std::vector<Action> actions(2);
+    actions[1].move[1] = 0;  // towards low y
+    std::vector<float> rewards(2);
+    while (!episode->over()) {
+      EXPECT_TRUE(episode->Step(actions, rewards));
+      statistics.Count(rewards);
+    }
+    const auto values = statistics.Finish(/*discarded=*/false);
+    const auto& names = Statistics::Names();
+    const auto value = [&](const char* name) {
+      return values[static_cast<size_t>(std::ranges::find(names, name) - names.begin())];
+    };
+    EXPECT_EQ(value("enclosed_prep"), 1);
+    EXPECT_GT(value("seeker_speed"), 0.05);
+    EXPECT_LT(value("hider_speed"), 0.01);
+    return value("wall_cross");
+  };
+  EXPECT_EQ(crossed(true), 1);
+  EXPECT_EQ(crossed(false), 0);
 }
 
 TEST(Statistics, OfHalfAnEpisodeSayNothing) {
