@@ -133,6 +133,10 @@ void ReadPolicies(Section section, std::vector<PolicyConfig>& policies) {
     Section entry = section.Child(name);
     ReadTyped(entry.Child("model"), entry.PathOf("model"), "mlp", policy.model);
     entry.String("init_from", policy.init_from);
+    entry.String("init_policy", policy.init_policy);
+    policy.init_except =
+        ReadTexts(entry.Node("init_except"), entry.PathOf("init_except"),
+                  "a list such as [\".*head.*\"]", "regular expressions", entry.problems());
     if (Present(entry, "league")) ReadLeague(entry.Child("league"), policy.league);
     entry.Finish();
     policies.push_back(std::move(policy));

@@ -40,7 +40,9 @@ struct LeagueConfig {
 struct PolicyConfig {
   std::string name;
   TypedOptions model{.type = "mlp", .options = {}, .where = {}};
-  std::string init_from = {};  // RUN[@STEP]; see cli/millrace/check_experiment.h
+  std::string init_from = {};                 // RUN[@STEP]; see cli/millrace/check_experiment.h
+  std::string init_policy = {};               // of that run; empty: of this name, or its only one
+  std::vector<std::string> init_except = {};  // regular expressions: tensors that begin anew
   std::optional<LeagueConfig> league = {};
 };
 

@@ -84,6 +84,13 @@ void CheckPolicies(const ExperimentConfig& config, Problems& problems) {
       problems.Add(key, kNameRule, absl::StrCat("\"", policy.name, "\""));
     }
     if (policy.league) CheckLeague(key + ".league", *policy.league, problems);
+    for (size_t i = 0; i < policy.init_except.size(); ++i) {
+      CheckPattern(absl::StrCat(key, ".init_except[", i, "]"), policy.init_except[i], problems);
+    }
+    if (policy.init_from.empty() && (!policy.init_policy.empty() || !policy.init_except.empty())) {
+      problems.Add(key + (policy.init_policy.empty() ? ".init_except" : ".init_policy"),
+                   "init_from beside it", "none");
+    }
     const size_t at = policy.init_from.rfind('@');
     if (at == std::string::npos) continue;
     const std::string step = policy.init_from.substr(at + 1);

@@ -95,6 +95,11 @@ void PutPolicies(YAML::Emitter& out, const ExperimentConfig& config) {
       PutMap(out, policy.name, [&] {
         PutTyped(out, "model", policy.model);
         if (!policy.init_from.empty()) Put(out, "init_from", policy.init_from);
+        if (!policy.init_policy.empty()) Put(out, "init_policy", policy.init_policy);
+        if (!policy.init_except.empty()) {
+          out << YAML::Key << "init_except" << YAML::Value;
+          PutItems(out, policy.init_except, /*quoted=*/true);
+        }
         if (policy.league) PutLeague(out, *policy.league);
       });
     }

@@ -122,10 +122,12 @@ bool LiveRun::Until(const std::function<bool()>& condition, std::chrono::seconds
 
 nlohmann::json LiveRun::Metrics() const {
   std::istringstream lines(ReadAll(directory_ / "metrics.jsonl"));
-  std::string line, last;
-  while (std::getline(lines, line)) last = line;
-  if (last.empty()) return nlohmann::json::object();
-  return nlohmann::json::parse(last, nullptr, /*allow_exceptions=*/false);
+  nlohmann::json newest = nlohmann::json::object();
+  for (std::string line; std::getline(lines, line);) {
+    auto parsed = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (parsed.is_object()) newest = std::move(parsed);  // the last may be half written
+  }
+  return newest;
 }
 
 std::vector<pid_t> LiveRun::Pids(const std::string& role) const {

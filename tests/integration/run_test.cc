@@ -11,6 +11,7 @@
 #include <set>
 #include <thread>
 
+#include "checkpoint/safetensors.h"
 #include "core/process_identity.h"
 #include "core/run_paths.h"
 #include "data/ledger.h"
@@ -375,6 +376,42 @@ TEST(Run, BeginsWithTheWeightsOfAnother) {
   EXPECT_TRUE(Contents(run / "checkpoints" / "0" / "model.safetensors") == first);
   EXPECT_FALSE(Weights(run) == first);
   EXPECT_THAT(Contents(run / "config.yaml"), testing::HasSubstr("init_from: "));
+}
+
+TEST(Run, BeginsWithPartOfTheWeightsOfAnotherPolicy) {
+  const TemporaryDirectory runs;
+  RunToEnd(runs.path(), "first", {"stop={env_steps: 4096}"}, 0,
+           MILLRACE_SOURCE_DIR "/configs/two_agent_cartpole.yaml");
+  const std::string from =
+      "policies.default={init_from: first, init_policy: right, init_except: [\".*head.*\", "
+      "\".*value.*\"], model: {type: mlp, hidden: [64, 64], activation: tanh}}";
+  RunToEnd(runs.path(), "second", {"stop={env_steps: 2048}", from});
+  const std::string source = Weights(runs.path() / "first");
+  const std::string begun =
+      Contents(runs.path() / "second" / "checkpoints" / "0" / "model.safetensors");
+  const Safetensors theirs = DecodeSafetensors(source).value();
+  const Safetensors ours = DecodeSafetensors(begun).value();
+  int taken = 0;
+  for (const NamedTensor& tensor : ours.tensors) {
+    const std::string name = tensor.name.substr(std::string("default.").size());
+    const NamedTensor* other = theirs.Find("right." + name);
+    ASSERT_NE(other, nullptr) << name;
+    const bool anew = name.find("head.weight") != std::string::npos;
+    const bool equal = std::ranges::equal(tensor.bytes, other->bytes);
+    if (anew) {
+      EXPECT_FALSE(equal) << name;
+    }
+    if (name.starts_with("actor.")) {
+      EXPECT_TRUE(equal) << name;
+    }
+    taken += equal ? 1 : 0;
+  }
+  EXPECT_GE(taken, 4);
+  const CommandOutput output =
+      RunMillrace({"run", kCartPole, "--runs-dir", runs.path().string(), "--set",
+                   "policies.default={init_from: first, init_policy: rigt}"});
+  EXPECT_NE(output.exit_code, 0);
+  EXPECT_THAT(output.err, testing::HasSubstr("did you mean \"right\""));
 }
 
 TEST(BadInput, IsOneLineWithPlaceAndExitCode) {

@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/common/evaluate_command.h"
-#include "cli/common/league_command.h"
 #include "cli/common/exit_code.h"
+#include "cli/common/league_command.h"
 #include "cli/common/play_command.h"
 #include "cli/common/worker_main.h"
 #include "cli/torch/inference_bench.h"

@@ -21,17 +21,18 @@ void AppendWeights(const std::string& policy, const ParameterLayout& layout,
   }
 }
 
-absl::StatusOr<std::vector<std::byte>> ReadWeights(const Checkpoint& checkpoint,
-                                                   const std::string& policy,
-                                                   const ParameterLayout& layout) {
+absl::Status TakeWeights(const Checkpoint& checkpoint, const std::string& policy,
+                         const ParameterLayout& layout,
+                         const std::function<bool(const std::string& name)>& wanted,
+                         std::span<std::byte> blob) {
   const auto file = checkpoint.files.find(kModelFile);
   if (file == checkpoint.files.end()) {
     return absl::DataLossError(
         fmt::format("checkpoint {}: no {}", checkpoint.train_steps, kModelFile));
   }
   MILLRACE_ASSIGN_OR_RETURN(const Safetensors model, DecodeSafetensors(file->second));
-  std::vector<std::byte> blob(layout.bytes());
   for (const ParameterEntry& entry : layout.entries()) {
+    if (!wanted(entry.name)) continue;
     const std::string name = policy + "." + entry.name;
     const NamedTensor* tensor = model.Find(name);
     if (tensor == nullptr) {
@@ -48,6 +49,15 @@ absl::StatusOr<std::vector<std::byte>> ReadWeights(const Checkpoint& checkpoint,
     std::memcpy(blob.data() + entry.offset * sizeof(float), tensor->bytes.data(),
                 tensor->bytes.size());
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::byte>> ReadWeights(const Checkpoint& checkpoint,
+                                                   const std::string& policy,
+                                                   const ParameterLayout& layout) {
+  std::vector<std::byte> blob(layout.bytes());
+  const auto all = [](const std::string&) { return true; };
+  MILLRACE_RETURN_IF_ERROR(TakeWeights(checkpoint, policy, layout, all, blob));
   return blob;
 }
 

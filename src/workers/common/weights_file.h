@@ -1,6 +1,7 @@
 // model.safetensors: the weight blobs of a run's policies as named tensors.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,6 +18,14 @@ inline constexpr char kModelFile[] = "model.safetensors";
 // Appends the entries of `blob` as "POLICY.NAME"; they point into it.
 void AppendWeights(const std::string& policy, const ParameterLayout& layout,
                    std::span<const std::byte> blob, std::vector<NamedTensor>& tensors);
+
+// Replaces what is in the blob of one policy, whose entries are called "POLICY.NAME" in the file;
+// those of which `wanted` says no stay as they are. kDataLoss if a tensor is missing,
+// kInvalidArgument if its shape differs from the layout's.
+absl::Status TakeWeights(const Checkpoint& checkpoint, const std::string& policy,
+                         const ParameterLayout& layout,
+                         const std::function<bool(const std::string& name)>& wanted,
+                         std::span<std::byte> blob);
 
 // The blob of one policy. kDataLoss if a tensor is missing, kInvalidArgument if its shape differs
 // from the layout's.

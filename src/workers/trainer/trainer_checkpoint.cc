@@ -1,13 +1,17 @@
 #include "workers/trainer/trainer_checkpoint.h"
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 
+#include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <regex>
 
 #include "checkpoint/checkpoint_reference.h"
 #include "checkpoint/safetensors.h"
 #include "core/run_paths.h"
+#include "millrace/core/nearest_name.h"
 #include "millrace/core/status.h"
 #include "models/torch_dtype.h"
 #include "workers/common/weights_file.h"
@@ -32,6 +36,41 @@ json ToJson(const PolicyPart& part) {
           {"policy_version", part.version},
           {"trained", {{"segments", part.trained.segments}, {"env_steps", part.trained.env_steps}}},
           {"consumed_marks", marks}};
+}
+
+// Of a policy's tensors, by name without the policy's.
+absl::StatusOr<std::map<std::string, torch::Tensor>> ReadOptimizer(const Checkpoint& checkpoint,
+                                                                   const std::string& policy) {
+  const auto file = checkpoint.files.find(kOptimizerFile);
+  if (file == checkpoint.files.end()) {
+    return absl::DataLossError(
+        fmt::format("checkpoint {}: no {}", checkpoint.train_steps, kOptimizerFile));
+  }
+  MILLRACE_ASSIGN_OR_RETURN(const Safetensors optimizer, DecodeSafetensors(file->second));
+  const std::string prefix = policy + ".";
+  std::map<std::string, torch::Tensor> tensors;
+  for (const NamedTensor& tensor : optimizer.tensors) {
+    if (!tensor.name.starts_with(prefix)) continue;
+    torch::Tensor copy = torch::empty(tensor.shape, ToTorch(tensor.dtype));
+    std::memcpy(copy.data_ptr(), tensor.bytes.data(), tensor.bytes.size());
+    tensors[tensor.name.substr(prefix.size())] = copy;
+  }
+  return tensors;
+}
+
+// The policy of the checkpoint that `policy` begins with.
+absl::StatusOr<std::string> SourceOf(const PolicyConfig& policy, const Checkpoint& checkpoint) {
+  const json manifest = json::parse(checkpoint.manifest_json, nullptr, /*allow_exceptions=*/false);
+  std::vector<std::string> names;
+  if (const auto policies = manifest.find("policies"); policies != manifest.end()) {
+    for (const auto& [name, record] : policies->items()) names.push_back(name);
+  }
+  const std::string& asked = policy.init_policy.empty() ? policy.name : policy.init_policy;
+  if (std::ranges::count(names, asked) > 0) return asked;
+  if (policy.init_policy.empty() && names.size() == 1) return names.front();
+  return absl::NotFoundError(
+      fmt::format("checkpoint {}: expected init_policy to be one of {}, got \"{}\"{}",
+                  checkpoint.train_steps, fmt::join(names, ", "), asked, DidYouMean(asked, names)));
 }
 
 }  // namespace
@@ -70,20 +109,30 @@ absl::StatusOr<Checkpoint> EncodeCheckpoint(const std::vector<PolicyPart>& parts
   return checkpoint;
 }
 
-absl::StatusOr<PolicyPart> ReadInitialPart(const std::string& from, const std::string& policy,
-                                           const ParameterLayout& layout) {
-  MILLRACE_ASSIGN_OR_RETURN(const auto reference, CheckpointReference::Parse(from));
-  if (!reference.step) return absl::InvalidArgumentError("expected RUN@STEP, got " + from);
+absl::Status TakeInitialPart(const PolicyConfig& policy, const ParameterLayout& layout,
+                             std::span<std::byte> weights,
+                             std::map<std::string, torch::Tensor>& optimizer) {
+  MILLRACE_ASSIGN_OR_RETURN(const auto reference, CheckpointReference::Parse(policy.init_from));
+  if (!reference.step) {
+    return absl::InvalidArgumentError("expected RUN@STEP, got " + policy.init_from);
+  }
   MILLRACE_ASSIGN_OR_RETURN(const auto store,
                             CheckpointStore::Open(RunPaths(reference.run).checkpoints()));
   MILLRACE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, store.Read(*reference.step));
-  const json manifest = json::parse(checkpoint.manifest_json, nullptr, /*allow_exceptions=*/false);
-  std::string source = policy;
-  if (const auto policies = manifest.find("policies");
-      policies != manifest.end() && policies->size() == 1) {
-    source = policies->begin().key();
+  MILLRACE_ASSIGN_OR_RETURN(const std::string source, SourceOf(policy, checkpoint));
+  const auto wanted = [&](const std::string& name) {
+    return std::ranges::none_of(policy.init_except, [&](const std::string& pattern) {
+      return std::regex_match(name, std::regex(pattern));
+    });
+  };
+  MILLRACE_RETURN_IF_ERROR(TakeWeights(checkpoint, source, layout, wanted, weights));
+  MILLRACE_ASSIGN_OR_RETURN(const auto theirs, ReadOptimizer(checkpoint, source));
+  for (auto& [name, tensor] : optimizer) {
+    const auto found = theirs.find(name);
+    if (!name.starts_with("normalizer.") || !wanted(name) || found == theirs.end()) continue;
+    tensor = found->second;
   }
-  return DecodePart(checkpoint, source, layout);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<PolicyPart> DecodePart(const Checkpoint& checkpoint, const std::string& policy,
@@ -107,19 +156,7 @@ absl::StatusOr<PolicyPart> DecodePart(const Checkpoint& checkpoint, const std::s
         fmt::format("checkpoint {}: manifest: {}", checkpoint.train_steps, error.what()));
   }
   MILLRACE_ASSIGN_OR_RETURN(part.weights, ReadWeights(checkpoint, policy, layout));
-  const auto file = checkpoint.files.find(kOptimizerFile);
-  if (file == checkpoint.files.end()) {
-    return absl::DataLossError(
-        fmt::format("checkpoint {}: no {}", checkpoint.train_steps, kOptimizerFile));
-  }
-  MILLRACE_ASSIGN_OR_RETURN(const Safetensors optimizer, DecodeSafetensors(file->second));
-  const std::string prefix = policy + ".";
-  for (const NamedTensor& tensor : optimizer.tensors) {
-    if (!tensor.name.starts_with(prefix)) continue;
-    torch::Tensor copy = torch::empty(tensor.shape, ToTorch(tensor.dtype));
-    std::memcpy(copy.data_ptr(), tensor.bytes.data(), tensor.bytes.size());
-    part.optimizer[tensor.name.substr(prefix.size())] = copy;
-  }
+  MILLRACE_ASSIGN_OR_RETURN(part.optimizer, ReadOptimizer(checkpoint, policy));
   return part;
 }
 

@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "checkpoint/checkpoint_store.h"
+#include "config/experiment.h"
 #include "data/ledger.h"
 #include "millrace/backends/backend.h"
 #include "workers/common/actor_snapshots.h"
@@ -32,10 +34,12 @@ struct PolicyPart {
 absl::StatusOr<Checkpoint> EncodeCheckpoint(const std::vector<PolicyPart>& parts,
                                             const std::map<std::string, ParameterLayout>& layouts,
                                             uint64_t seed);
-// The part that policy `policy` begins with: `from` is RUN@STEP, a path. The source's policy of the
-// same name is taken, or its only one. kNotFound or kInvalidArgument if it has none that fits.
-absl::StatusOr<PolicyPart> ReadInitialPart(const std::string& from, const std::string& policy,
-                                           const ParameterLayout& layout);
+// What a policy with init_from (RUN@STEP, a path) begins with: the weights and running means of the
+// source's policy, but for what init_except names, which stays as `weights` and `optimizer` have
+// it. kNotFound or kInvalidArgument if there is no policy that fits.
+absl::Status TakeInitialPart(const PolicyConfig& policy, const ParameterLayout& layout,
+                             std::span<std::byte> weights,
+                             std::map<std::string, torch::Tensor>& optimizer);
 // kNotFound if the policy is not in it, kDataLoss or kInvalidArgument if it does not fit the
 // layout.
 absl::StatusOr<PolicyPart> DecodePart(const Checkpoint& checkpoint, const std::string& policy,

@@ -145,21 +145,17 @@ absl::Status Trainer::SetUpLearner() {
 }
 
 // `init_from`: another run's weights, with the statistics of its normalisers; the optimiser begins
-// anew. A checkpoint of this run is loaded over them later.
+// anew, and so do the tensors that init_except names. A checkpoint of this run is loaded over them
+// later.
 absl::Status Trainer::TakeInitialWeights() {
   const PolicyConfig& policy = config_.policies[policy_index_];
   if (policy.init_from.empty()) return absl::OkStatus();
-  const auto part = ReadInitialPart(policy.init_from, policy.name, backend_->layout());
-  if (!part.ok()) {
-    return WithContext(part.status(), fmt::format("policies.{}.init_from", policy.name));
-  }
-  MILLRACE_RETURN_IF_ERROR(backend_->LoadWeights(part->weights));
-  auto state = backend_->OptimizerState();
-  for (auto& [name, tensor] : state) {
-    const auto source = part->optimizer.find(name);
-    if (name.starts_with("normalizer.") && source != part->optimizer.end()) tensor = source->second;
-  }
-  return backend_->LoadOptimizerState(state);
+  backend_->Snapshot(blob_);
+  auto optimizer = backend_->OptimizerState();
+  const absl::Status taken = TakeInitialPart(policy, backend_->layout(), blob_, optimizer);
+  if (!taken.ok()) return WithContext(taken, fmt::format("policies.{}.init_from", policy.name));
+  MILLRACE_RETURN_IF_ERROR(backend_->LoadWeights(blob_));
+  return backend_->LoadOptimizerState(optimizer);
 }
 
 absl::Status Trainer::MakeStreamSpecs() {
