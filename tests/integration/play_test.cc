@@ -20,7 +20,7 @@ std::string ShortRun(const fs::path& runs, const std::string& file, int env_step
   return (runs / "short").string();
 }
 
-// 80 steps of one hider and one seeker.
+// 40 actions, each for two steps, of two hiders and two seekers.
 TEST(Play, ShowsHideAndSeekAsMapsAndAsAFilm) {
   const TemporaryDirectory runs;
   const std::string run =
@@ -29,17 +29,17 @@ TEST(Play, ShowsHideAndSeekAsMapsAndAsAFilm) {
   ASSERT_EQ(text.exit_code, 0) << text.err;
   EXPECT_THAT(text.out, HasSubstr("##############################\n"));
   EXPECT_THAT(text.out, HasSubstr("step 0\npreparation, 32 steps left: "));
-  EXPECT_THAT(text.out, HasSubstr("step 80  hider_0 "));
-  EXPECT_EQ(Count(text.out, "\nstep "), 81u) << "one episode";
+  EXPECT_THAT(text.out, HasSubstr("step 40  hider_0 "));
+  EXPECT_EQ(Count(text.out, "\nstep "), 41u) << "one episode";
   const fs::path film = runs.path() / "episode.svg";
   const CommandOutput video =
       RunMillrace({"play", run, "--video", film.string(), "--fps", "20", "--size", "320"});
   ASSERT_EQ(video.exit_code, 0) << video.err;
   const std::string svg = ReadText(film);
-  EXPECT_EQ(Count(svg, "class=\"frame\""), 81u);
+  EXPECT_EQ(Count(svg, "class=\"frame\""), 41u);
   EXPECT_THAT(svg, HasSubstr("width=\"320\""));
-  EXPECT_THAT(svg, HasSubstr("animation:turn 4.05s"));
-  EXPECT_THAT(svg, HasSubstr("step 80  hider_0 "));
+  EXPECT_THAT(svg, HasSubstr("animation:turn 2.05s"));
+  EXPECT_THAT(svg, HasSubstr("step 40  hider_0 "));
 }
 
 // By MuJoCo's renderer, without a screen.

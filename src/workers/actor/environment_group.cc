@@ -15,36 +15,6 @@
 
 namespace millrace {
 
-void PolicyStreams::CollectCredits() {
-  while (auto credit = samples->TryCredit()) {
-    while (!credits.empty() && credits.front().epoch < credit->epoch) {
-      credits.pop_front();
-      samples->Want(1);
-    }
-    credits.push_back(*credit);
-  }
-}
-
-std::optional<Credit> PolicyStreams::TakeCredit() {
-  CollectCredits();
-  if (credits.empty()) return std::nullopt;
-  const Credit credit = credits.front();
-  credits.pop_front();
-  return credit;
-}
-
-std::optional<Credit> PolicyStreams::TakeCreditInTurn(int group, int groups) {
-  CollectCredits();
-  if (credits.empty()) return std::nullopt;
-  const Credit& next = credits.front();
-  if (turn.epoch != next.epoch || turn.batch != next.batch) turn = {next.epoch, next.batch, 0};
-  if (turn.taken % static_cast<uint64_t>(groups) != static_cast<uint64_t>(group)) {
-    return std::nullopt;
-  }
-  ++turn.taken;
-  return TakeCredit();
-}
-
 namespace {
 
 void CopyBytes(const TensorView& from, const TensorView& to) {
@@ -111,6 +81,7 @@ EnvironmentGroup::EnvironmentGroup(GroupOptions options,
       policies_(policies),
       ledger_(ledger),
       statistics_(environment_->spec().statistics.size()),
+      score_(options.environments),
       draw_(options.first_draw) {
   for (PolicyStreams& streams : *policies_) {
     auto part = std::make_unique<PolicyPart>();
@@ -141,9 +112,10 @@ EnvironmentGroup::EnvironmentGroup(GroupOptions options,
     std::optional<Opponents> opponents;
     if (streams.league.has_value()) {
       opponents.emplace(*streams.league, streams.agents.teams, options_.environments, options_.seed,
-                        options_.first_slot);
+                        streams.policy_index, options_.first_slot);
     }
-    part->episodes.emplace(rows, streams.policy_index, std::move(opponents));
+    part->episodes.emplace(rows, static_cast<size_t>(streams.agents.agents), streams.policy_index,
+                           std::move(opponents));
     unroll_ = streams.contract.unroll;
     parts_.push_back(std::move(part));
   }
@@ -449,18 +421,25 @@ void EnvironmentGroup::TrackEpisodes() {
     for (size_t row = 0; row < part.absent.size(); ++row) {
       part.absent[row] = part.request_flags[row] & kRowAbsent;
     }
-    part.episodes->Count(rows_[p], part.absent, *ledger_);
-    part.episodes->DrawOpponents(part.first, part.reply->header.version, draw_);
+    part.episodes->Count(rows_[p], part.absent, *ledger_, score_);
+  }
+  for (size_t environment = 0; environment < static_cast<size_t>(options_.environments);
+       ++environment) {
+    const bool begins = std::ranges::any_of(parts_, [&](const auto& part) {
+      const size_t agents = part->first.size() / static_cast<size_t>(options_.environments);
+      const auto first = std::span(part->first).subspan(environment * agents, agents);
+      return std::ranges::any_of(first, [](uint8_t flag) { return flag != 0; });
+    });
+    if (begins) score_.Finish(environment);
+  }
+  for (auto& part : parts_) {
+    part->episodes->DrawOpponents(part->first, part->reply->header.version, draw_);
   }
 }
 
 void EnvironmentGroup::TrackStatistics() {
-  for (auto& part : parts_) {
-    const Opponents::Score score = part->episodes->TakeScore();
-    if (score.episodes > 0) {
-      ledger_->AddStatistic(statistics_.size(), score.won, score.episodes);
-    }
-  }
+  const LeagueScore::Total score = score_.Take();
+  if (score.episodes > 0) ledger_->AddStatistic(statistics_.size(), score.won, score.episodes);
   if (statistics_.empty()) return;
   std::ranges::fill(statistics_, StatisticSum());
   environment_->TakeStatistics(statistics_);

@@ -15,9 +15,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,38 +23,10 @@
 #include "absl/status/statusor.h"
 #include "data/ledger.h"
 #include "millrace/env/vector_environment.h"
-#include "millrace/registry/registry.h"
-#include "streams/inference_stream.h"
-#include "streams/sample_stream.h"
-#include "workers/common/agent_assignment.h"
-#include "workers/common/policy_contract.h"
+#include "workers/actor/policy_streams.h"
+#include "workers/league/league_score.h"
 
 namespace millrace {
-
-// The actor's ends of one policy's streams, shared by its groups. Bound to the actor's thread.
-struct PolicyStreams {
-  // Moves credits that have arrived into the pool. Those of an older trainer group are void: the
-  // demand they were meant for is posted again.
-  void CollectCredits();
-  std::optional<Credit> TakeCredit();
-  // Deterministic runs: the credits of a batch go round the `groups`, so that which group takes
-  // which does not depend on who asks first. Null if it is not this group's turn.
-  std::optional<Credit> TakeCreditInTurn(int group, int groups);
-
-  std::string policy;
-  uint32_t policy_index = 0;  // in sorted order
-  PolicyAgents agents;
-  PolicyContract contract;
-  int rows = 0;  // B of every group
-  std::optional<LeagueConfig> league;
-  std::unique_ptr<InferenceClient> inference;
-  std::unique_ptr<SampleProducer> samples;
-  std::vector<const SampleField*> extra_fields;  // computed here
-  std::deque<Credit> credits;
-  struct {
-    uint64_t epoch = 0, batch = 0, taken = 0;
-  } turn;
-};
 
 struct GroupOptions {
   int index = 0;            // within the actor
@@ -119,6 +89,7 @@ class EnvironmentGroup {
   std::vector<std::unique_ptr<PolicyPart>> parts_;
   std::vector<PolicyRows> rows_;
   std::vector<StatisticSum> statistics_;  // scratch
+  LeagueScore score_;
   State state_ = State::kParked;
   int unroll_ = 0;              // T
   int step_ = 0;                // steps recorded in the open segments

@@ -7,10 +7,16 @@
 
 namespace millrace {
 
-RowEpisodes::RowEpisodes(size_t rows, uint32_t policy, std::optional<Opponents> opponents)
-    : policy_(policy), episode_return_(rows), length_(rows), opponents_(std::move(opponents)) {}
+RowEpisodes::RowEpisodes(size_t rows, size_t agents, uint32_t policy,
+                         std::optional<Opponents> opponents)
+    : agents_(agents),
+      policy_(policy),
+      episode_return_(rows),
+      length_(rows),
+      opponents_(std::move(opponents)) {}
 
-void RowEpisodes::Count(const PolicyRows& rows, std::span<const uint8_t> absent, Ledger& ledger) {
+void RowEpisodes::Count(const PolicyRows& rows, std::span<const uint8_t> absent, Ledger& ledger,
+                        LeagueScore& score) {
   const int64_t now = Clock::now().time_since_epoch().count();
   const uint64_t env_steps = ledger.Get(Counter::kEnvSteps);
   uint64_t agent_steps = 0;
@@ -23,7 +29,7 @@ void RowEpisodes::Count(const PolicyRows& rows, std::span<const uint8_t> absent,
       length_[row] += 1;
     }
     if (rows.terminated[row] == 0 && rows.truncated[row] == 0) continue;
-    if (opponents_.has_value()) opponents_->Ended(row, episode_return_[row]);
+    score.Add(row / agents_, !trained, episode_return_[row]);
     if (trained) {
       ledger.RecordEpisode({.finished_ns = now,
                             .env_steps = env_steps,
@@ -45,10 +51,6 @@ void RowEpisodes::DrawOpponents(std::span<const uint8_t> first, uint64_t version
 std::span<const uint8_t> RowEpisodes::slots() const {
   if (!opponents_.has_value()) return {};
   return opponents_->slots();
-}
-
-Opponents::Score RowEpisodes::TakeScore() {
-  return opponents_.has_value() ? opponents_->TakeScore() : Opponents::Score();
 }
 
 void RowEpisodes::Save(SnapshotWriter& writer) const {

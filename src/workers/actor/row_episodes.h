@@ -10,6 +10,7 @@
 #include "data/ledger.h"
 #include "millrace/env/vector_environment.h"
 #include "workers/actor/snapshot_codec.h"
+#include "workers/league/league_score.h"
 #include "workers/league/opponents.h"
 
 namespace millrace {
@@ -17,24 +18,26 @@ namespace millrace {
 // Bound to the actor's thread.
 class RowEpisodes {
  public:
-  // `opponents`: without a league none. `policy`: its index in the ledger's records.
-  RowEpisodes(size_t rows, uint32_t policy, std::optional<Opponents> opponents);
+  // `agents`: rows of an environment. `opponents`: without a league none. `policy`: its index in
+  // the ledger's records.
+  RowEpisodes(size_t rows, size_t agents, uint32_t policy, std::optional<Opponents> opponents);
 
-  // After a step: adds up what the rows were paid and records the episodes that ended. `absent`:
-  // rows that had no agent in this step.
-  void Count(const PolicyRows& rows, std::span<const uint8_t> absent, Ledger& ledger);
+  // After a step: adds up what the rows were paid, and records the episodes that ended in the
+  // ledger and in the score. `absent`: rows that had no agent in this step.
+  void Count(const PolicyRows& rows, std::span<const uint8_t> absent, Ledger& ledger,
+             LeagueScore& score);
   // Before the next step: who plays the episodes that begin. See Opponents::Draw.
   void DrawOpponents(std::span<const uint8_t> first, uint64_t version, uint64_t step);
 
   // Of each row LeagueSlots' number; empty without a league.
   std::span<const uint8_t> slots() const;
-  Opponents::Score TakeScore();
 
   // For deterministic runs, in which no past version plays.
   void Save(SnapshotWriter& writer) const;
   absl::Status Restore(SnapshotReader& reader);
 
  private:
+  const size_t agents_;
   const uint32_t policy_;
   std::vector<float> episode_return_;
   std::vector<uint32_t> length_;

@@ -11,26 +11,20 @@ constexpr uint64_t kDraws = 0x6c65616775650000;  // keeps these draws apart from
 }  // namespace
 
 Opponents::Opponents(const LeagueConfig& league, std::vector<int> teams, int environments,
-                     uint64_t seed, uint64_t first_slot)
+                     uint64_t seed, uint32_t policy, uint64_t first_slot)
     : slots_(league),
       share_(league.share),
       teams_(std::move(teams)),
       num_teams_(teams_.empty() ? 0 : *std::ranges::max_element(teams_) + 1),
       seed_(seed ^ kDraws),
-      first_slot_(first_slot),
-      row_slots_(teams_.size() * static_cast<size_t>(environments)),
-      games_(static_cast<size_t>(environments)) {}
+      first_stream_((static_cast<uint64_t>(policy) << 48) + first_slot),
+      row_slots_(teams_.size() * static_cast<size_t>(environments)) {}
 
 void Opponents::Draw(std::span<const uint8_t> first, uint64_t version, uint64_t step) {
-  for (size_t environment = 0; environment < games_.size(); ++environment) {
-    const size_t row = environment * teams_.size();
+  for (size_t row = 0; row < row_slots_.size(); row += teams_.size()) {
     const auto begins = first.subspan(row, teams_.size());
     if (std::ranges::none_of(begins, [](uint8_t flag) { return flag != 0; })) continue;
-    if (const auto outcome = games_[environment].Finish()) {
-      score_.won += Points(*outcome);
-      ++score_.episodes;
-    }
-    Rng rng(seed_, first_slot_ + environment, step << 3);
+    Rng rng(seed_, first_stream_ + row / teams_.size(), step << 3);
     uint8_t slot = 0;
     int team = 0;
     if (num_teams_ > 0 && rng.Uniform() < share_) {
@@ -43,11 +37,5 @@ void Opponents::Draw(std::span<const uint8_t> first, uint64_t version, uint64_t 
     }
   }
 }
-
-void Opponents::Ended(size_t row, float episode_return) {
-  games_[row / teams_.size()].Add(row_slots_[row] == 0 ? kNewest : kPast, episode_return);
-}
-
-Opponents::Score Opponents::TakeScore() { return std::exchange(score_, Score()); }
 
 }  // namespace millrace

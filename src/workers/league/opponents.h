@@ -7,7 +7,6 @@
 
 #include "config/experiment.h"
 #include "millrace/core/rng.h"
-#include "workers/league/game_score.h"
 #include "workers/league/league_slots.h"
 
 namespace millrace {
@@ -18,9 +17,9 @@ namespace millrace {
 class Opponents {
  public:
   // `teams`: of each agent of the policy, from 0; -1: in no team. A row is environment x agents +
-  // agent, as in PolicyRows.
+  // agent, as in PolicyRows. Draws are a function of seed, policy, an environment's slot and step.
   Opponents(const LeagueConfig& league, std::vector<int> teams, int environments, uint64_t seed,
-            uint64_t first_slot);
+            uint32_t policy, uint64_t first_slot);
 
   // Draws for the environments in which an episode begins (`first`: of any row). `version`: the
   // newest that has acted; `step` tells one draw of an environment from another.
@@ -29,28 +28,13 @@ class Opponents {
   // 0: the newest version; else LeagueSlots' number. One per row.
   std::span<const uint8_t> slots() const { return row_slots_; }
 
-  // Counts what a row's episode has returned, once it ended.
-  void Ended(size_t row, float episode_return);
-  // What the newest version won against past ones since the last call: 1 for an episode in which
-  // its agents returned more in the mean, half for as much. Only of episodes in which the policy
-  // plays both teams.
-  struct Score {
-    double won = 0;
-    uint64_t episodes = 0;
-  };
-  Score TakeScore();
-
  private:
-  static constexpr int kNewest = 0, kPast = 1;  // sides of a game
-
   const LeagueSlots slots_;
   const double share_;
   const std::vector<int> teams_;
   const int num_teams_;
-  const uint64_t seed_, first_slot_;
+  const uint64_t seed_, first_stream_;
   std::vector<uint8_t> row_slots_;
-  std::vector<GameScore> games_;  // per environment
-  Score score_;
 };
 
 }  // namespace millrace

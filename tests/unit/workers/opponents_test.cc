@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <map>
 
+#include "workers/league/league_score.h"
+
 namespace millrace {
 namespace {
 
@@ -15,8 +17,8 @@ LeagueConfig Config(double share) {
 }
 
 // Two agents of team 0, one of team 1, one of none.
-Opponents Make(double share, uint64_t seed = 3) {
-  return Opponents(Config(share), {0, 0, 1, -1}, kEnvironments, seed, 0);
+Opponents Make(double share, uint64_t seed = 3, uint32_t policy = 0) {
+  return Opponents(Config(share), {0, 0, 1, -1}, kEnvironments, seed, policy, 0);
 }
 
 std::vector<uint8_t> Begins() { return std::vector<uint8_t>(4 * kEnvironments, 1); }
@@ -83,36 +85,33 @@ TEST(Opponents, AnEpisodeThatGoesOnKeepsItsOpponents) {
   EXPECT_TRUE(std::ranges::equal(opponents.slots().subspan(4), std::span(before).subspan(4)));
 }
 
-TEST(Opponents, DrawsAreAFunctionOfSeedSlotAndStep) {
-  Opponents a = Make(0.5), b = Make(0.5), other = Make(0.5, 4);
-  for (Opponents* opponents : {&a, &b, &other}) opponents->Draw(Begins(), 100, 7);
+TEST(Opponents, DrawsAreAFunctionOfSeedPolicySlotAndStep) {
+  Opponents a = Make(0.5), b = Make(0.5), other_seed = Make(0.5, 4), other_policy = Make(0.5, 3, 1);
+  for (Opponents* opponents : {&a, &b, &other_seed, &other_policy}) {
+    opponents->Draw(Begins(), 100, 7);
+  }
   EXPECT_TRUE(std::ranges::equal(a.slots(), b.slots()));
-  EXPECT_FALSE(std::ranges::equal(a.slots(), other.slots()));
+  EXPECT_FALSE(std::ranges::equal(a.slots(), other_seed.slots()));
+  EXPECT_FALSE(std::ranges::equal(a.slots(), other_policy.slots()));
   b.Draw(Begins(), 100, 8);
   EXPECT_FALSE(std::ranges::equal(a.slots(), b.slots()));
 }
 
-TEST(Opponents, CountsWhatTheNewestVersionWins) {
-  Opponents opponents = Make(1);
-  opponents.Draw(Begins(), 100, 0);
-  std::vector<uint8_t> first(4 * kEnvironments);
-  for (size_t e = 0; e < 3; ++e) {
-    const bool past_is_team_0 = opponents.slots()[4 * e] != 0;
-    // Team 0 returns 1 in the mean; the newest version's side, with or without agent 3, is given 2,
-    // 1 and 0.
-    const float newest = 2.0F - static_cast<float>(e);
-    for (size_t agent = 0; agent < 4; ++agent) {
-      const bool past = opponents.slots()[4 * e + agent] != 0;
-      opponents.Ended(4 * e + agent, past ? 1.0F : newest);
-    }
-    EXPECT_EQ(past_is_team_0, opponents.slots()[4 * e + 1] != 0);
-    std::fill_n(first.begin() + static_cast<int64_t>(4 * e), 4, uint8_t{1});
+TEST(LeagueScore, CountsWhatTheNewestVersionsWin) {
+  LeagueScore score(4);
+  for (size_t environment = 0; environment < 3; ++environment) {  // won, drawn, lost
+    score.Add(environment, /*past=*/true, 1);
+    score.Add(environment, /*past=*/false, 3 - static_cast<float>(environment));
+    score.Add(environment, /*past=*/false, 1 - static_cast<float>(environment));
   }
-  opponents.Draw(first, 100, 1);
-  const Opponents::Score score = opponents.TakeScore();
-  EXPECT_EQ(score.episodes, 3u);
-  EXPECT_EQ(score.won, 1.5);
-  EXPECT_EQ(opponents.TakeScore().episodes, 0u);
+  score.Add(3, /*past=*/false, 7);  // nobody was there to win against
+  EXPECT_EQ(score.Take().episodes, 0u);
+  for (size_t environment = 0; environment < 4; ++environment) score.Finish(environment);
+  const LeagueScore::Total total = score.Take();
+  EXPECT_EQ(total.episodes, 3u);
+  EXPECT_EQ(total.won, 1.5);
+  score.Finish(0);
+  EXPECT_EQ(score.Take().episodes, 0u);
 }
 
 }  // namespace
