@@ -1,15 +1,20 @@
 #!/usr/bin/env python3
-"""Hide and seek on two cores: what random policies reach, and when seeds begin to chase and to block doors.
+"""Hide and seek on two cores: what random policies reach, and when seeds begin to chase, to build forts and to block doors.
 
-    tests/learning/hide_and_seek.py [--config configs/hide_and_seek_laptop.yaml] [--seeds 1 2 3 4 5] [--hours 2]
-                                    [--set KEY=VALUE ...] [--binary build/release/bin/millrace] [--runs-dir runs]
+    tests/learning/hide_and_seek.py [--config configs/hide_and_seek_laptop.yaml] [--seeds 1 2 3 4 5] [--hours 2] [--games 2000]
+                                    [--random] [--set KEY=VALUE ...] [--binary build/release/bin/millrace] [--runs-dir runs]
                                     [--out docs/results]
 
-First untrained policies play (a learning rate of 0), every seed 2,000 episodes: their hidden fraction is the level that (a) is
-measured from. Then every seed trains for so many hours. A seed chases (a) once its hidden fraction is 15 points below that level,
-and blocks doors (b) once it is above 50 % again with all doors blocked in 30 % of the episodes at the end of the preparation; both
-in the mean of 2,000 episodes. A run that is there already goes on from its newest checkpoint until it has its hours: a series may be
-cut and begun again. Writes OUT/NAME.json (every seed), OUT/NAME.md (the table) and OUT/curves/NAME-SEED.csv.
+First random policies play (fresh ones with a learning rate of 0), every seed so many games: the level that (a) is measured from.
+Then every seed trains for so many hours (not with --random). In the mean of so many games, a seed
+
+    (a) chases once its hidden fraction is 15 points below that level; then it
+    (f) builds forts once its hidden fraction is above 50 % again with all hiders enclosed in 30 % of the games at the end of the
+        preparation, and
+    (b) blocks doors once that is so with all doors blocked in 30 % of the games.
+
+A run that is there already goes on from its newest checkpoint until it has its hours: a series may be cut and begun again. Writes
+OUT/NAME.json (every seed), OUT/NAME.md (the tables) and OUT/curves/NAME-SEED.csv; with --random OUT/NAME-random.json and .md.
 """
 import argparse
 import csv
@@ -19,41 +24,46 @@ import statistics
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-EPISODES = 2000
 NUMBERS = ["hidden_fraction", "doors_blocked_prep", "enclosed_prep", "max_box_move_prep", "num_box_lock_prep",
-           "max_ramp_move", "ramp_in_room_prep", "seeker_high_fraction", "held_fraction", "outside_fraction"]
+           "box_lock_fraction_prep", "max_box_move", "num_ramp_lock_prep", "max_ramp_move", "ramp_far_prep", "ramp_in_room_prep",
+           "seeker_high_fraction", "wall_cross", "surf_distance", "held_fraction", "outside_fraction", "discarded"]
 CURVE_POINTS = 400
+RANDOM = ["policies={default: {model: {type: mlp, hidden: [16]}}}", "agents=[{match: \".*\", policy: default}]",
+          "algorithm={type: ppo, learning_rate: 0, epochs: 1}",
+          "workers={actor: {count: 2, environments: 16, groups: 1, inference: inline}, "
+          "trainer: {batch_env_steps: 2560, unroll: 80, max_policy_lag: 1}}", "report={stages: []}", "stop.wall_seconds=null"]
 
 
 def lines_of(run):
-    """The lines of metrics.jsonl that have statistics, in the order of their episodes."""
-    lines, episodes = [], -1
+    """The lines of metrics.jsonl that have statistics, in order."""
+    lines, steps = [], -1
     for text in (run / "metrics.jsonl").read_text().splitlines():
         try:
             line = json.loads(text)
         except ValueError:
             continue   # under way
-        if "environment/hidden_fraction" in line and line["episodes"] > episodes:
+        if "environment/hidden_fraction" in line and line["env_steps"] > steps:
             lines.append(line)
-            episodes = line["episodes"]
+            steps = line["env_steps"]
     return lines
 
 
-def windows(lines):
-    """(line, {number: mean of the last EPISODES episodes}) of every line that so many lie before."""
+def mean_of(lines, number):
+    """Over the steps between the first of the lines and the last; None if nothing says it."""
+    said = [(line[f"environment/{number}"], line["env_steps"] - before["env_steps"])
+            for before, line in zip(lines, lines[1:]) if line.get(f"environment/{number}") is not None]
+    return sum(value * steps for value, steps in said) / sum(steps for _, steps in said) if said else None
+
+
+def windows(lines, games):
+    """(line, {number: mean of the last `games`}) of every line that so many lie before; games are equally long."""
     first = 0
     for last, line in enumerate(lines):
-        while first + 1 < last and lines[first + 1]["episodes"] <= line["episodes"] - EPISODES:
+        steps = games * line["episode_length_mean"]
+        while first + 1 < last and lines[first + 1]["env_steps"] <= line["env_steps"] - steps:
             first += 1
-        count = line["episodes"] - lines[first]["episodes"]
-        if count < EPISODES:
-            continue
-        means = {}
-        for number in NUMBERS:
-            total = sum(lines[i][f"environment/{number}"] * (lines[i]["episodes"] - lines[i - 1]["episodes"])
-                        for i in range(first + 1, last + 1))
-            means[number] = total / count
-        yield line, means
+        if line["env_steps"] - lines[first]["env_steps"] >= steps:
+            yield line, {number: mean_of(lines[first:last + 1], number) for number in NUMBERS}
 
 
 def millrace(arguments, *words):
@@ -75,64 +85,89 @@ def train(arguments, name, seed, settings):
 
 
 def random_level(arguments, seed):
-    steps = EPISODES * 80
-    run = train(arguments, f"{arguments.config.stem}-random-{seed}", seed,
-                arguments.set + ["algorithm.learning_rate=0", f"stop.env_steps={steps}", "stop.wall_seconds=null",
-                                 "report={stages: []}"])
-    lines = lines_of(run)
-    weights = [after["episodes"] - before["episodes"] for before, after in zip(lines, lines[1:])]
-    return {number: sum(line[f"environment/{number}"] * weight for line, weight in zip(lines[1:], weights)) / sum(weights)
-            for number in NUMBERS}
+    """{number: mean over the games of one seed}, and how many agents a game has in the mean."""
+    length = 240 if "full" in arguments.config.stem or "large" in arguments.config.stem else 80
+    settings = RANDOM + arguments.set + [f"stop.env_steps={arguments.games * length}"]
+    lines = lines_of(train(arguments, f"{arguments.config.stem}-random-{seed}", seed, settings))
+    level = {number: mean_of(lines, number) for number in NUMBERS}
+    level["agents"] = lines[-1]["episodes"] * lines[-1]["episode_length_mean"] / lines[-1]["env_steps"]
+    return level
 
 
-def stages(level):
-    """(a) and (b), for the run's own detector."""
+def stages(arguments, level, agents):
+    """(a), (f) and (b), for the run's own detector, which counts the episodes of agents."""
     chase = f"{{name: chase, below: {{hidden_fraction: {level - 0.15:.4f}}}}}"
+    fort = "{name: fort, above: {hidden_fraction: 0.5, enclosed_prep: 0.3}}"
     doors = "{name: doors, above: {hidden_fraction: 0.5, doors_blocked_prep: 0.3}}"
-    return f"report={{stage_episodes: {EPISODES}, stages: [{chase}, {doors}]}}"
+    return f"report={{stage_episodes: {round(arguments.games * agents)}, stages: [{chase}, {fort}, {doors}]}}"
 
 
-def judge(run):
-    """When (a) and (b) were reached, and the extremes."""
+def judge(arguments, run):
+    """When the stages were reached, and the extremes."""
     summary = json.loads((run / "summary.json").read_text())
     reached = {stage["name"]: stage for stage in summary.get("stages") or []}
-    moments = list(windows(lines_of(run)))
-    lowest = min(means["hidden_fraction"] for _, means in moments)
-    most = max((means for _, means in moments), key=lambda means: means["doors_blocked_prep"])
-    return dict(chase=reached.get("chase"), doors=reached.get("doors"), lowest_hidden=lowest,
-                most_doors_blocked=most["doors_blocked_prep"], hidden_then=most["hidden_fraction"],
-                end={key: moments[-1][0][key] for key in ("elapsed_seconds", "env_steps", "episodes")})
+    moments = list(windows(lines_of(run), arguments.games))
+    result = {name: reached.get(name) for name in ("chase", "fort", "doors")}
+    result["lowest_hidden"] = min(means["hidden_fraction"] for _, means in moments)
+    for name in ("enclosed_prep", "doors_blocked_prep"):
+        most = max((means for _, means in moments), key=lambda means: means[name])
+        result[name] = dict(most=most[name], hidden=most["hidden_fraction"])
+    result["end"] = {key: moments[-1][0][key] for key in ("elapsed_seconds", "env_steps")}
+    return result
 
 
-def write_curve(run, file):
-    points = list(windows(lines_of(run)))
+def write_curve(arguments, run, file):
+    points = list(windows(lines_of(run), arguments.games))
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["env_steps", "episodes", "seconds"] + NUMBERS)
+        writer.writerow(["env_steps", "seconds"] + NUMBERS)
         for line, means in points[::max(1, len(points) // CURVE_POINTS)]:
-            writer.writerow([line["env_steps"], line["episodes"], f"{line['elapsed_seconds']:.1f}"] +
-                            [f"{means[number]:.4f}" for number in NUMBERS])
+            writer.writerow([line["env_steps"], f"{line['elapsed_seconds']:.1f}"] +
+                            ["" if means[number] is None else f"{means[number]:.4f}" for number in NUMBERS])
 
 
 def spread(values):
-    return f"{statistics.mean(values):.3f} +- {statistics.stdev(values) if len(values) > 1 else 0:.3f}"
+    if any(value is None for value in values):
+        return "-"
+    return f"{statistics.mean(values):.4f} +- {statistics.stdev(values) if len(values) > 1 else 0:.4f}"
 
 
 def when(moment):
     return "-" if moment is None else f"{moment['elapsed_seconds'] / 60:.1f} min, {moment['env_steps'] / 1e6:.2f} M steps"
 
 
-def table(arguments, levels, results):
-    hidden, doors = ([level[number] for level in levels.values()] for number in ("hidden_fraction", "doors_blocked_prep"))
-    text = [f"# {arguments.config.name}", "", f"`tests/learning/hide_and_seek.py --hours {arguments.hours:g}`, two cores.", "",
-            f"Untrained policies, {EPISODES} episodes a seed: hidden fraction {spread(hidden)}, doors blocked {spread(doors)}.", "",
-            "| seed | (a) chase | (b) doors blocked | least hidden | most doors blocked | hidden then | trained |",
-            "|---|---|---|---|---|---|---|"]
-    for seed, result in results.items():
-        text.append(f"| {seed} | {when(result['chase'])} | {when(result['doors'])} | {result['lowest_hidden']:.3f} | "
-                    f"{result['most_doors_blocked']:.3f} | {result['hidden_then']:.3f} | {when(result['end'])} |")
+def extreme(of):
+    return f"{of['most']:.3f}, hidden {of['hidden']:.3f}"
+
+
+def random_table(arguments, levels):
+    text = [f"# {arguments.config.name}, random policies", "",
+            f"`tests/learning/hide_and_seek.py --random --config configs/{arguments.config.name} --games {arguments.games}`, mean and "
+            f"deviation over {len(levels)} seeds.", "", "| statistic | random policies |", "|---|---|"]
+    text += [f"| `{number}` | {spread([level[number] for level in levels.values()])} |" for number in NUMBERS]
     return "\n".join(text) + "\n"
+
+
+def table(arguments, levels, results):
+    text = [f"# {arguments.config.name}", "",
+            f"`tests/learning/hide_and_seek.py --hours {arguments.hours:g} --games {arguments.games}`, two cores.", "",
+            f"Random policies: hidden fraction {spread([level['hidden_fraction'] for level in levels.values()])}, enclosed "
+            f"{spread([level['enclosed_prep'] for level in levels.values()])}, doors blocked "
+            f"{spread([level['doors_blocked_prep'] for level in levels.values()])}.", "",
+            "| seed | (a) chase | (f) fort | (b) doors blocked | least hidden | most enclosed | most doors blocked | trained |",
+            "|---|---|---|---|---|---|---|---|"]
+    for seed, result in results.items():
+        text.append(f"| {seed} | {when(result['chase'])} | {when(result['fort'])} | {when(result['doors'])} | "
+                    f"{result['lowest_hidden']:.3f} | {extreme(result['enclosed_prep'])} | "
+                    f"{extreme(result['doors_blocked_prep'])} | {when(result['end'])} |")
+    return "\n".join(text) + "\n"
+
+
+def write(arguments, name, data, text):
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / f"{name}.json").write_text(json.dumps(data, indent=1) + "\n")
+    (arguments.out / f"{name}.md").write_text(text)
 
 
 def main():
@@ -140,24 +175,27 @@ def main():
     parser.add_argument("--config", type=pathlib.Path, default=ROOT / "configs" / "hide_and_seek_laptop.yaml")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--hours", type=float, default=2)
+    parser.add_argument("--games", type=int, default=2000)
+    parser.add_argument("--random", action="store_true", help="random policies alone")
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--binary", default=str(ROOT / "build" / "release" / "bin" / "millrace"))
     parser.add_argument("--runs-dir", type=pathlib.Path, default=ROOT / "runs")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs" / "results")
     arguments = parser.parse_args()
+    name = arguments.config.stem
     levels = {seed: random_level(arguments, seed) for seed in arguments.seeds}
-    level = statistics.mean(one["hidden_fraction"] for one in levels.values())
-    print(f"hidden fraction of untrained policies: {level:.3f}", flush=True)
+    if arguments.random:
+        return write(arguments, f"{name}-random", levels, random_table(arguments, levels))
+    level, agents = (statistics.mean(one[number] for one in levels.values()) for number in ("hidden_fraction", "agents"))
+    print(f"hidden fraction of random policies: {level:.3f}", flush=True)
     results = {}
     for seed in arguments.seeds:
-        run = train(arguments, f"{arguments.config.stem}-{seed}", seed,
-                    arguments.set + [f"stop.wall_seconds={arguments.hours * 3600}", stages(level)])
-        results[seed] = judge(run)
-        write_curve(run, arguments.out / "curves" / f"{arguments.config.stem}-{seed}.csv")
+        run = train(arguments, f"{name}-{seed}", seed,
+                    arguments.set + [f"stop.wall_seconds={arguments.hours * 3600}", stages(arguments, level, agents)])
+        results[seed] = judge(arguments, run)
+        write_curve(arguments, run, arguments.out / "curves" / f"{name}-{seed}.csv")
         print(seed, results[seed], flush=True)
-        (arguments.out / f"{arguments.config.stem}.json").write_text(
-            json.dumps(dict(random=levels, seeds=results), indent=1) + "\n")
-        (arguments.out / f"{arguments.config.stem}.md").write_text(table(arguments, levels, results))
+        write(arguments, name, dict(random=levels, seeds=results), table(arguments, levels, results))
 
 
 if __name__ == "__main__":
