@@ -376,6 +376,11 @@ TEST(Run, BeginsWithTheWeightsOfAnother) {
   EXPECT_TRUE(Contents(run / "checkpoints" / "0" / "model.safetensors") == first);
   EXPECT_FALSE(Weights(run) == first);
   EXPECT_THAT(Contents(run / "config.yaml"), testing::HasSubstr("init_from: "));
+  // From now on it needs no other run.
+  fs::remove_all(runs.path() / "first");
+  const CommandOutput resumed = RunMillrace(
+      {"resume", run.string(), "--progress", "none", "--set", "stop={env_steps: 4096}"});
+  EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
 }
 
 TEST(Run, BeginsWithPartOfTheWeightsOfAnotherPolicy) {

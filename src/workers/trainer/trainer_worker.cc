@@ -125,6 +125,7 @@ absl::Status Trainer::SetUp() {
   MILLRACE_RETURN_IF_ERROR(MakeStreamSpecs());
   MILLRACE_ASSIGN_OR_RETURN(store_, CheckpointStore::Open(process_.paths().checkpoints()));
   MILLRACE_RETURN_IF_ERROR(ReadHistory());
+  if (!checkpoint_part_.has_value()) MILLRACE_RETURN_IF_ERROR(TakeInitialWeights());
   group_ = std::make_unique<TrainerGroup>(&process_.control(), &process_.bell(), agents_.policy,
                                           rank_, config_.trainer.count);
   return JoinGroup(std::nullopt);
@@ -139,14 +140,12 @@ absl::Status Trainer::SetUpLearner() {
   step_ = std::make_unique<TrainStep>(algorithm_.get(), backend_.get(),
                                       config_.seed + policy_index_, config_.trainer.sample_reuse);
   blob_.resize(backend_->layout().bytes());
-  MILLRACE_RETURN_IF_ERROR(TakeInitialWeights());
   if (!leader()) return absl::OkStatus();
   return process_.control().Put(ContractKey(agents_.policy), contract_.ToJson());
 }
 
 // `init_from`: another run's weights, with the statistics of its normalisers; the optimiser begins
-// anew, and so do the tensors that init_except names. A checkpoint of this run is loaded over them
-// later.
+// anew, and so do the tensors that init_except names. Only where this run has no checkpoint yet.
 absl::Status Trainer::TakeInitialWeights() {
   const PolicyConfig& policy = config_.policies[policy_index_];
   if (policy.init_from.empty()) return absl::OkStatus();

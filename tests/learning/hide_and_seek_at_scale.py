@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""Hide and seek's full configurations with all roles as processes: each is run, killed, resumed, and its accounts are checked.
+
+    tests/learning/hide_and_seek_at_scale.py [--minutes 10] [--binary build/release/bin/millrace] [--runs-dir runs] [--out docs/results]
+
+Runs hide_and_seek_full.yaml and hide_and_seek_large.yaml (1.5 and 2 times as wide), each for so many minutes in all. Half-way every
+process of the run is killed at once (SIGKILL), and the run resumed. Writes OUT/hide_and_seek_at_scale.json and .md; fails if the
+accounts do not hold, if nothing was trained after the resume, or if a sample counts as trained more than once.
+"""
+import argparse
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+RUNS = [("full", "full", []), ("large 1.5", "large", ["environment.scale=1.5"]), ("large 2", "large", ["environment.scale=2"])]
+NUMBERS = ["hidden_fraction", "enclosed_prep", "box_lock_fraction_prep", "num_ramp_lock_prep", "ramp_far_prep", "surf_distance"]
+
+
+def processes_of(run):
+    """Process ids of all that name the run's directory on their command lines: launcher, controller and workers."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue   # gone
+        if any(word.decode(errors="replace") == str(run) for word in words):
+            found.append(int(entry.name))
+    return found
+
+
+def last_line(run):
+    lines = (run / "metrics.jsonl").read_text().splitlines() if (run / "metrics.jsonl").exists() else []
+    for text in reversed(lines):
+        try:
+            return json.loads(text)
+        except ValueError:
+            pass   # half written
+    return {}
+
+
+def run_and_resume(arguments, name, config, settings):
+    run = (arguments.runs_dir / ("at-scale-" + name.replace(" ", "-"))).resolve()
+    seconds = arguments.minutes * 60
+    words = [arguments.binary, "run", ROOT / "configs" / f"hide_and_seek_{config}.yaml", "--runs-dir", run.parent, "--name", run.name,
+             "--progress", "none", "--set", f"stop={{wall_seconds: {seconds}}}"]
+    for setting in settings:
+        words += ["--set", setting]
+    launcher = subprocess.Popen([str(word) for word in words], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + seconds
+    while last_line(run).get("elapsed_seconds", 0) < seconds / 2 or last_line(run).get("train_steps", 0) < 2:
+        if launcher.poll() is not None or time.monotonic() > deadline:
+            sys.exit(f"{name}: no two batches were trained in half of the time")
+        time.sleep(1)
+    before = last_line(run)
+    victims = set(processes_of(run)) | {launcher.pid}
+    for victim in victims:
+        os.kill(victim, signal.SIGKILL)
+    launcher.wait()
+    subprocess.run([arguments.binary, "resume", str(run), "--progress", "none"], check=True, stdout=subprocess.DEVNULL)
+    summary = json.loads((run / "summary.json").read_text())
+    last = last_line(run)
+    stream = summary["streams"]["sample/default"]
+    steps = stream["env_steps"]
+    result = dict(killed_processes=len(victims), killed_after=before["elapsed_seconds"], train_steps_before=before["train_steps"],
+                  train_steps=summary["train_steps"], produced=steps["produced"], trained=steps["trained"], dropped=steps["dropped"],
+                  in_flight=steps["in_flight"], holds=stream["holds"], sample_reuse=summary["sample_reuse"],
+                  wall_seconds=summary["wall_seconds"], env_steps=summary["env_steps"],
+                  steps_per_second=summary["env_steps"] / summary["wall_seconds"], stages=summary.get("stages"),
+                  statistics={number: last.get(f"environment/{number}", summary.get(f"environment/{number}")) for number in NUMBERS},
+                  pids={role: len(pids) for role, pids in summary["pids_by_role"].items()})
+    if not stream["holds"] or steps["trained"] > steps["produced"]:
+        sys.exit(f"{name}: the accounts do not hold: {stream}")
+    if summary["train_steps"] <= before["train_steps"]:
+        sys.exit(f"{name}: nothing was trained after the resume")
+    return result
+
+
+def table(results, minutes):
+    text = ["# Hide and seek at full size on two cores", "",
+            f"`tests/learning/hide_and_seek_at_scale.py --minutes {minutes:g}`: every process killed half-way, then resumed.", "",
+            "| run | steps/s | killed after | train steps then, at the end | produced | trained | dropped | uses of a sample | hidden | "
+            "enclosed | boxes locked |", "|---|---|---|---|---|---|---|---|---|---|---|"]
+    for name, result in results.items():
+        number = lambda key: "-" if result["statistics"][key] is None else f"{result['statistics'][key]:.3f}"
+        dropped = ", ".join(f"{reason} {count}" for reason, count in result["dropped"].items()) or "0"
+        text.append(f"| {name} | {result['steps_per_second']:.0f} | {result['killed_after']:.0f} s | {result['train_steps_before']}, "
+                    f"{result['train_steps']} | {result['produced']} | {result['trained']} | {dropped} | {result['sample_reuse']:.2f} | "
+                    f"{number('hidden_fraction')} | {number('enclosed_prep')} | {number('box_lock_fraction_prep')} |")
+    return "\n".join(text) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--binary", default=str(ROOT / "build" / "release" / "bin" / "millrace"))
+    parser.add_argument("--runs-dir", type=pathlib.Path, default=ROOT / "runs")
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs" / "results")
+    arguments = parser.parse_args()
+    results = {}
+    for name, config, settings in RUNS:
+        results[name] = run_and_resume(arguments, name, config, settings)
+        print(name, json.dumps(results[name]), flush=True)
+        (arguments.out / "hide_and_seek_at_scale.json").write_text(json.dumps(results, indent=1) + "\n")
+        (arguments.out / "hide_and_seek_at_scale.md").write_text(table(results, arguments.minutes))
+
+
+if __name__ == "__main__":
+    main()
