@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -80,6 +81,16 @@ ordered_json ToJson(const RunMetrics& metrics) {
     AddMeans(json, prefix, policy.episodes);
   }
   return json;
+}
+
+double ElapsedBefore(const std::filesystem::path& file) {
+  std::ifstream stream(file);
+  double elapsed = 0;
+  for (std::string line; std::getline(stream, line);) {
+    const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (json.is_object()) elapsed = json.value("elapsed_seconds", elapsed);
+  }
+  return elapsed;
 }
 
 absl::StatusOr<std::unique_ptr<MetricsWriter>> MetricsWriter::Open(

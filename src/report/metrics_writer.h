@@ -15,6 +15,10 @@ namespace millrace {
 // "time_share/ROLE/ACTIVITY" for every role.
 nlohmann::ordered_json ToJson(const RunMetrics& metrics);
 
+// `elapsed_seconds` of the last whole line: how long earlier launches of the run took. 0 if there
+// is none.
+double ElapsedBefore(const std::filesystem::path& file);
+
 // Appends whole lines. Thread-compatible; one writer per file.
 class MetricsWriter {
  public:

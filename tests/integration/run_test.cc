@@ -16,6 +16,7 @@
 #include "core/run_paths.h"
 #include "data/ledger.h"
 #include "integration/whole_run.h"
+#include "text.h"
 
 namespace millrace {
 namespace {
@@ -178,6 +179,18 @@ TEST(Run, InterruptDrainsAndResumeContinues) {
   EXPECT_GT(summary["env_steps"].get<uint64_t>(), steps);
   EXPECT_GT(summary["train_steps"].get<uint64_t>(), version);
   ExpectExactAccounting(summary);
+  // Time goes on, too.
+  double elapsed = 0;
+  std::istringstream lines(ReadText(directory / "metrics.jsonl"));
+  for (std::string line; std::getline(lines, line);) {
+    const double now = json::parse(line)["elapsed_seconds"].get<double>();
+    EXPECT_GE(now, elapsed);
+    elapsed = now;
+  }
+  const CommandOutput late =
+      RunMillrace({"resume", directory.string(), "--set", "stop={wall_seconds: 0.1}"});
+  EXPECT_EQ(late.exit_code, 2);
+  EXPECT_THAT(late.err, testing::HasSubstr("has had its time"));
 }
 
 TEST(Run, OneLauncherAtATimeAndStopWaitsForTheSummary) {
@@ -236,11 +249,6 @@ TEST(Run, ResumesAfterItsLauncherWasKilled) {
   ExpectNothingLeft(directory);
 }
 
-std::string Contents(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
 // The newest checkpoint's.
 std::string Weights(const fs::path& run) {
   std::string newest;
@@ -252,7 +260,7 @@ std::string Weights(const fs::path& run) {
       newest = entry.path() / "model.safetensors";
     }
   }
-  return Contents(newest);
+  return ReadText(newest);
 }
 
 struct DeterministicCase {
@@ -373,9 +381,9 @@ TEST(Run, BeginsWithTheWeightsOfAnother) {
   RunToEnd(runs.path(), "second",
            {"stop={env_steps: 2048}", "policies.default.init_from=first", "seed=2"});
   const std::string first = Weights(runs.path() / "first");
-  EXPECT_TRUE(Contents(run / "checkpoints" / "0" / "model.safetensors") == first);
+  EXPECT_TRUE(ReadText(run / "checkpoints" / "0" / "model.safetensors") == first);
   EXPECT_FALSE(Weights(run) == first);
-  EXPECT_THAT(Contents(run / "config.yaml"), testing::HasSubstr("init_from: "));
+  EXPECT_THAT(ReadText(run / "config.yaml"), testing::HasSubstr("init_from: "));
   // From now on it needs no other run.
   fs::remove_all(runs.path() / "first");
   const CommandOutput resumed = RunMillrace(
@@ -393,7 +401,7 @@ TEST(Run, BeginsWithPartOfTheWeightsOfAnotherPolicy) {
   RunToEnd(runs.path(), "second", {"stop={env_steps: 2048}", from});
   const std::string source = Weights(runs.path() / "first");
   const std::string begun =
-      Contents(runs.path() / "second" / "checkpoints" / "0" / "model.safetensors");
+      ReadText(runs.path() / "second" / "checkpoints" / "0" / "model.safetensors");
   const Safetensors theirs = DecodeSafetensors(source).value();
   const Safetensors ours = DecodeSafetensors(begun).value();
   int taken = 0;

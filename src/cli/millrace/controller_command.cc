@@ -61,7 +61,7 @@ class RunController {
 
   const RunPaths paths_;
   const ExperimentConfig config_;
-  const double launched_;  // steady clock, seconds
+  const double launched_;  // steady clock, seconds; less what earlier launches took
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<RunMetricsReader> reader_;
   std::unique_ptr<MetricsWriter> writer_;
@@ -234,7 +234,10 @@ void AddControllerCommand(CLI::App& app, int& exit_code) {
   auto directory = std::make_shared<std::string>();
   auto launched = std::make_shared<double>(0);
   command->add_option("--run-dir", *directory, "the run's directory")->required();
-  command->add_option("--launched", *launched, "steady clock of the launch, seconds")->required();
+  command
+      ->add_option("--launched", *launched,
+                   "steady clock of the launch, less the seconds of earlier ones")
+      ->required();
   command->callback([directory, launched, &exit_code] {
     const absl::Status status = RunTheController(*directory, *launched);
     exit_code = status.ok() ? kExitOk : Fail(status);

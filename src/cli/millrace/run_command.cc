@@ -26,6 +26,7 @@
 #include "launcher/process_usage.h"
 #include "millrace/core/status.h"
 #include "millrace/registry/plugin.h"
+#include "report/metrics_writer.h"
 #include "report/plot/run_charts.h"
 #include "report/progress.h"
 #include "report/run_metrics.h"
@@ -141,17 +142,20 @@ class Launcher {
   void Watch();
   void NoticeTrainingSpan();
   SummaryInput MakeSummary(const RunResult& result);
+  // Seconds of the run, over all launches.
+  double Elapsed() const { return elapsed_before_ + SteadySeconds() - launched_; }
 
   const RunPaths paths_;
   const ExperimentConfig config_;
   ProgressWriter progress_;
   const bool quiet_;
   const double launched_ = SteadySeconds();
+  const double elapsed_before_ = ElapsedBefore(paths_.metrics());
   std::unique_ptr<NodeAgent> agent_;
   std::unique_ptr<RunMetricsReader> reader_;
   std::set<int32_t> controller_pids_;  // they keep no ledger
   uint64_t env_steps_before_ = 0;
-  std::optional<double> training_began_, training_ended_;  // seconds since launch
+  std::optional<double> training_began_, training_ended_;  // Elapsed()
   CpuTotals cpu_at_begin_, cpu_at_end_;
 };
 
@@ -166,6 +170,13 @@ absl::Status Launcher::Start() {
         paths_.root().string(), *config_.stop.episode_return));
   }
 
+  if (config_.stop.wall_seconds.has_value() && elapsed_before_ >= *config_.stop.wall_seconds) {
+    return absl::FailedPreconditionError(fmt::format(
+        "{} has had its time: it ran for {:.0f} s, stop.wall_seconds is {}; go on with --set "
+        "stop.wall_seconds=MORE or --set stop.wall_seconds=null",
+        paths_.root().string(), elapsed_before_, *config_.stop.wall_seconds));
+  }
+
   KillOrphans(paths_);
   // What an earlier launch has left.
   RemoveRunResult(paths_);
@@ -177,9 +188,12 @@ absl::Status Launcher::Start() {
   NodeAgentOptions options;
   options.run_directory = paths_.root();
   options.binaries = binaries;
-  options.controller_arguments = {
-      (binaries / "millrace").string(), "controller", "--run-dir",
-      paths_.root().string(),           "--launched", fmt::format("{:.6f}", launched_)};
+  options.controller_arguments = {(binaries / "millrace").string(),
+                                  "controller",
+                                  "--run-dir",
+                                  paths_.root().string(),
+                                  "--launched",
+                                  fmt::format("{:.6f}", launched_ - elapsed_before_)};
   if (config_.actor.inference == InferenceMode::kInline && !HasNativeModels(config_)) {
     options.binary_of_role["actor"] = "millrace-torch";
   }
@@ -209,10 +223,10 @@ absl::StatusOr<RunResult> Launcher::Run() {
     result = RunResult{RunStatus::kFailed,
                        "killed by a second interrupt before it had drained; the newest checkpoint "
                        "is what `millrace resume` continues from",
-                       kExitInternal, SteadySeconds() - launched_};
+                       kExitInternal, Elapsed()};
   } else if (!result.ok()) {
-    result = RunResult{RunStatus::kFailed, outcome->reason, std::max(1, outcome->exit_code),
-                       SteadySeconds() - launched_};
+    result =
+        RunResult{RunStatus::kFailed, outcome->reason, std::max(1, outcome->exit_code), Elapsed()};
   }
   RemoveRunResult(paths_);
   const SummaryInput summary = MakeSummary(*result);
@@ -234,7 +248,7 @@ void Launcher::Watch() {
   Deadline next_show = After(kShowEvery);
   int seen_interrupts = 0;
   while (!agent_->WaitForOutcome(After(kRound))) {
-    reader_->Read(UnixTime(), SteadySeconds() - launched_);
+    reader_->Read(UnixTime(), Elapsed());
     NoticeTrainingSpan();
     if (const int pid = agent_->controller_pid(); pid != 0) controller_pids_.insert(pid);
     if (Expired(next_show)) {
@@ -253,7 +267,7 @@ void Launcher::Watch() {
 
 // Rates are taken between the first environment step and the moment the run is told to end.
 void Launcher::NoticeTrainingSpan() {
-  const double now = SteadySeconds() - launched_;
+  const double now = Elapsed();
   if (!training_began_.has_value() && reader_->metrics().env_steps > env_steps_before_) {
     training_began_ = now;
     cpu_at_begin_ = Totals(agent_->Usage());
@@ -269,7 +283,7 @@ SummaryInput Launcher::MakeSummary(const RunResult& result) {
   SummaryInput input;
   input.status = result.status;
   input.reason = result.reason;
-  input.metrics = reader_->Read(UnixTime(), SteadySeconds() - launched_);
+  input.metrics = reader_->Read(UnixTime(), Elapsed());
   if (auto accounting = ReadAccounting(paths_.ledger()); accounting.ok()) {
     input.accounting = *std::move(accounting);
   }
@@ -280,7 +294,7 @@ SummaryInput Launcher::MakeSummary(const RunResult& result) {
   input.usage.pids_by_role["controller"].assign(controller_pids_.begin(), controller_pids_.end());
   input.wall_seconds = SteadySeconds() - launched_;
   if (training_began_.has_value()) {
-    input.train_seconds = training_ended_.value_or(input.wall_seconds) - *training_began_;
+    input.train_seconds = training_ended_.value_or(Elapsed()) - *training_began_;
     const CpuTotals end = training_ended_.has_value() ? cpu_at_end_ : Totals(usage);
     input.train_cpu_seconds = end.seconds - cpu_at_begin_.seconds;
     input.train_cpu_wait_seconds = end.waited - cpu_at_begin_.waited;

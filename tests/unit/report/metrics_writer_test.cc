@@ -41,6 +41,18 @@ TEST(MetricsJson, HasTheDocumentedKeys) {
   EXPECT_TRUE(json["policy/p/episode_return_mean"].is_null());
 }
 
+TEST_F(MetricsWriterTest, KnowsHowLongEarlierLaunchesTook) {
+  const auto file = folder_ / "metrics.jsonl";
+  EXPECT_EQ(ElapsedBefore(file), 0);
+  RunMetrics metrics;
+  for (const double elapsed : {1.0, 7.5}) {
+    metrics.elapsed_seconds = elapsed;
+    ASSERT_TRUE((*MetricsWriter::Open(file))->Write(metrics).ok());
+  }
+  std::ofstream(file, std::ios::app) << R"({"elapsed_seconds": 9)";  // half written
+  EXPECT_EQ(ElapsedBefore(file), 7.5);
+}
+
 TEST_F(MetricsWriterTest, AppendsWholeLinesAcrossRestarts) {
   const auto file = folder_ / "metrics.jsonl";
   RunMetrics metrics;
