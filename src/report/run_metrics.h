@@ -29,7 +29,7 @@ struct PolicyMetrics {
 // back.
 struct RunMetrics {
   double time = 0;             // unix seconds
-  double elapsed_seconds = 0;  // since launch
+  double elapsed_seconds = 0;  // of all launches together
   // Produced by the sample streams. An actor posts each environment step once to the stream of
   // every policy it has agents of, so its count is that of its fullest stream.
   uint64_t env_steps = 0;

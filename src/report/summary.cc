@@ -68,6 +68,7 @@ void AddLearning(ordered_json& json, const SummaryInput& input) {
 void AddCosts(ordered_json& json, const SummaryInput& input) {
   const AgentUsage& usage = input.usage;
   json["wall_seconds"] = input.wall_seconds;
+  json["elapsed_seconds"] = input.elapsed_seconds;
   json["train_seconds"] = input.train_seconds;
   json["cpu_seconds"] = TotalCpuSeconds(usage);
   json["cpu_seconds_by_role"] = usage.cpu_seconds_by_role;

@@ -36,6 +36,7 @@ struct SummaryInput {
   Accounting accounting;
   AgentUsage usage;
   double wall_seconds = 0;       // launch to end
+  double elapsed_seconds = 0;    // the same of all launches together
   double train_seconds = 0;      // first environment step to end
   double train_cpu_seconds = 0;  // the same span
   double train_cpu_wait_seconds = 0;

@@ -84,7 +84,7 @@ TEST(League, OfTwoPoliciesThatPlayEachOther) {
   const json summary = RunToEnd(
       runs.path(), "run",
       {"policies.hiders.league={every_versions: 4, share: 0.5}",
-       "policies.seekers.league={every_versions: 4, share: 0.5}", "stop={env_steps: 20480}"},
+       "policies.seekers.league={every_versions: 4, share: 0.5}", kSmall, "stop={env_steps: 2560}"},
       0, kGame);
   ExpectExactAccounting(summary);
   const double points = summary.at("environment/league_win_rate").get<double>();

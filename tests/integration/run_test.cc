@@ -191,6 +191,8 @@ TEST(Run, InterruptDrainsAndResumeContinues) {
       RunMillrace({"resume", directory.string(), "--set", "stop={wall_seconds: 0.1}"});
   EXPECT_EQ(late.exit_code, 2);
   EXPECT_THAT(late.err, testing::HasSubstr("has had its time"));
+  EXPECT_THAT(ReadText(directory / "config.yaml"),
+              testing::Not(testing::HasSubstr("wall_seconds: 0.1")));
 }
 
 TEST(Run, OneLauncherAtATimeAndStopWaitsForTheSummary) {
@@ -397,7 +399,7 @@ TEST(Run, BeginsWithPartOfTheWeightsOfAnotherPolicy) {
            MILLRACE_SOURCE_DIR "/configs/two_agent_cartpole.yaml");
   const std::string from =
       "policies.default={init_from: first, init_policy: right, init_except: [\".*head.*\", "
-      "\".*value.*\"], model: {type: mlp, hidden: [64, 64], activation: tanh}}";
+      "\"value_.*\"], model: {type: mlp, hidden: [64, 64], activation: tanh}}";
   RunToEnd(runs.path(), "second", {"stop={env_steps: 2048}", from});
   const std::string source = Weights(runs.path() / "first");
   const std::string begun =
@@ -423,8 +425,16 @@ TEST(Run, BeginsWithPartOfTheWeightsOfAnotherPolicy) {
   const CommandOutput output =
       RunMillrace({"run", kCartPole, "--runs-dir", runs.path().string(), "--set",
                    "policies.default={init_from: first, init_policy: rigt}"});
-  EXPECT_NE(output.exit_code, 0);
-  EXPECT_THAT(output.err, testing::HasSubstr("did you mean \"right\""));
+  EXPECT_EQ(output.exit_code, 2);
+  EXPECT_THAT(output.err, testing::HasSubstr("policies.default.init_from: expected "
+                                             "init_policy to be one of that run's (left, right), "
+                                             "got \"rigt\"; did you mean \"right\""));
+  const CommandOutput none =
+      RunMillrace({"run", kCartPole, "--runs-dir", runs.path().string(), "--set",
+                   "policies.default={init_from: first, init_policy: right, init_except: [head], "
+                   "model: {type: mlp, hidden: [64, 64], activation: tanh}}"});
+  EXPECT_EQ(none.exit_code, 2);
+  EXPECT_THAT(none.err, testing::HasSubstr("expected init_except to match a whole name among"));
 }
 
 TEST(BadInput, IsOneLineWithPlaceAndExitCode) {

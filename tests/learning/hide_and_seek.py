@@ -22,6 +22,7 @@ import json
 import pathlib
 import statistics
 import subprocess
+import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NUMBERS = ["hidden_fraction", "doors_blocked_prep", "enclosed_prep", "max_box_move_prep", "num_box_lock_prep",
@@ -70,13 +71,13 @@ def millrace(arguments, *words):
     subprocess.run([arguments.binary, *map(str, words)], check=True, stdout=subprocess.DEVNULL)
 
 
-def train(arguments, name, seed, settings):
-    """Begins the run, or goes on with it; its directory."""
+def train(arguments, name, seed, settings, done):
+    """Begins the run, or goes on with it unless `done` says of its last line that it has had enough; its directory."""
     run = arguments.runs_dir / name
     overrides = [word for setting in settings for word in ("--set", setting)]
     if (run / "config.yaml").exists():
-        summary = run / "summary.json"
-        if not summary.exists() or json.loads(summary.read_text())["status"] != "reached_limit":
+        lines = lines_of(run)
+        if not lines or not done(lines[-1]):
             millrace(arguments, "resume", run, "--progress", "none", *overrides)
     else:
         millrace(arguments, "run", arguments.config, "--runs-dir", arguments.runs_dir, "--name", name, "--progress", "none",
@@ -86,11 +87,15 @@ def train(arguments, name, seed, settings):
 
 def random_level(arguments, seed):
     """{number: mean over the games of one seed}, and how many agents a game has in the mean."""
-    length = 240 if "full" in arguments.config.stem or "large" in arguments.config.stem else 80
-    settings = RANDOM + arguments.set + [f"stop.env_steps={arguments.games * length}"]
-    lines = lines_of(train(arguments, f"{arguments.config.stem}-random-{seed}", seed, settings))
+    name = f"{arguments.config.stem}-random-{seed}"
+    steps = 0   # the first batches say how long a game is
+    for games in (20, arguments.games):
+        wanted = games * 240 if steps == 0 else games * steps
+        settings = RANDOM + arguments.set + [f"stop.env_steps={round(wanted)}"]
+        lines = lines_of(train(arguments, name, seed, settings, lambda line: line["env_steps"] >= wanted))
+        steps = lines[-1]["episode_length_mean"]
     level = {number: mean_of(lines, number) for number in NUMBERS}
-    level["agents"] = lines[-1]["episodes"] * lines[-1]["episode_length_mean"] / lines[-1]["env_steps"]
+    level["agents"] = lines[-1]["episodes"] * steps / lines[-1]["env_steps"]
     return level
 
 
@@ -107,11 +112,14 @@ def judge(arguments, run):
     summary = json.loads((run / "summary.json").read_text())
     reached = {stage["name"]: stage for stage in summary.get("stages") or []}
     moments = list(windows(lines_of(run), arguments.games))
+    if not moments:
+        sys.exit(f"{run}: no {arguments.games} games were played")
     result = {name: reached.get(name) for name in ("chase", "fort", "doors")}
     result["lowest_hidden"] = min(means["hidden_fraction"] for _, means in moments)
     for name in ("enclosed_prep", "doors_blocked_prep"):
-        most = max((means for _, means in moments), key=lambda means: means[name])
-        result[name] = dict(most=most[name], hidden=most["hidden_fraction"])
+        said = [means for _, means in moments if means[name] is not None]   # no doors where there is no room
+        most = max(said, key=lambda means: means[name], default=None)
+        result[name] = most and dict(most=most[name], hidden=most["hidden_fraction"])
     result["end"] = {key: moments[-1][0][key] for key in ("elapsed_seconds", "env_steps")}
     return result
 
@@ -138,7 +146,7 @@ def when(moment):
 
 
 def extreme(of):
-    return f"{of['most']:.3f}, hidden {of['hidden']:.3f}"
+    return "-" if of is None else f"{of['most']:.3f}, hidden {of['hidden']:.3f}"
 
 
 def random_table(arguments, levels):
@@ -189,9 +197,11 @@ def main():
     level, agents = (statistics.mean(one[number] for one in levels.values()) for number in ("hidden_fraction", "agents"))
     print(f"hidden fraction of random policies: {level:.3f}", flush=True)
     results = {}
+    seconds = arguments.hours * 3600
     for seed in arguments.seeds:
         run = train(arguments, f"{name}-{seed}", seed,
-                    arguments.set + [f"stop.wall_seconds={arguments.hours * 3600}", stages(arguments, level, agents)])
+                    arguments.set + [f"stop.wall_seconds={seconds}", stages(arguments, level, agents)],
+                    lambda line: line["elapsed_seconds"] >= seconds - 5)
         results[seed] = judge(arguments, run)
         write_curve(arguments, run, arguments.out / "curves" / f"{name}-{seed}.csv")
         print(seed, results[seed], flush=True)

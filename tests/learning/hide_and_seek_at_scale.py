@@ -48,6 +48,8 @@ def last_line(run):
 
 def run_and_resume(arguments, name, config, settings):
     run = (arguments.runs_dir / ("at-scale-" + name.replace(" ", "-"))).resolve()
+    if run.exists():
+        sys.exit(f"{run} exists already")
     seconds = arguments.minutes * 60
     words = [arguments.binary, "run", ROOT / "configs" / f"hide_and_seek_{config}.yaml", "--runs-dir", run.parent, "--name", run.name,
              "--progress", "none", "--set", f"stop={{wall_seconds: {seconds}}}"]
@@ -57,6 +59,7 @@ def run_and_resume(arguments, name, config, settings):
     deadline = time.monotonic() + seconds
     while last_line(run).get("elapsed_seconds", 0) < seconds / 2 or last_line(run).get("train_steps", 0) < 2:
         if launcher.poll() is not None or time.monotonic() > deadline:
+            launcher.terminate()
             sys.exit(f"{name}: no two batches were trained in half of the time")
         time.sleep(1)
     before = last_line(run)
@@ -72,8 +75,8 @@ def run_and_resume(arguments, name, config, settings):
     result = dict(killed_processes=len(victims), killed_after=before["elapsed_seconds"], train_steps_before=before["train_steps"],
                   train_steps=summary["train_steps"], produced=steps["produced"], trained=steps["trained"], dropped=steps["dropped"],
                   in_flight=steps["in_flight"], holds=stream["holds"], sample_reuse=summary["sample_reuse"],
-                  wall_seconds=summary["wall_seconds"], env_steps=summary["env_steps"],
-                  steps_per_second=summary["env_steps"] / summary["wall_seconds"], stages=summary.get("stages"),
+                  elapsed_seconds=summary["elapsed_seconds"], env_steps=summary["env_steps"],
+                  steps_per_second=summary["steps_per_second"], stages=summary.get("stages"),
                   statistics={number: last.get(f"environment/{number}", summary.get(f"environment/{number}")) for number in NUMBERS},
                   pids={role: len(pids) for role, pids in summary["pids_by_role"].items()})
     if not stream["holds"] or steps["trained"] > steps["produced"]:
@@ -86,7 +89,7 @@ def run_and_resume(arguments, name, config, settings):
 def table(results, minutes):
     text = ["# Hide and seek at full size on two cores", "",
             f"`tests/learning/hide_and_seek_at_scale.py --minutes {minutes:g}`: every process killed half-way, then resumed.", "",
-            "| run | steps/s | killed after | train steps then, at the end | produced | trained | dropped | uses of a sample | hidden | "
+            "| run | steps/s after the resume | killed after | train steps then, at the end | produced | trained | dropped | uses of a sample | hidden | "
             "enclosed | boxes locked |", "|---|---|---|---|---|---|---|---|---|---|---|"]
     for name, result in results.items():
         number = lambda key: "-" if result["statistics"][key] is None else f"{result['statistics'][key]:.3f}"

@@ -12,6 +12,7 @@
 #include "cli/millrace/run_directory.h"
 #include "millrace/core/status.h"
 #include "workers/common/agent_assignment.h"
+#include "workers/common/weights_file.h"
 
 namespace millrace {
 namespace {
@@ -36,6 +37,8 @@ absl::Status ResolveInitialWeightsOf(PolicyConfig& policy, const std::filesystem
     return absl::NotFoundError(fmt::format("expected one of the checkpoints {} of {}, got {}",
                                            fmt::join(steps, ", "), run.root().string(), step));
   }
+  MILLRACE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, store.Read(step));
+  MILLRACE_RETURN_IF_ERROR(SourcePolicy(policy, checkpoint).status());
   policy.init_from = fmt::format("{}@{}", run.root().string(), step);
   return absl::OkStatus();
 }

@@ -134,7 +134,9 @@ class Launcher {
                   {config_.stop.env_steps, config_.stop.episode_return, config_.report.statistics}),
         quiet_(progress == ProgressMode::kNone) {}
 
-  // Runs to the end, writes the summary and shows it.
+  // kFailedPrecondition if an earlier launch has reached what would end this one.
+  absl::Status Check();
+  // Runs to the end, writes the summary and shows it. After Check().
   absl::StatusOr<RunResult> Run();
 
  private:
@@ -159,7 +161,7 @@ class Launcher {
   CpuTotals cpu_at_begin_, cpu_at_end_;
 };
 
-absl::Status Launcher::Start() {
+absl::Status Launcher::Check() {
   reader_ = std::make_unique<RunMetricsReader>(RunMetricsReader::SettingsOf(config_, paths_));
   const RunMetrics& before = reader_->Read(UnixTime(), 0);
   env_steps_before_ = before.env_steps;
@@ -177,6 +179,10 @@ absl::Status Launcher::Start() {
         paths_.root().string(), elapsed_before_, *config_.stop.wall_seconds));
   }
 
+  return absl::OkStatus();
+}
+
+absl::Status Launcher::Start() {
   KillOrphans(paths_);
   // What an earlier launch has left.
   RemoveRunResult(paths_);
@@ -293,6 +299,7 @@ SummaryInput Launcher::MakeSummary(const RunResult& result) {
   input.usage.pids_by_role["launcher"] = {::getpid()};
   input.usage.pids_by_role["controller"].assign(controller_pids_.begin(), controller_pids_.end());
   input.wall_seconds = SteadySeconds() - launched_;
+  input.elapsed_seconds = Elapsed();
   if (training_began_.has_value()) {
     input.train_seconds = training_ended_.value_or(Elapsed()) - *training_began_;
     const CpuTotals end = training_ended_.has_value() ? cpu_at_end_ : Totals(usage);
@@ -369,7 +376,9 @@ absl::StatusOr<int> Run(const RunArguments& arguments) {
     std::printf("%s: %zu worker processes and the controller\n", paths.root().string().c_str(),
                 PlanWorkers(config).size());
   }
-  MILLRACE_ASSIGN_OR_RETURN(const RunResult result, Launcher(paths, config, progress).Run());
+  Launcher launcher(paths, config, progress);
+  MILLRACE_RETURN_IF_ERROR(launcher.Check());
+  MILLRACE_ASSIGN_OR_RETURN(const RunResult result, launcher.Run());
   const bool user_must_edit =
       result.status == RunStatus::kFailed && result.exit_code == kExitUserMustEdit;
   return user_must_edit ? ExplainFailure(arguments, paths, result) : SayWhy(result);
@@ -386,12 +395,14 @@ absl::StatusOr<int> Resume(const RunArguments& arguments) {
                             LoadExperiment(paths.config(), overrides));
   Registry registry = BuiltinRegistry();
   MILLRACE_RETURN_IF_ERROR(CheckWithoutTorch(config, registry));
+  Launcher launcher(paths, config, progress);
+  MILLRACE_RETURN_IF_ERROR(launcher.Check());
   if (!arguments.set.empty()) {
     std::ofstream file(paths.config());
     file << DumpExperiment(config);
     if (!file) return absl::ResourceExhaustedError("cannot write " + paths.config().string());
   }
-  MILLRACE_ASSIGN_OR_RETURN(const RunResult result, Launcher(paths, config, progress).Run());
+  MILLRACE_ASSIGN_OR_RETURN(const RunResult result, launcher.Run());
   return SayWhy(result);
 }
 

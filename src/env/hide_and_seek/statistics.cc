@@ -66,7 +66,7 @@ Statistics::Statistics(const Settings& settings, const Episode& episode)
   for (int thing = 0; thing < scene.num_things(); ++thing) {
     began_.push_back(scene.Centre(scene.num_agents() + thing));
   }
-  climbed_.resize(before_.size());
+  places_.resize(before_.size());
   if (!whole_) return;
   for (const Index sum : {kHiderReturn, kSeekerReturn, kSurfDistance, kHiderSpeed, kSeekerSpeed}) {
     values_[sum] = 0;
@@ -107,6 +107,7 @@ void Statistics::Count(std::span<const float> rewards) {
 }
 
 std::span<const double> Statistics::Finish(bool discarded) {
+  if (discarded) std::ranges::fill(values_, kNothing);
   values_[kDiscarded] = discarded ? 1 : 0;
   if (discarded || !whole_) return values_;
   CountThings(/*at_end=*/true);
@@ -154,16 +155,18 @@ double Statistics::RampDistance() const {
   return sum / (scene.num_things() - scene.num_boxes());
 }
 
-// A seeker that has been up and then stands where it could not have walked to has crossed a wall.
+// A seeker has crossed a wall that climbs from where it could walk to and comes down where it could
+// not.
 void Statistics::WatchClimber(int seeker) {
   const Scene& scene = episode_.scene();
-  uint8_t& climbed = climbed_[static_cast<size_t>(seeker)];
+  Place& place = places_[static_cast<size_t>(seeker)];
   if (scene.Position(seeker)[2] > kHigh) {
-    climbed = 1;
+    if (place == Place::kWithinReach) place = Place::kUp;
   } else if (reachable_->Contains(scene.Centre(seeker))) {
-    climbed = 0;
-  } else if (climbed != 0) {
-    values_[kWallCross] = 1;
+    place = Place::kWithinReach;
+  } else {
+    if (place == Place::kUp) values_[kWallCross] = 1;
+    place = Place::kBeyond;
   }
 }
 

@@ -63,7 +63,8 @@ class Statistics final : public Record {
   std::vector<Vector3> began_;          // per thing
   std::vector<Vector3> before_;         // per agent: where it was a step ago
   std::optional<Reachable> reachable_;  // once the preparation is over
-  std::vector<uint8_t> climbed_;        // per agent: high since it was within reach
+  enum class Place : uint8_t { kWithinReach, kUp, kBeyond };
+  std::vector<Place> places_;  // per agent; kUp: on something, coming from within reach
   std::vector<double> values_;
   int64_t steps_ = 0, scored_ = 0, hidden_ = 0, high_ = 0, outside_ = 0;
   double held_ = 0;

@@ -18,7 +18,7 @@ constexpr unsigned kStateParts = mjSTATE_INTEGRATION;
 
 // MuJoCo's own handlers write MUJOCO_LOG.TXT into the working directory.
 void InstallHandlers() {
-  mju_user_warning = [](const char* message) { spdlog::debug("MuJoCo: {}", message); };
+  mju_user_warning = [](const char* message) { spdlog::warn("MuJoCo: {}", message); };
   mju_user_error = [](const char* message) {
     spdlog::critical("MuJoCo: {}", message);
     std::abort();

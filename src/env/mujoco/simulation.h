@@ -13,7 +13,7 @@
 
 namespace millrace {
 
-// Thread-compatible. MuJoCo's warnings go to the log (level debug); its errors end the process.
+// Thread-compatible. MuJoCo's warnings go to the log; its errors end the process.
 class MujocoSimulation {
  public:
   // `mjcf`: the model as self-contained XML. kInvalidArgument with the compiler's message.

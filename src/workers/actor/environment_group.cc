@@ -81,6 +81,7 @@ EnvironmentGroup::EnvironmentGroup(GroupOptions options,
       policies_(policies),
       ledger_(ledger),
       statistics_(environment_->spec().statistics.size()),
+      begins_(static_cast<size_t>(options.environments)),
       score_(options.environments),
       draw_(options.first_draw) {
   for (PolicyStreams& streams : *policies_) {
@@ -140,7 +141,8 @@ absl::Status EnvironmentGroup::Start(const std::string& snapshot) {
   MILLRACE_RETURN_IF_ERROR(FromEnvironment(Guarded("environment", [&] {
     return environment_->Reset(options_.seed, options_.first_slot, agent_policies_, rows_);
   })));
-  for (auto& part : parts_) part->episodes->DrawOpponents(part->first, 0, draw_);
+  FindBegins();
+  for (auto& part : parts_) part->episodes->DrawOpponents(begins_, 0, draw_);
   return absl::OkStatus();
 }
 
@@ -423,18 +425,18 @@ void EnvironmentGroup::TrackEpisodes() {
     }
     part.episodes->Count(rows_[p], part.absent, *ledger_, score_);
   }
-  for (size_t environment = 0; environment < static_cast<size_t>(options_.environments);
-       ++environment) {
-    const bool begins = std::ranges::any_of(parts_, [&](const auto& part) {
-      const size_t agents = part->first.size() / static_cast<size_t>(options_.environments);
-      const auto first = std::span(part->first).subspan(environment * agents, agents);
-      return std::ranges::any_of(first, [](uint8_t flag) { return flag != 0; });
-    });
-    if (begins) score_.Finish(environment);
+  FindBegins();
+  for (size_t environment = 0; environment < begins_.size(); ++environment) {
+    if (begins_[environment]) score_.Finish(environment);
   }
   for (auto& part : parts_) {
-    part->episodes->DrawOpponents(part->first, part->reply->header.version, draw_);
+    part->episodes->DrawOpponents(begins_, part->reply->header.version, draw_);
   }
+}
+
+void EnvironmentGroup::FindBegins() {
+  begins_.Clear();
+  for (auto& part : parts_) begins_.Add(part->first, part->present);
 }
 
 void EnvironmentGroup::TrackStatistics() {

@@ -24,6 +24,7 @@
 #include "data/ledger.h"
 #include "millrace/env/vector_environment.h"
 #include "workers/actor/policy_streams.h"
+#include "workers/league/episode_begins.h"
 #include "workers/league/league_score.h"
 
 namespace millrace {
@@ -76,6 +77,7 @@ class EnvironmentGroup {
   absl::Status RecordOutcomes(int step);
   void RecordFinalValues(int step);
   void TrackEpisodes();
+  void FindBegins();
   void TrackStatistics();
   std::string Snapshot() const;
   absl::Status Restore(const std::string& snapshot);
@@ -89,6 +91,7 @@ class EnvironmentGroup {
   std::vector<std::unique_ptr<PolicyPart>> parts_;
   std::vector<PolicyRows> rows_;
   std::vector<StatisticSum> statistics_;  // scratch
+  EpisodeBegins begins_;
   LeagueScore score_;
   State state_ = State::kParked;
   int unroll_ = 0;              // T

@@ -44,8 +44,8 @@ void RowEpisodes::Count(const PolicyRows& rows, std::span<const uint8_t> absent,
   ledger.Add(Counter::kAgentSteps, agent_steps);
 }
 
-void RowEpisodes::DrawOpponents(std::span<const uint8_t> first, uint64_t version, uint64_t step) {
-  if (opponents_.has_value()) opponents_->Draw(first, version, step);
+void RowEpisodes::DrawOpponents(const EpisodeBegins& begins, uint64_t version, uint64_t step) {
+  if (opponents_.has_value()) opponents_->Draw(begins, version, step);
 }
 
 std::span<const uint8_t> RowEpisodes::slots() const {

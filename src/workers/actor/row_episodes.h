@@ -27,7 +27,7 @@ class RowEpisodes {
   void Count(const PolicyRows& rows, std::span<const uint8_t> absent, Ledger& ledger,
              LeagueScore& score);
   // Before the next step: who plays the episodes that begin. See Opponents::Draw.
-  void DrawOpponents(std::span<const uint8_t> first, uint64_t version, uint64_t step);
+  void DrawOpponents(const EpisodeBegins& begins, uint64_t version, uint64_t step);
 
   // Of each row LeagueSlots' number; empty without a league.
   std::span<const uint8_t> slots() const;

@@ -46,7 +46,14 @@ absl::StatusOr<std::vector<int>> TeamsOf(const PolicyConfig& policy,
           DidYouMean(patterns[team], agents)));
     }
   }
-  if (drives_all_agents && std::ranges::count(teams, 0) == std::ssize(teams)) {
+  const bool one_team = std::ranges::count(teams, 0) == std::ssize(teams);
+  if (one_team && policy.league->share == 1) {
+    return absl::InvalidArgumentError(fmt::format(
+        "{}: expected a number below 1, because a past version plays all agents of policy \"{}\" "
+        "at once and some episodes must be left to train it, got 1",
+        config.Subject("policies." + policy.name + ".league.share"), policy.name));
+  }
+  if (drives_all_agents && one_team) {
     return absl::InvalidArgumentError(fmt::format(
         "{}: expected two teams, because policy \"{}\" drives all agents and the newest version "
         "must play against a past one, got one",

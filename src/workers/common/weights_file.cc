@@ -3,8 +3,11 @@
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/fmt/ranges.h>
 
+#include <algorithm>
 #include <cstring>
+#include <nlohmann/json.hpp>
 
+#include "millrace/core/nearest_name.h"
 #include "millrace/core/status.h"
 #include "millrace/data/schema.h"
 
@@ -19,6 +22,21 @@ void AppendWeights(const std::string& policy, const ParameterLayout& layout,
                        .shape = entry.shape,
                        .bytes = blob.subspan(entry.offset * sizeof(float), bytes)});
   }
+}
+
+absl::StatusOr<std::string> SourcePolicy(const PolicyConfig& policy, const Checkpoint& checkpoint) {
+  const auto manifest =
+      nlohmann::json::parse(checkpoint.manifest_json, nullptr, /*allow_exceptions=*/false);
+  std::vector<std::string> names;
+  if (const auto policies = manifest.find("policies"); policies != manifest.end()) {
+    for (const auto& [name, record] : policies->items()) names.push_back(name);
+  }
+  const std::string& asked = policy.init_policy.empty() ? policy.name : policy.init_policy;
+  if (std::ranges::count(names, asked) > 0) return asked;
+  if (policy.init_policy.empty() && names.size() == 1) return names.front();
+  return absl::NotFoundError(
+      fmt::format("expected init_policy to be one of that run's ({}), got \"{}\"{}",
+                  fmt::join(names, ", "), asked, DidYouMean(asked, names)));
 }
 
 absl::Status TakeWeights(const Checkpoint& checkpoint, const std::string& policy,

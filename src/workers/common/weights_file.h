@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "checkpoint/checkpoint_store.h"
 #include "checkpoint/safetensors.h"
+#include "config/experiment.h"
 #include "millrace/inference/model_spec.h"
 
 namespace millrace {
@@ -18,6 +19,10 @@ inline constexpr char kModelFile[] = "model.safetensors";
 // Appends the entries of `blob` as "POLICY.NAME"; they point into it.
 void AppendWeights(const std::string& policy, const ParameterLayout& layout,
                    std::span<const std::byte> blob, std::vector<NamedTensor>& tensors);
+
+// Which policy of the checkpoint `policy` begins with: init_policy, or the one of its name, or the
+// only one. kNotFound if there is none.
+absl::StatusOr<std::string> SourcePolicy(const PolicyConfig& policy, const Checkpoint& checkpoint);
 
 // Replaces what is in the blob of one policy, whose entries are called "POLICY.NAME" in the file;
 // those of which `wanted` says no stay as they are. kDataLoss if a tensor is missing,

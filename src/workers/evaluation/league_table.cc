@@ -12,6 +12,7 @@
 #include "millrace/core/status.h"
 #include "workers/common/weights_file.h"
 #include "workers/evaluation/evaluator.h"
+#include "workers/league/episode_begins.h"
 #include "workers/league/game_score.h"
 #include "workers/league/league_store.h"
 
@@ -89,18 +90,28 @@ std::vector<uint64_t> Spaced(const std::vector<uint64_t>& versions, int count) {
   return spaced;
 }
 
-// The outcomes of a pairing's episodes, told from what the rows of both sides are paid.
+// The outcomes of a pairing's episodes, told from what the rows of both sides are paid. Every
+// environment has a fixed share of them, so that short ones are not counted more often.
 class Games {
  public:
-  explicit Games(size_t environments) : scores_(environments) {}
+  Games(int episodes, int environments)
+      : scores_(static_cast<size_t>(environments)), begins_(static_cast<size_t>(environments)) {
+    for (int i = 0; i < environments; ++i) {
+      left_.push_back(episodes / environments + (i < episodes % environments ? 1 : 0));
+    }
+  }
 
   void Watch(const EnvironmentBuffers& buffers) {
-    for (size_t side = 0; side < returns_.size(); ++side) Add(side, *buffers.parts()[side]);
+    begins_.Clear();
+    for (size_t p = 0; p < buffers.parts().size(); ++p) {
+      const EnvironmentBuffers::Part& part = *buffers.parts()[p];
+      if (p < returns_.size()) Add(p, part);
+      begins_.Add(part.first, part.present);
+    }
     for (size_t environment = 0; environment < scores_.size(); ++environment) {
-      const bool begins =
-          Begins(*buffers.parts()[0], environment) || Begins(*buffers.parts()[1], environment);
-      if (!begins) continue;
-      if (const auto outcome = scores_[environment].Finish()) outcomes_.push_back(*outcome);
+      if (!begins_[environment]) continue;
+      const auto outcome = scores_[environment].Finish();
+      if (outcome.has_value() && left_[environment]-- > 0) outcomes_.push_back(*outcome);
     }
   }
   const std::vector<Outcome>& outcomes() const { return outcomes_; }
@@ -116,13 +127,10 @@ class Games {
       scores_[row / agents].Add(static_cast<int>(side), std::exchange(returns[row], 0.0F));
     }
   }
-  bool Begins(const EnvironmentBuffers::Part& part, size_t environment) const {
-    const size_t agents = part.first.size() / scores_.size();
-    const auto first = std::span(part.first).subspan(environment * agents, agents);
-    return std::ranges::any_of(first, [](uint8_t flag) { return flag != 0; });
-  }
 
-  std::vector<GameScore> scores_;              // per environment
+  std::vector<GameScore> scores_;  // per environment
+  EpisodeBegins begins_;
+  std::vector<int> left_;                      // per environment
   std::array<std::vector<float>, 2> returns_;  // per side and row
   std::vector<Outcome> outcomes_;              // of side 0
 };
@@ -168,6 +176,7 @@ class League {
         MILLRACE_ASSIGN_OR_RETURN(outcomes[i][j], Meet(versions_[i], versions_[j]));
         double points = 0;
         for (const Outcome outcome : outcomes[i][j]) points += Points(outcome);
+        if (outcomes[i][j].empty()) continue;  // no agent of one of the sides ever took part
         table.points[i][j] = points / static_cast<double>(outcomes[i][j].size());
       }
     }
@@ -206,7 +215,7 @@ class League {
     evaluation.episodes = options_.episodes;
     evaluation.sample = true;
     evaluation.seed = options_.seed;
-    Games games(static_cast<size_t>(std::min(evaluation.environments, evaluation.episodes)));
+    Games games(evaluation.episodes, std::min(evaluation.environments, evaluation.episodes));
     evaluation.on_step = [&](const EnvironmentBuffers& buffers) {
       games.Watch(buffers);
       return true;

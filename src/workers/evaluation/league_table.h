@@ -32,7 +32,7 @@ struct LeaguePlayer {
 struct LeagueTable {
   std::vector<std::string> sides;  // two: a policy's teams, or two policies
   std::vector<LeaguePlayer> players;
-  // Mean points of player i on side 0 against player j on side 1; -1 where i is j.
+  // Mean points of player i on side 0 against player j on side 1; -1 where there are no games.
   std::vector<std::vector<double>> points;
 
   // Mean points of a player against another, on both sides.

@@ -1,6 +1,6 @@
 #include "workers/league/league_store.h"
 
-#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
 
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -46,13 +46,13 @@ LeagueWriter::LeagueWriter(LeagueStore store, const LeagueConfig& league)
   if (!versions.empty()) period_ = slots_.Period(versions.back());
 }
 
-absl::Status LeagueWriter::Offer(uint64_t version, std::span<const std::byte> weights) {
+void LeagueWriter::Offer(uint64_t version, std::span<const std::byte> weights) {
   const uint64_t period = slots_.Period(version);
-  if (period_.has_value() && period <= *period_) return absl::OkStatus();
-  MILLRACE_RETURN_IF_ERROR(
-      WithContext(store_.Write(version, weights), "a past version for the league"));
+  if (period_.has_value() && period <= *period_) return;
   period_ = period;
-  return absl::OkStatus();
+  if (const absl::Status status = store_.Write(version, weights); !status.ok()) {
+    spdlog::warn("league: version {} is not kept: {}", version, std::string(status.message()));
+  }
 }
 
 }  // namespace millrace

@@ -53,7 +53,8 @@ class LeagueWriter {
                                                             const ParameterLayout& layout);
   // To be called with every version before it is published: then whoever has it also finds those
   // that play beside it.
-  absl::Status Offer(uint64_t version, std::span<const std::byte> weights);
+  // A version that cannot be written is left out, with a line in the log.
+  void Offer(uint64_t version, std::span<const std::byte> weights);
 
  private:
   LeagueWriter(LeagueStore store, const LeagueConfig& league);

@@ -20,10 +20,9 @@ Opponents::Opponents(const LeagueConfig& league, std::vector<int> teams, int env
       first_stream_((static_cast<uint64_t>(policy) << 48) + first_slot),
       row_slots_(teams_.size() * static_cast<size_t>(environments)) {}
 
-void Opponents::Draw(std::span<const uint8_t> first, uint64_t version, uint64_t step) {
+void Opponents::Draw(const EpisodeBegins& begins, uint64_t version, uint64_t step) {
   for (size_t row = 0; row < row_slots_.size(); row += teams_.size()) {
-    const auto begins = first.subspan(row, teams_.size());
-    if (std::ranges::none_of(begins, [](uint8_t flag) { return flag != 0; })) continue;
+    if (!begins[row / teams_.size()]) continue;
     Rng rng(seed_, first_stream_ + row / teams_.size(), step << 3);
     uint8_t slot = 0;
     int team = 0;

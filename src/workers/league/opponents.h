@@ -7,6 +7,7 @@
 
 #include "config/experiment.h"
 #include "millrace/core/rng.h"
+#include "workers/league/episode_begins.h"
 #include "workers/league/league_slots.h"
 
 namespace millrace {
@@ -21,9 +22,9 @@ class Opponents {
   Opponents(const LeagueConfig& league, std::vector<int> teams, int environments, uint64_t seed,
             uint32_t policy, uint64_t first_slot);
 
-  // Draws for the environments in which an episode begins (`first`: of any row). `version`: the
-  // newest that has acted; `step` tells one draw of an environment from another.
-  void Draw(std::span<const uint8_t> first, uint64_t version, uint64_t step);
+  // Draws for the environments in which an episode begins. `version`: the newest that has acted;
+  // `step` tells one draw of an environment from another.
+  void Draw(const EpisodeBegins& begins, uint64_t version, uint64_t step);
 
   // 0: the newest version; else LeagueSlots' number. One per row.
   std::span<const uint8_t> slots() const { return row_slots_; }

@@ -18,12 +18,14 @@ PastVersions::PastVersions(LeagueStore store, const LeagueConfig& league, MakeMo
 absl::Status PastVersions::Refresh(uint64_t version) {
   const uint64_t period = slots_.Period(version);
   if (period_ == period) return absl::OkStatus();
+  const uint64_t oldest = slots_.OldestPeriod(version);
+  for (Player& player : players_) {
+    if (player.model != nullptr && slots_.Period(player.version) < oldest) player.model.reset();
+  }
   for (const uint64_t past : store_.Versions()) {
-    if (past > version || slots_.Period(past) < slots_.OldestPeriod(version)) continue;
+    if (past > version || slots_.Period(past) < oldest) continue;
     Player& player = players_[slots_.Slot(slots_.Period(past)) - 1U];
-    if (player.model == nullptr || player.version != past) {
-      MILLRACE_RETURN_IF_ERROR(Load(past, player));
-    }
+    if (player.model == nullptr) MILLRACE_RETURN_IF_ERROR(Load(past, player));
   }
   period_ = period;
   return absl::OkStatus();
@@ -36,9 +38,7 @@ absl::Status PastVersions::Load(uint64_t version, Player& player) {
                  std::string(weights.status().message()));
     return absl::OkStatus();
   }
-  if (player.model == nullptr) {
-    MILLRACE_ASSIGN_OR_RETURN(player.model, make_model_());
-  }
+  MILLRACE_ASSIGN_OR_RETURN(player.model, make_model_());
   player.version = version;
   return player.model->Load(*weights);
 }

@@ -33,6 +33,7 @@ class PastVersions {
     std::unique_ptr<InferenceModel> model;
     uint64_t version = 0;
   };
+  // Of a player without a model.
   absl::Status Load(uint64_t version, Player& player);
 
   const LeagueStore store_;

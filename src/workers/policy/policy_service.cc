@@ -63,7 +63,7 @@ absl::StatusOr<std::unique_ptr<PolicyService>> PolicyService::Create(
                     .action = policies[p].action,
                     .rows = options.rows_per_agent * policies[p].agents,
                     .state_size = static_cast<int32_t>(contracts[p].state_size)};
-    if (policy->league.has_value()) {
+    if (policy->league.has_value() && policy->league->share > 0) {
       MILLRACE_ASSIGN_OR_RETURN(
           LeagueStore store,
           LeagueStore::Open(options.league(served->name), served->name, served->model->layout()));

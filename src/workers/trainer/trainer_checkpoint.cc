@@ -7,11 +7,11 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <regex>
+#include <set>
 
 #include "checkpoint/checkpoint_reference.h"
 #include "checkpoint/safetensors.h"
 #include "core/run_paths.h"
-#include "millrace/core/nearest_name.h"
 #include "millrace/core/status.h"
 #include "models/torch_dtype.h"
 #include "workers/common/weights_file.h"
@@ -58,19 +58,35 @@ absl::StatusOr<std::map<std::string, torch::Tensor>> ReadOptimizer(const Checkpo
   return tensors;
 }
 
-// The policy of the checkpoint that `policy` begins with.
-absl::StatusOr<std::string> SourceOf(const PolicyConfig& policy, const Checkpoint& checkpoint) {
-  const json manifest = json::parse(checkpoint.manifest_json, nullptr, /*allow_exceptions=*/false);
-  std::vector<std::string> names;
-  if (const auto policies = manifest.find("policies"); policies != manifest.end()) {
-    for (const auto& [name, record] : policies->items()) names.push_back(name);
+// Which of a policy's tensors are taken over; kInvalidArgument if an expression of init_except
+// names none.
+absl::StatusOr<std::set<std::string>> WantedTensors(const PolicyConfig& policy,
+                                                    const ParameterLayout& layout) {
+  std::set<std::string> wanted;
+  for (const ParameterEntry& entry : layout.entries()) wanted.insert(entry.name);
+  for (const std::string& pattern : policy.init_except) {
+    const std::regex expression(pattern);
+    const auto excepted = [&](const ParameterEntry& entry) {
+      return std::regex_match(entry.name, expression);
+    };
+    if (std::ranges::none_of(layout.entries(), excepted)) {
+      std::vector<std::string> names;
+      for (const ParameterEntry& entry : layout.entries()) names.push_back(entry.name);
+      return absl::InvalidArgumentError(
+          fmt::format("expected init_except to match a whole name among {}, got \"{}\"",
+                      fmt::join(names, ", "), pattern));
+    }
+    for (const ParameterEntry& entry : layout.entries()) {
+      if (excepted(entry)) wanted.erase(entry.name);
+    }
   }
-  const std::string& asked = policy.init_policy.empty() ? policy.name : policy.init_policy;
-  if (std::ranges::count(names, asked) > 0) return asked;
-  if (policy.init_policy.empty() && names.size() == 1) return names.front();
-  return absl::NotFoundError(
-      fmt::format("checkpoint {}: expected init_policy to be one of {}, got \"{}\"{}",
-                  checkpoint.train_steps, fmt::join(names, ", "), asked, DidYouMean(asked, names)));
+  return wanted;
+}
+
+// Whose running mean the entry of an optimiser's state is; empty: no normaliser's.
+std::string MeanOf(const std::string& state) {
+  if (state.starts_with("normalizer.observation")) return "observation_mean";
+  return state == "normalizer.value" ? "value_mean" : "";
 }
 
 }  // namespace
@@ -119,18 +135,14 @@ absl::Status TakeInitialPart(const PolicyConfig& policy, const ParameterLayout& 
   MILLRACE_ASSIGN_OR_RETURN(const auto store,
                             CheckpointStore::Open(RunPaths(reference.run).checkpoints()));
   MILLRACE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, store.Read(*reference.step));
-  MILLRACE_ASSIGN_OR_RETURN(const std::string source, SourceOf(policy, checkpoint));
-  const auto wanted = [&](const std::string& name) {
-    return std::ranges::none_of(policy.init_except, [&](const std::string& pattern) {
-      return std::regex_match(name, std::regex(pattern));
-    });
-  };
+  MILLRACE_ASSIGN_OR_RETURN(const std::string source, SourcePolicy(policy, checkpoint));
+  MILLRACE_ASSIGN_OR_RETURN(const std::set<std::string> names, WantedTensors(policy, layout));
+  const auto wanted = [&](const std::string& name) { return names.contains(name); };
   MILLRACE_RETURN_IF_ERROR(TakeWeights(checkpoint, source, layout, wanted, weights));
   MILLRACE_ASSIGN_OR_RETURN(const auto theirs, ReadOptimizer(checkpoint, source));
   for (auto& [name, tensor] : optimizer) {
     const auto found = theirs.find(name);
-    if (!name.starts_with("normalizer.") || !wanted(name) || found == theirs.end()) continue;
-    tensor = found->second;
+    if (wanted(MeanOf(name)) && found != theirs.end()) tensor = found->second;
   }
   return absl::OkStatus();
 }

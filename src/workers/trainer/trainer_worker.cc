@@ -337,7 +337,7 @@ absl::Status Trainer::OpenCheckpoints() {
 absl::Status Trainer::PublishVersion(uint64_t version) {
   const ActivityScope publishing(Activity::kPublish);
   backend_->Snapshot(blob_);
-  if (league_ != nullptr) MILLRACE_RETURN_IF_ERROR(league_->Offer(version, blob_));
+  if (league_ != nullptr) league_->Offer(version, blob_);
   absl::Status status = publisher_->Publish({epoch_, version}, blob_);
   ledger_->SetMax(Counter::kPolicyVersion, version);
   if (status.code() == absl::StatusCode::kFailedPrecondition) {

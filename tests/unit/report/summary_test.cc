@@ -56,6 +56,7 @@ TEST(Summary, HasTheDocumentedKeys) {
                           "env_steps_to_goal",
                           "seconds_to_goal",
                           "wall_seconds",
+                          "elapsed_seconds",
                           "train_seconds",
                           "cpu_seconds",
                           "cpu_seconds_by_role",

