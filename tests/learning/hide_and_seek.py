@@ -89,7 +89,7 @@ def random_level(arguments, seed):
     """{number: mean over the games of one seed}, and how many agents a game has in the mean."""
     name = f"{arguments.config.stem}-random-{seed}"
     steps = 0   # the first batches say how long a game is
-    for games in (20, arguments.games):
+    for games in (100, arguments.games):
         wanted = games * 240 if steps == 0 else games * steps
         settings = RANDOM + arguments.set + [f"stop.env_steps={round(wanted)}"]
         lines = lines_of(train(arguments, name, seed, settings, lambda line: line["env_steps"] >= wanted))
