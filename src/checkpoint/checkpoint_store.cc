@@ -69,6 +69,21 @@ void Remove(const fs::path& directory, uint64_t step) {
   fs::remove_all(aside, ignored);
 }
 
+std::string Context(uint64_t train_steps) { return absl::StrCat("checkpoint ", train_steps); }
+
+absl::StatusOr<Manifest> ReadManifest(const fs::path& directory, uint64_t train_steps) {
+  const std::string context = Context(train_steps);
+  auto text = ReadWhole(directory / std::to_string(train_steps) / kManifestName, kMaxManifestBytes);
+  if (!text.ok()) return WithContext(text.status(), context);
+  auto manifest = DecodeManifest(*text);
+  if (!manifest.ok()) return WithContext(manifest.status(), context);
+  if (manifest->train_steps != train_steps) {
+    return absl::DataLossError(
+        absl::StrCat(context, ": its manifest is of checkpoint ", manifest->train_steps));
+  }
+  return manifest;
+}
+
 }  // namespace
 
 absl::StatusOr<CheckpointStore> CheckpointStore::Open(fs::path directory) {
@@ -94,7 +109,7 @@ absl::Status CheckpointStore::Write(const Checkpoint& checkpoint, int keep) {
   if (status.ok()) status = SyncFolder(directory_);
   fs::remove_all(temporary, ignored);  // after a failure, or what was replaced
   if (!status.ok()) {
-    return WithContext(status, absl::StrCat("checkpoint ", checkpoint.train_steps));
+    return WithContext(status, Context(checkpoint.train_steps));
   }
   // Those after the one just written (left by a run that went back) are none of its business.
   std::vector<uint64_t> steps = List();
@@ -115,27 +130,24 @@ absl::StatusOr<Checkpoint> CheckpointStore::ReadNewest(std::vector<std::string>*
       directory_.string(), ": expected a valid checkpoint, got ", steps.size(), " damaged ones"));
 }
 
+absl::StatusOr<std::string> CheckpointStore::ReadManifestJson(uint64_t train_steps) const {
+  MILLRACE_ASSIGN_OR_RETURN(Manifest manifest, ReadManifest(directory_, train_steps));
+  return std::move(manifest.state_json);
+}
+
 absl::StatusOr<Checkpoint> CheckpointStore::Read(uint64_t train_steps) const {
+  MILLRACE_ASSIGN_OR_RETURN(Manifest manifest, ReadManifest(directory_, train_steps));
   const fs::path folder = directory_ / std::to_string(train_steps);
-  const std::string context = absl::StrCat("checkpoint ", train_steps);
-  auto text = ReadWhole(folder / kManifestName, kMaxManifestBytes);
-  if (!text.ok()) return WithContext(text.status(), context);
-  auto manifest = DecodeManifest(*text);
-  if (!manifest.ok()) return WithContext(manifest.status(), context);
-  if (manifest->train_steps != train_steps) {
-    return absl::DataLossError(
-        absl::StrCat(context, ": its manifest is of checkpoint ", manifest->train_steps));
-  }
   Checkpoint checkpoint{
-      .train_steps = train_steps, .files = {}, .manifest_json = std::move(manifest->state_json)};
-  for (const auto& [name, expected] : manifest->files) {
+      .train_steps = train_steps, .files = {}, .manifest_json = std::move(manifest.state_json)};
+  for (const auto& [name, expected] : manifest.files) {
     auto contents = ReadWhole(folder / name, expected.bytes);
     if (contents.ok() && Summarize(*contents) != expected) {
       contents = absl::DataLossError(absl::StrCat(name, ": size or checksum is wrong"));
     }
     if (!contents.ok()) {
       return absl::DataLossError(
-          absl::StrCat(context, ": ", std::string(contents.status().message())));
+          absl::StrCat(Context(train_steps), ": ", std::string(contents.status().message())));
     }
     checkpoint.files[name] = *std::move(contents);
   }

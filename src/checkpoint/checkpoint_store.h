@@ -39,6 +39,8 @@ class CheckpointStore {
   absl::StatusOr<Checkpoint> ReadNewest(std::vector<std::string>* rejected = nullptr) const;
   // kNotFound, kDataLoss.
   absl::StatusOr<Checkpoint> Read(uint64_t train_steps) const;
+  // manifest_json alone, without reading the files. kNotFound, kDataLoss.
+  absl::StatusOr<std::string> ReadManifestJson(uint64_t train_steps) const;
   // Steps of all complete-looking checkpoints, ascending.
   std::vector<uint64_t> List() const;
 

@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -25,13 +24,14 @@ absl::Status WriteError(int error, const std::filesystem::path& file) {
   return absl::InternalError(message);
 }
 
-// The length of the file up to its last newline.
-off_t WholeLines(int fd) {
-  off_t end = ::lseek(fd, 0, SEEK_END);
+// The length of the file's first `end` bytes up to their last newline.
+off_t WholeLines(int fd, off_t end) {
   char last = '\0';
   while (end > 0 && ::pread(fd, &last, 1, end - 1) == 1 && last != '\n') --end;
   return end;
 }
+
+off_t WholeLines(int fd) { return WholeLines(fd, ::lseek(fd, 0, SEEK_END)); }
 
 // JSON has no infinities: they become null.
 ordered_json Number(double value) { return std::isfinite(value) ? ordered_json(value) : nullptr; }
@@ -84,13 +84,15 @@ ordered_json ToJson(const RunMetrics& metrics) {
 }
 
 double ElapsedBefore(const std::filesystem::path& file) {
-  std::ifstream stream(file);
-  double elapsed = 0;
-  for (std::string line; std::getline(stream, line);) {
-    const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (json.is_object()) elapsed = json.value("elapsed_seconds", elapsed);
-  }
-  return elapsed;
+  const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  const off_t end = WholeLines(fd);
+  const off_t begin = WholeLines(fd, end - 1);
+  std::string line(static_cast<size_t>(end - begin), '\0');
+  const bool read = ::pread(fd, line.data(), line.size(), begin) == end - begin;
+  ::close(fd);
+  const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  return read && json.is_object() ? json.value("elapsed_seconds", 0.0) : 0;
 }
 
 absl::StatusOr<std::unique_ptr<MetricsWriter>> MetricsWriter::Open(

@@ -16,7 +16,6 @@ Then every seed trains for so many hours (not with --random). In the mean of so 
 A run that is there already goes on from its newest checkpoint until it has its hours: a series may be cut and begun again. Writes
 OUT/NAME.json (every seed), OUT/NAME.md (the tables) and OUT/curves/NAME-SEED.csv; with --random OUT/NAME-random.json and .md.
 """
-import argparse
 import csv
 import json
 import pathlib
@@ -24,7 +23,8 @@ import statistics
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from runs import ROOT, begin, metrics, overrides, parser
+
 NUMBERS = ["hidden_fraction", "doors_blocked_prep", "enclosed_prep", "max_box_move_prep", "num_box_lock_prep",
            "box_lock_fraction_prep", "max_box_move", "num_ramp_lock_prep", "max_ramp_move", "ramp_far_prep", "ramp_in_room_prep",
            "seeker_high_fraction", "wall_cross", "surf_distance", "held_fraction", "outside_fraction", "discarded"]
@@ -38,11 +38,7 @@ RANDOM = ["policies={default: {model: {type: mlp, hidden: [16]}}}", "agents=[{ma
 def lines_of(run):
     """The lines of metrics.jsonl that have statistics, in order."""
     lines, steps = [], -1
-    for text in (run / "metrics.jsonl").read_text().splitlines():
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue   # under way
+    for line in metrics(run):
         if "environment/hidden_fraction" in line and line["env_steps"] > steps:
             lines.append(line)
             steps = line["env_steps"]
@@ -67,21 +63,18 @@ def windows(lines, games):
             yield line, {number: mean_of(lines[first:last + 1], number) for number in NUMBERS}
 
 
-def millrace(arguments, *words):
-    subprocess.run([arguments.binary, *map(str, words)], check=True, stdout=subprocess.DEVNULL)
-
-
 def train(arguments, name, seed, settings, done):
     """Begins the run, or goes on with it unless `done` says of its last line that it has had enough; its directory."""
     run = arguments.runs_dir / name
-    overrides = [word for setting in settings for word in ("--set", setting)]
-    if (run / "config.yaml").exists():
-        lines = lines_of(run)
-        if not lines or not done(lines[-1]):
-            millrace(arguments, "resume", run, "--progress", "none", *overrides)
+    if not (run / "config.yaml").exists():
+        status = begin(arguments, arguments.config, name, [f"seed={seed}", *settings]).wait()
+    elif done(next(reversed(lines_of(run)), {"env_steps": 0, "elapsed_seconds": 0})):
+        status = 0
     else:
-        millrace(arguments, "run", arguments.config, "--runs-dir", arguments.runs_dir, "--name", name, "--progress", "none",
-                 "--set", f"seed={seed}", *overrides)
+        words = [arguments.binary, "resume", str(run), "--progress", "none", *overrides(settings)]
+        status = subprocess.run(words, stdout=subprocess.DEVNULL).returncode
+    if status != 0:
+        sys.exit(f"{run}: ended with exit code {status}")
     return run
 
 
@@ -179,17 +172,14 @@ def write(arguments, name, data, text):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=pathlib.Path, default=ROOT / "configs" / "hide_and_seek_laptop.yaml")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
-    parser.add_argument("--hours", type=float, default=2)
-    parser.add_argument("--games", type=int, default=2000)
-    parser.add_argument("--random", action="store_true", help="random policies alone")
-    parser.add_argument("--set", action="append", default=[])
-    parser.add_argument("--binary", default=str(ROOT / "build" / "release" / "bin" / "millrace"))
-    parser.add_argument("--runs-dir", type=pathlib.Path, default=ROOT / "runs")
-    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs" / "results")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--config", type=pathlib.Path, default=ROOT / "configs" / "hide_and_seek_laptop.yaml")
+    options.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    options.add_argument("--hours", type=float, default=2)
+    options.add_argument("--games", type=int, default=2000)
+    options.add_argument("--random", action="store_true", help="random policies alone")
+    options.add_argument("--set", action="append", default=[])
+    arguments = options.parse_args()
     name = arguments.config.stem
     levels = {seed: random_level(arguments, seed) for seed in arguments.seeds}
     if arguments.random:

@@ -7,43 +7,21 @@ Runs hide_and_seek_full.yaml and hide_and_seek_large.yaml (1.5 and 2 times as wi
 process of the run is killed at once (SIGKILL), and the run resumed. Writes OUT/hide_and_seek_at_scale.json and .md; fails if the
 accounts do not hold, if nothing was trained after the resume, or if a sample counts as trained more than once.
 """
-import argparse
 import json
 import os
-import pathlib
 import signal
 import subprocess
 import sys
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from runs import ROOT, begin, metrics, parser, processes
+
 RUNS = [("full", "full", []), ("large 1.5", "large", ["environment.scale=1.5"]), ("large 2", "large", ["environment.scale=2"])]
 NUMBERS = ["hidden_fraction", "enclosed_prep", "box_lock_fraction_prep", "num_ramp_lock_prep", "ramp_far_prep", "surf_distance"]
 
 
-def processes_of(run):
-    """Process ids of all that name the run's directory on their command lines: launcher, controller and workers."""
-    found = []
-    for entry in pathlib.Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue   # gone
-        if any(word.decode(errors="replace") == str(run) for word in words):
-            found.append(int(entry.name))
-    return found
-
-
 def last_line(run):
-    lines = (run / "metrics.jsonl").read_text().splitlines() if (run / "metrics.jsonl").exists() else []
-    for text in reversed(lines):
-        try:
-            return json.loads(text)
-        except ValueError:
-            pass   # half written
-    return {}
+    return next(reversed(metrics(run)), {})
 
 
 def run_and_resume(arguments, name, config, settings):
@@ -51,11 +29,8 @@ def run_and_resume(arguments, name, config, settings):
     if run.exists():
         sys.exit(f"{run} exists already")
     seconds = arguments.minutes * 60
-    words = [arguments.binary, "run", ROOT / "configs" / f"hide_and_seek_{config}.yaml", "--runs-dir", run.parent, "--name", run.name,
-             "--progress", "none", "--set", f"stop={{wall_seconds: {seconds}}}"]
-    for setting in settings:
-        words += ["--set", setting]
-    launcher = subprocess.Popen([str(word) for word in words], stdout=subprocess.DEVNULL)
+    launcher = begin(arguments, ROOT / "configs" / f"hide_and_seek_{config}.yaml", run.name,
+                     [f"stop={{wall_seconds: {seconds}}}", *settings])
     deadline = time.monotonic() + seconds
     while last_line(run).get("elapsed_seconds", 0) < seconds / 2 or last_line(run).get("train_steps", 0) < 2:
         if launcher.poll() is not None or time.monotonic() > deadline:
@@ -63,7 +38,7 @@ def run_and_resume(arguments, name, config, settings):
             sys.exit(f"{name}: no two batches were trained in half of the time")
         time.sleep(1)
     before = last_line(run)
-    victims = set(processes_of(run)) | {launcher.pid}
+    victims = set(processes(run)) | {launcher.pid}
     for victim in victims:
         os.kill(victim, signal.SIGKILL)
     launcher.wait()
@@ -101,12 +76,9 @@ def table(results, minutes):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--binary", default=str(ROOT / "build" / "release" / "bin" / "millrace"))
-    parser.add_argument("--runs-dir", type=pathlib.Path, default=ROOT / "runs")
-    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs" / "results")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--minutes", type=float, default=10)
+    arguments = options.parse_args()
     results = {}
     for name, config, settings in RUNS:
         results[name] = run_and_resume(arguments, name, config, settings)

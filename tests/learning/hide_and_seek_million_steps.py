@@ -8,15 +8,14 @@ Fresh policies with a learning rate of 0 play the quadrant, the full game and th
 MuJoCo warned in an actor's log, or if an actor's memory grew by more than a twentieth in the second half (medians of the fifth and the
 last tenth of the steps; the heap settles in the first half). Writes OUT/hide_and_seek_million_steps.md.
 """
-import argparse
 import json
 import pathlib
 import statistics
-import subprocess
 import sys
 import time
 
-from hide_and_seek import RANDOM, ROOT, lines_of
+from hide_and_seek import RANDOM, lines_of
+from runs import ROOT, begin, parser, processes
 
 CONFIGS = ["quadrant", "full", "large"]
 
@@ -24,27 +23,23 @@ CONFIGS = ["quadrant", "full", "large"]
 def resident(run):
     """Resident bytes of every actor of the run, by process."""
     found = {}
-    for entry in pathlib.Path("/proc").iterdir():
+    for process, words in processes(run).items():
         try:
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-            if words[1:2] == [b"actor"] and str(run).encode() in words:
-                found[int(entry.name)] = int((entry / "statm").read_text().split()[1]) * 4096
-        except (OSError, ValueError):
-            pass   # gone, or no process
+            if words[1] == "actor":
+                found[process] = int(pathlib.Path(f"/proc/{process}/statm").read_text().split()[1]) * 4096
+        except OSError:
+            pass   # gone
     return found
 
 
 def play(arguments, config):
     name = f"million-{config}"
     run = (arguments.runs_dir / name).resolve()
-    words = [arguments.binary, "run", ROOT / "configs" / f"hide_and_seek_{config}.yaml", "--runs-dir", arguments.runs_dir, "--name", name,
-             "--progress", "none", "--set", f"stop.env_steps={arguments.steps}"]
-    for setting in RANDOM:
-        words += ["--set", setting]
-    launcher = subprocess.Popen([str(word) for word in words], stdout=subprocess.DEVNULL)
+    launcher = begin(arguments, ROOT / "configs" / f"hide_and_seek_{config}.yaml", name,
+                     [f"stop.env_steps={arguments.steps}", *RANDOM])
     samples = []   # (steps, {process: bytes})
     while launcher.poll() is None:
-        lines = lines_of(run) if (run / "metrics.jsonl").exists() else []
+        lines = lines_of(run)
         if lines:
             samples.append((lines[-1]["env_steps"], resident(run)))
         time.sleep(0.5)
@@ -69,12 +64,9 @@ def play(arguments, config):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=1_000_000)
-    parser.add_argument("--binary", default=str(ROOT / "build" / "release" / "bin" / "millrace"))
-    parser.add_argument("--runs-dir", type=pathlib.Path, default=ROOT / "runs")
-    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs" / "results")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--steps", type=int, default=1_000_000)
+    arguments = options.parse_args()
     text = [f"# {arguments.steps:,} steps of hide and seek with random policies", "", "`tests/learning/hide_and_seek_million_steps.py`.",
             "", "| game | steps | episodes of agents | discarded | warnings | an actor's memory, grown in the second half |",
             "|---|---|---|---|---|---|"]

@@ -35,8 +35,8 @@ void Print(const LeagueTable& table) {
     std::string line = fmt::format("{:>10}  {:>5.1f} +- {:<4.1f}", player.version,
                                    player.rating.mean, player.rating.deviation);
     for (size_t j = 0; j < table.players.size(); ++j) {
-      line += i == j ? fmt::format(" {:>8}", "-")
-                     : fmt::format(" {:>7.0f}%", 100 * table.PointsAgainst(i, j));
+      const double points = table.PointsAgainst(i, j);
+      line += points < 0 ? fmt::format(" {:>8}", "-") : fmt::format(" {:>7.0f}%", 100 * points);
     }
     std::printf("%s\n", line.c_str());
   }

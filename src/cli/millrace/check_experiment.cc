@@ -37,8 +37,8 @@ absl::Status ResolveInitialWeightsOf(PolicyConfig& policy, const std::filesystem
     return absl::NotFoundError(fmt::format("expected one of the checkpoints {} of {}, got {}",
                                            fmt::join(steps, ", "), run.root().string(), step));
   }
-  MILLRACE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, store.Read(step));
-  MILLRACE_RETURN_IF_ERROR(SourcePolicy(policy, checkpoint).status());
+  MILLRACE_ASSIGN_OR_RETURN(const std::string manifest, store.ReadManifestJson(step));
+  MILLRACE_RETURN_IF_ERROR(SourcePolicy(policy, manifest).status());
   policy.init_from = fmt::format("{}@{}", run.root().string(), step);
   return absl::OkStatus();
 }

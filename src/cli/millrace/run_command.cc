@@ -171,14 +171,12 @@ absl::Status Launcher::Check() {
         "with --set stop.episode_return=HIGHER or --set stop.episode_return=null",
         paths_.root().string(), *config_.stop.episode_return));
   }
-
-  if (config_.stop.wall_seconds.has_value() && elapsed_before_ >= *config_.stop.wall_seconds) {
+  if (elapsed_before_ > 0 && elapsed_before_ >= config_.stop.wall_seconds.value_or(HUGE_VAL)) {
     return absl::FailedPreconditionError(fmt::format(
         "{} has had its time: it ran for {:.0f} s, stop.wall_seconds is {}; go on with --set "
         "stop.wall_seconds=MORE or --set stop.wall_seconds=null",
         paths_.root().string(), elapsed_before_, *config_.stop.wall_seconds));
   }
-
   return absl::OkStatus();
 }
 

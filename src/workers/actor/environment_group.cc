@@ -49,7 +49,6 @@ struct EnvironmentGroup::PolicyPart {
   std::vector<uint8_t> terminated, truncated, first, present;
 
   std::optional<RowEpisodes> episodes;
-  std::vector<uint8_t> absent;  // in the step that is under way
 
   // The segment being filled and the one that comes next.
   std::optional<OpenSegment> open;
@@ -81,8 +80,6 @@ EnvironmentGroup::EnvironmentGroup(GroupOptions options,
       policies_(policies),
       ledger_(ledger),
       statistics_(environment_->spec().statistics.size()),
-      begins_(static_cast<size_t>(options.environments)),
-      score_(options.environments),
       draw_(options.first_draw) {
   for (PolicyStreams& streams : *policies_) {
     auto part = std::make_unique<PolicyPart>();
@@ -109,9 +106,9 @@ EnvironmentGroup::EnvironmentGroup(GroupOptions options,
     part->truncated.resize(rows);
     part->first.resize(rows);
     part->present.resize(rows);
-    part->absent.resize(rows);
     std::optional<Opponents> opponents;
     if (streams.league.has_value()) {
+      if (!league_.has_value()) league_.emplace(options_.environments);
       opponents.emplace(*streams.league, streams.agents.teams, options_.environments, options_.seed,
                         streams.policy_index, options_.first_slot);
     }
@@ -141,8 +138,7 @@ absl::Status EnvironmentGroup::Start(const std::string& snapshot) {
   MILLRACE_RETURN_IF_ERROR(FromEnvironment(Guarded("environment", [&] {
     return environment_->Reset(options_.seed, options_.first_slot, agent_policies_, rows_);
   })));
-  FindBegins();
-  for (auto& part : parts_) part->episodes->DrawOpponents(begins_, 0, draw_);
+  DrawOpponents();
   return absl::OkStatus();
 }
 
@@ -418,30 +414,34 @@ void EnvironmentGroup::RecordFinalValues(int step) {
 }
 
 void EnvironmentGroup::TrackEpisodes() {
+  LeagueScore* const score = league_.has_value() ? &league_->score : nullptr;
   for (size_t p = 0; p < parts_.size(); ++p) {
     PolicyPart& part = *parts_[p];
-    for (size_t row = 0; row < part.absent.size(); ++row) {
-      part.absent[row] = part.request_flags[row] & kRowAbsent;
-    }
-    part.episodes->Count(rows_[p], part.absent, *ledger_, score_);
+    part.episodes->Count(rows_[p], part.request_flags, *ledger_, score);
   }
-  FindBegins();
-  for (size_t environment = 0; environment < begins_.size(); ++environment) {
-    if (begins_[environment]) score_.Finish(environment);
-  }
-  for (auto& part : parts_) {
-    part->episodes->DrawOpponents(begins_, part->reply->header.version, draw_);
-  }
+  DrawOpponents();
 }
 
-void EnvironmentGroup::FindBegins() {
-  begins_.Clear();
-  for (auto& part : parts_) begins_.Add(part->first, part->present);
+// For the episodes that begin with the observations at hand.
+void EnvironmentGroup::DrawOpponents() {
+  if (!league_.has_value()) return;
+  EpisodeBegins& begins = league_->begins;
+  begins.Clear();
+  for (auto& part : parts_) begins.Add(part->first, part->present);
+  for (size_t environment = 0; environment < begins.size(); ++environment) {
+    if (begins[environment]) league_->score.Finish(environment);
+  }
+  for (auto& part : parts_) {
+    const uint64_t version = part->reply.has_value() ? part->reply->header.version : 0;
+    part->episodes->DrawOpponents(begins, version, draw_);
+  }
 }
 
 void EnvironmentGroup::TrackStatistics() {
-  const LeagueScore::Total score = score_.Take();
-  if (score.episodes > 0) ledger_->AddStatistic(statistics_.size(), score.won, score.episodes);
+  if (league_.has_value()) {
+    const LeagueScore::Total score = league_->score.Take();
+    if (score.episodes > 0) ledger_->AddStatistic(statistics_.size(), score.won, score.episodes);
+  }
   if (statistics_.empty()) return;
   std::ranges::fill(statistics_, StatisticSum());
   environment_->TakeStatistics(statistics_);

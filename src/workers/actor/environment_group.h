@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -77,7 +78,7 @@ class EnvironmentGroup {
   absl::Status RecordOutcomes(int step);
   void RecordFinalValues(int step);
   void TrackEpisodes();
-  void FindBegins();
+  void DrawOpponents();
   void TrackStatistics();
   std::string Snapshot() const;
   absl::Status Restore(const std::string& snapshot);
@@ -91,8 +92,13 @@ class EnvironmentGroup {
   std::vector<std::unique_ptr<PolicyPart>> parts_;
   std::vector<PolicyRows> rows_;
   std::vector<StatisticSum> statistics_;  // scratch
-  EpisodeBegins begins_;
-  LeagueScore score_;
+  struct League {
+    explicit League(int environments)
+        : begins(static_cast<size_t>(environments)), score(environments) {}
+    EpisodeBegins begins;
+    LeagueScore score;
+  };
+  std::optional<League> league_;  // if a policy has one
   State state_ = State::kParked;
   int unroll_ = 0;              // T
   int step_ = 0;                // steps recorded in the open segments

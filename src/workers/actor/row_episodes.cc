@@ -4,6 +4,7 @@
 
 #include "core/deadline.h"
 #include "millrace/core/status.h"
+#include "streams/inference_stream.h"
 
 namespace millrace {
 
@@ -15,21 +16,21 @@ RowEpisodes::RowEpisodes(size_t rows, size_t agents, uint32_t policy,
       length_(rows),
       opponents_(std::move(opponents)) {}
 
-void RowEpisodes::Count(const PolicyRows& rows, std::span<const uint8_t> absent, Ledger& ledger,
-                        LeagueScore& score) {
+void RowEpisodes::Count(const PolicyRows& rows, std::span<const uint8_t> flags, Ledger& ledger,
+                        LeagueScore* score) {
   const int64_t now = Clock::now().time_since_epoch().count();
   const uint64_t env_steps = ledger.Get(Counter::kEnvSteps);
   uint64_t agent_steps = 0;
   for (size_t row = 0; row < episode_return_.size(); ++row) {
     // What past versions do is nobody's sample.
     const bool trained = !opponents_.has_value() || opponents_->slots()[row] == 0;
-    if (absent[row] == 0) {
+    if ((flags[row] & kRowAbsent) == 0) {
       if (trained) ++agent_steps;
       episode_return_[row] += rows.reward[row];
       length_[row] += 1;
     }
     if (rows.terminated[row] == 0 && rows.truncated[row] == 0) continue;
-    score.Add(row / agents_, !trained, episode_return_[row]);
+    if (score != nullptr) score->Add(row / agents_, !trained, episode_return_[row]);
     if (trained) {
       ledger.RecordEpisode({.finished_ns = now,
                             .env_steps = env_steps,

@@ -23,9 +23,9 @@ class RowEpisodes {
   RowEpisodes(size_t rows, size_t agents, uint32_t policy, std::optional<Opponents> opponents);
 
   // After a step: adds up what the rows were paid, and records the episodes that ended in the
-  // ledger and in the score. `absent`: rows that had no agent in this step.
-  void Count(const PolicyRows& rows, std::span<const uint8_t> absent, Ledger& ledger,
-             LeagueScore& score);
+  // ledger and, with a league, in the score. `flags`: RowFlag of the request that was acted on.
+  void Count(const PolicyRows& rows, std::span<const uint8_t> flags, Ledger& ledger,
+             LeagueScore* score);
   // Before the next step: who plays the episodes that begin. See Opponents::Draw.
   void DrawOpponents(const EpisodeBegins& begins, uint64_t version, uint64_t step);
 

@@ -24,9 +24,9 @@ void AppendWeights(const std::string& policy, const ParameterLayout& layout,
   }
 }
 
-absl::StatusOr<std::string> SourcePolicy(const PolicyConfig& policy, const Checkpoint& checkpoint) {
-  const auto manifest =
-      nlohmann::json::parse(checkpoint.manifest_json, nullptr, /*allow_exceptions=*/false);
+absl::StatusOr<std::string> SourcePolicy(const PolicyConfig& policy,
+                                         const std::string& manifest_json) {
+  const auto manifest = nlohmann::json::parse(manifest_json, nullptr, /*allow_exceptions=*/false);
   std::vector<std::string> names;
   if (const auto policies = manifest.find("policies"); policies != manifest.end()) {
     for (const auto& [name, record] : policies->items()) names.push_back(name);

@@ -20,9 +20,10 @@ inline constexpr char kModelFile[] = "model.safetensors";
 void AppendWeights(const std::string& policy, const ParameterLayout& layout,
                    std::span<const std::byte> blob, std::vector<NamedTensor>& tensors);
 
-// Which policy of the checkpoint `policy` begins with: init_policy, or the one of its name, or the
-// only one. kNotFound if there is none.
-absl::StatusOr<std::string> SourcePolicy(const PolicyConfig& policy, const Checkpoint& checkpoint);
+// Which policy of a checkpoint `policy` begins with: init_policy, or the one of its name, or the
+// only one. kNotFound if there is none. `manifest_json`: Checkpoint's.
+absl::StatusOr<std::string> SourcePolicy(const PolicyConfig& policy,
+                                         const std::string& manifest_json);
 
 // Replaces what is in the blob of one policy, whose entries are called "POLICY.NAME" in the file;
 // those of which `wanted` says no stay as they are. kDataLoss if a tensor is missing,

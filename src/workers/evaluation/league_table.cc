@@ -191,9 +191,8 @@ class League {
       const auto agents =
           std::ranges::find(assignment.policies, side.policy.name, &PolicyAgents::policy);
       MILLRACE_ASSIGN_OR_RETURN(const auto model, make_model_(side.policy, *agents));
-      MILLRACE_ASSIGN_OR_RETURN(
-          LeagueStore store,
-          LeagueStore::Open(paths.league(side.policy.name), side.policy.name, model->layout()));
+      MILLRACE_ASSIGN_OR_RETURN(LeagueStore store,
+                                LeagueStore::Open(paths, side.policy.name, model->layout()));
       stores_.push_back(std::move(store));
     }
     std::vector<uint64_t> common;

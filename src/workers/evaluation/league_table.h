@@ -35,9 +35,10 @@ struct LeagueTable {
   // Mean points of player i on side 0 against player j on side 1; -1 where there are no games.
   std::vector<std::vector<double>> points;
 
-  // Mean points of a player against another, on both sides.
+  // Mean points of a player against another, on both sides; -1 where there are no games.
   double PointsAgainst(size_t player, size_t other) const {
-    return (points[player][other] + 1 - points[other][player]) / 2;
+    const double here = points[player][other], there = points[other][player];
+    return here < 0 || there < 0 ? -1 : (here + 1 - there) / 2;
   }
 };
 

@@ -10,9 +10,9 @@
 
 namespace millrace {
 
-absl::StatusOr<LeagueStore> LeagueStore::Open(const std::filesystem::path& directory,
-                                              std::string policy, ParameterLayout layout) {
-  MILLRACE_ASSIGN_OR_RETURN(CheckpointStore store, CheckpointStore::Open(directory));
+absl::StatusOr<LeagueStore> LeagueStore::Open(const RunPaths& paths, std::string policy,
+                                              ParameterLayout layout) {
+  MILLRACE_ASSIGN_OR_RETURN(CheckpointStore store, CheckpointStore::Open(paths.league(policy)));
   return LeagueStore(std::move(store), std::move(policy), std::move(layout));
 }
 
@@ -35,8 +35,7 @@ absl::StatusOr<std::unique_ptr<LeagueWriter>> LeagueWriter::Open(const PolicyCon
                                                                  const RunPaths& paths,
                                                                  const ParameterLayout& layout) {
   if (!policy.league.has_value()) return nullptr;
-  MILLRACE_ASSIGN_OR_RETURN(LeagueStore store,
-                            LeagueStore::Open(paths.league(policy.name), policy.name, layout));
+  MILLRACE_ASSIGN_OR_RETURN(LeagueStore store, LeagueStore::Open(paths, policy.name, layout));
   return std::unique_ptr<LeagueWriter>(new LeagueWriter(std::move(store), *policy.league));
 }
 

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
@@ -25,9 +24,8 @@ namespace millrace {
 // One writer; others may read at any time. Thread-compatible.
 class LeagueStore {
  public:
-  // `directory`: RunPaths::league(policy).
-  static absl::StatusOr<LeagueStore> Open(const std::filesystem::path& directory,
-                                          std::string policy, ParameterLayout layout);
+  static absl::StatusOr<LeagueStore> Open(const RunPaths& paths, std::string policy,
+                                          ParameterLayout layout);
 
   // Ascending.
   std::vector<uint64_t> Versions() const { return store_.List(); }

@@ -35,7 +35,7 @@ PolicyServiceOptions PolicyServiceOptions::From(const ExperimentConfig& config,
   options.max_delay = std::chrono::microseconds(config.policy_worker.max_delay_us);
   options.seed = config.seed;
   options.rows_per_agent = config.actor.environments / config.actor.groups;
-  options.league = [paths](const std::string& name) { return paths.league(name); };
+  options.run_directory = paths.root();
   return options;
 }
 
@@ -64,9 +64,9 @@ absl::StatusOr<std::unique_ptr<PolicyService>> PolicyService::Create(
                     .rows = options.rows_per_agent * policies[p].agents,
                     .state_size = static_cast<int32_t>(contracts[p].state_size)};
     if (policy->league.has_value() && policy->league->share > 0) {
-      MILLRACE_ASSIGN_OR_RETURN(
-          LeagueStore store,
-          LeagueStore::Open(options.league(served->name), served->name, served->model->layout()));
+      MILLRACE_ASSIGN_OR_RETURN(LeagueStore store,
+                                LeagueStore::Open(RunPaths(options.run_directory), served->name,
+                                                  served->model->layout()));
       served->past = std::make_unique<PastVersions>(
           std::move(store), *policy->league, [make_model, policy = *policy, agents = policies[p]] {
             return make_model(policy, agents);

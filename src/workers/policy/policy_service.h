@@ -41,8 +41,7 @@ struct PolicyServiceOptions {
   Clock::duration max_delay{};  // how long the oldest request may wait for company
   uint64_t seed = 0;
   int rows_per_agent = 0;  // environments of one group; a request has rows x agents rows
-  // Where past versions of a policy are; asked for policies with a league.
-  std::function<std::filesystem::path(const std::string& policy)> league;
+  std::filesystem::path run_directory;  // past versions lie there
 };
 
 // Requests are answered when max_batch rows wait or the oldest has waited max_delay; while a batch

@@ -135,7 +135,8 @@ absl::Status TakeInitialPart(const PolicyConfig& policy, const ParameterLayout& 
   MILLRACE_ASSIGN_OR_RETURN(const auto store,
                             CheckpointStore::Open(RunPaths(reference.run).checkpoints()));
   MILLRACE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, store.Read(*reference.step));
-  MILLRACE_ASSIGN_OR_RETURN(const std::string source, SourcePolicy(policy, checkpoint));
+  MILLRACE_ASSIGN_OR_RETURN(const std::string source,
+                            SourcePolicy(policy, checkpoint.manifest_json));
   MILLRACE_ASSIGN_OR_RETURN(const std::set<std::string> names, WantedTensors(policy, layout));
   const auto wanted = [&](const std::string& name) { return names.contains(name); };
   MILLRACE_RETURN_IF_ERROR(TakeWeights(checkpoint, source, layout, wanted, weights));

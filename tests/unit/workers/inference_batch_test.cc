@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <optional>
 
 #include "millrace/core/rng.h"
 #include "workers/league/league_store.h"
@@ -100,11 +101,23 @@ class PastVersionsAct : public testing::Test {
              .observation = model.observation,
              .action = model.action,
              .rows = kRows,
-             .state_size = static_cast<int32_t>(Model()->state_size())};
+             .state_size = static_cast<int32_t>(model_->state_size())};
   }
-  ~PastVersionsAct() override { std::filesystem::remove_all(directory_); }
+  ~PastVersionsAct() override { std::filesystem::remove_all(paths_.root()); }
 
-  LeagueStore Store() { return LeagueStore::Open(directory_, "p", Model()->layout()).value(); }
+  LeagueStore Store() { return LeagueStore::Open(paths_, "p", model_->layout()).value(); }
+
+  // Keeps these versions, and lets them act beside `newest`.
+  void Begin(const std::vector<uint64_t>& kept, uint64_t newest) {
+    LeagueStore store = Store();
+    for (const uint64_t version : kept) {
+      ASSERT_TRUE(store.Write(version, Weights(*model_, version)).ok());
+    }
+    past_.emplace(Store(), kLeague, [] { return MakeNativeModel(Spec()); });
+    ASSERT_TRUE(past_->Refresh(newest).ok());
+    ASSERT_TRUE(model_->Load(Weights(*model_, newest)).ok());
+    batch_.emplace(model_.get(), spec_, kSeed, &*past_);
+  }
 
   // The actions of a batch that one version answers alone, at a first and a second request.
   std::vector<std::vector<float>> Alone(uint64_t version, int requests) {
@@ -122,30 +135,24 @@ class PastVersionsAct : public testing::Test {
     return actions;
   }
 
-  const std::filesystem::path directory_ =
-      std::filesystem::path(testing::TempDir()) /
-      ("league_" + std::to_string(::getpid()) + "_" +
-       testing::UnitTest::GetInstance()->current_test_info()->name());
+  const RunPaths paths_{std::filesystem::path(testing::TempDir()) /
+                        ("league_" + std::to_string(::getpid()) + "_" +
+                         testing::UnitTest::GetInstance()->current_test_info()->name())};
+  const std::unique_ptr<InferenceModel> model_ = Model();
   InferenceSpec spec_;
+  std::optional<PastVersions> past_;
+  std::optional<InferenceBatch> batch_;
 };
 
 TEST_F(PastVersionsAct, InTheirRowsAsIfTheyWereAlone) {
-  LeagueStore store = Store();
-  const auto model = Model();
-  for (const uint64_t version : {0, 10, 20}) {
-    ASSERT_TRUE(store.Write(version, Weights(*model, version)).ok());
-  }
-  PastVersions past(Store(), kLeague, [] { return MakeNativeModel(Spec()); });
-  ASSERT_TRUE(past.Refresh(29).ok());
-  ASSERT_TRUE(model->Load(Weights(*model, 29)).ok());
-  InferenceBatch batch(model.get(), spec_, kSeed, &past);
+  Begin({0, 10, 20}, 29);
   RecurrentStates states;
   Exchange exchange(spec_);
   const std::vector<uint8_t> slots = {0, 1, 2, 0, 3, 1};
   const std::vector<uint64_t> versions = {29, 0, 10, 29, 20, 0};
   for (int id = 1; id <= 2; ++id) {  // in the second, their own recurrent state counts
     exchange.SetSlots(slots, id == 1 ? kRowFirst : 0);
-    exchange.Answer(batch, states, static_cast<uint64_t>(id));
+    exchange.Answer(*batch_, states, static_cast<uint64_t>(id));
     for (size_t row = 0; row < kRows; ++row) {
       EXPECT_EQ(exchange.Action(row), Alone(versions[row], id)[row]) << row << " of " << id;
     }
@@ -154,87 +161,65 @@ TEST_F(PastVersionsAct, InTheirRowsAsIfTheyWereAlone) {
 }
 
 TEST_F(PastVersionsAct, ValueRequestsLeaveTheirStatesAlone) {
-  LeagueStore store = Store();
-  const auto model = Model();
-  ASSERT_TRUE(store.Write(0, Weights(*model, 0)).ok());
-  PastVersions past(Store(), kLeague, [] { return MakeNativeModel(Spec()); });
-  ASSERT_TRUE(past.Refresh(5).ok());
-  ASSERT_TRUE(model->Load(Weights(*model, 5)).ok());
-  InferenceBatch batch(model.get(), spec_, kSeed, &past);
+  Begin({0}, 5);
   RecurrentStates states;
   Exchange exchange(spec_);
   exchange.SetSlots(std::vector<uint8_t>(kRows, 1), kRowFirst);
-  exchange.Answer(batch, states, 1);
+  exchange.Answer(*batch_, states, 1);
   const auto* before = states.Find({1, 0, 0}, 2);
   ASSERT_NE(before, nullptr);
   const std::vector<float> state = *before;
   exchange.SetSlots(std::vector<uint8_t>(kRows, 1), 0);
-  exchange.Answer(batch, states, 2, kValueOnly);
+  exchange.Answer(*batch_, states, 2, kValueOnly);
   ASSERT_NE(states.Find({1, 0, 0}, 3), nullptr);
   EXPECT_EQ(*states.Find({1, 0, 0}, 3), state);
 }
 
 TEST_F(PastVersionsAct, TheNewestActsForOneThatIsNotThere) {
-  LeagueStore store = Store();
-  const auto model = Model();
-  ASSERT_TRUE(store.Write(10, Weights(*model, 10)).ok());
-  PastVersions past(Store(), kLeague, [] { return MakeNativeModel(Spec()); });
-  ASSERT_TRUE(past.Refresh(29).ok());
-  EXPECT_EQ(past.Model(1), nullptr);
-  EXPECT_NE(past.Model(2), nullptr);
-  ASSERT_TRUE(model->Load(Weights(*model, 29)).ok());
-  InferenceBatch batch(model.get(), spec_, kSeed, &past);
+  Begin({10}, 29);
+  EXPECT_EQ(past_->Model(1), nullptr);
+  EXPECT_NE(past_->Model(2), nullptr);
   RecurrentStates states;
   Exchange exchange(spec_);
   exchange.SetSlots({1, 2, 3, 0, 0, 0}, kRowFirst);
-  exchange.Answer(batch, states, 1);
+  exchange.Answer(*batch_, states, 1);
   EXPECT_EQ(exchange.Action(0), Alone(29, 1)[0]);
   EXPECT_EQ(exchange.Action(1), Alone(10, 1)[1]);
 }
 
 TEST_F(PastVersionsAct, NewerOnesTakeThePlaceOfTheOldest) {
-  LeagueStore store = Store();
-  const auto model = Model();
-  for (const uint64_t version : {0, 10, 20, 30}) {
-    ASSERT_TRUE(store.Write(version, Weights(*model, version)).ok());
-  }
-  PastVersions past(Store(), kLeague, [] { return MakeNativeModel(Spec()); });
-  ASSERT_TRUE(past.Refresh(25).ok());  // not yet 30
+  Begin({0, 10, 20, 30}, 29);  // not yet 30
   const auto act = [&] {
-    InferenceBatch batch(model.get(), spec_, kSeed, &past);
     RecurrentStates states;
     Exchange exchange(spec_);
     exchange.SetSlots(std::vector<uint8_t>(kRows, 1), kRowFirst);
-    exchange.Answer(batch, states, 1);
+    exchange.Answer(*batch_, states, 1);
     return exchange.Action(3);
   };
-  ASSERT_TRUE(model->Load(Weights(*model, 29)).ok());
   EXPECT_EQ(act(), Alone(0, 1)[3]);
-  ASSERT_TRUE(past.Refresh(30).ok());
+  ASSERT_TRUE(past_->Refresh(30).ok());
   EXPECT_EQ(act(), Alone(30, 1)[3]);
   // What comes next was not kept: the one whose turn is over does not play on.
-  EXPECT_NE(past.Model(2), nullptr);
-  ASSERT_TRUE(past.Refresh(40).ok());
-  EXPECT_EQ(past.Model(2), nullptr);
+  EXPECT_NE(past_->Model(2), nullptr);
+  ASSERT_TRUE(past_->Refresh(40).ok());
+  EXPECT_EQ(past_->Model(2), nullptr);
 }
 
 TEST_F(PastVersionsAct, TheFirstVersionOfEveryPeriodIsKept) {
-  const auto model = Model();
-  const RunPaths paths(directory_);
   const auto open = [&](const std::optional<LeagueConfig>& league) {
-    return LeagueWriter::Open({.name = "p", .league = league}, paths, model->layout()).value();
+    return LeagueWriter::Open({.name = "p", .league = league}, paths_, model_->layout()).value();
   };
   EXPECT_EQ(open(std::nullopt), nullptr);
   for (const std::vector<uint64_t>& versions :
        {std::vector<uint64_t>{0, 1, 9, 10, 11}, std::vector<uint64_t>{12, 23, 24, 30}}) {
     const auto writer = open(kLeague);  // again after a restart
     for (const uint64_t version : versions) {
-      writer->Offer(version, Weights(*model, version));
+      writer->Offer(version, Weights(*model_, version));
     }
   }
-  const LeagueStore store = LeagueStore::Open(paths.league("p"), "p", model->layout()).value();
+  const LeagueStore store = Store();
   EXPECT_EQ(store.Versions(), (std::vector<uint64_t>{0, 10, 23, 30}));
-  EXPECT_EQ(store.Read(23).value(), Weights(*model, 23));
+  EXPECT_EQ(store.Read(23).value(), Weights(*model_, 23));
 }
 
 }  // namespace
