@@ -194,7 +194,8 @@ void Scene::SetColor(int body, const shapes::Color& color) {
 bool Scene::Step() {
   simulation_->Step(kSubsteps);
   const mjData& data = simulation_->data();
-  for (const int warning : {mjWARN_BADQPOS, mjWARN_BADQVEL, mjWARN_BADQACC}) {
+  for (const int warning :
+       {mjWARN_CONTACTFULL, mjWARN_CNSTRFULL, mjWARN_BADQPOS, mjWARN_BADQVEL, mjWARN_BADQACC}) {
     if (data.warning[warning].number > 0) return false;
   }
   mj_forward(&simulation_->model(), &simulation_->data());
