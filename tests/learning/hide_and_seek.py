@@ -13,8 +13,9 @@ Then every seed trains for so many hours (not with --random). In the mean of so 
         preparation, and
     (b) blocks doors once that is so with all doors blocked in 30 % of the games.
 
-A run that is there already goes on from its newest checkpoint until it has its hours: a series may be cut and begun again. Writes
-OUT/NAME.json (every seed), OUT/NAME.md (the tables) and OUT/curves/NAME-SEED.csv; with --random OUT/NAME-random.json and .md.
+A run that is there already goes on from its newest checkpoint until it has its hours, and seeds that OUT/NAME.json has of the same
+configuration stay there: a series may be cut and begun again. Writes OUT/NAME.json (every seed), OUT/NAME.md (the tables) and
+OUT/curves/NAME-SEED.csv; with --random OUT/NAME-random.json and .md.
 """
 import csv
 import json
@@ -171,6 +172,17 @@ def write(arguments, name, data, text):
     (arguments.out / f"{name}.md").write_text(text)
 
 
+def kept(arguments, name):
+    """What the series has so far, of this configuration."""
+    file = arguments.out / f"{name}.json"
+    of = arguments.config.read_text() + "".join(f"{setting}\n" for setting in arguments.set)
+    if file.exists():
+        data = json.loads(file.read_text())
+        if data.get("of") == of:
+            return data | {key: {int(seed): one for seed, one in data[key].items()} for key in ("random", "seeds")}
+    return {"of": of, "random": {}, "seeds": {}}
+
+
 def main():
     options = parser(__doc__)
     options.add_argument("--config", type=pathlib.Path, default=ROOT / "configs" / "hide_and_seek_laptop.yaml")
@@ -181,12 +193,15 @@ def main():
     options.add_argument("--set", action="append", default=[])
     arguments = options.parse_args()
     name = arguments.config.stem
-    levels = {seed: random_level(arguments, seed) for seed in arguments.seeds}
+    data = kept(arguments, name)
+    levels, results = data["random"], data["seeds"]
+    for seed in arguments.seeds:
+        if seed not in levels:
+            levels[seed] = random_level(arguments, seed)
     if arguments.random:
         return write(arguments, f"{name}-random", levels, random_table(arguments, levels))
     level, agents = (statistics.mean(one[number] for one in levels.values()) for number in ("hidden_fraction", "agents"))
     print(f"hidden fraction of random policies: {level:.3f}", flush=True)
-    results = {}
     seconds = arguments.hours * 3600
     for seed in arguments.seeds:
         run = train(arguments, f"{name}-{seed}", seed,
@@ -195,7 +210,8 @@ def main():
         results[seed] = judge(arguments, run)
         write_curve(arguments, run, arguments.out / "curves" / f"{name}-{seed}.csv")
         print(seed, results[seed], flush=True)
-        write(arguments, name, dict(random=levels, seeds=results), table(arguments, levels, results))
+        data["seeds"] = results = dict(sorted(results.items()))
+        write(arguments, name, data, table(arguments, levels, results))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 
 namespace millrace::hide_and_seek {
@@ -10,6 +11,7 @@ namespace {
 constexpr int64_t kAgentFeatures = 10, kPoseFeatures = 9, kSizeFeatures = 3, kLockFeatures = 3,
                   kSiteFeatures = 15, kDoorFeatures = 4;
 constexpr int64_t kDirection = 2;  // numbers that `egocentric` adds: a direction, or a place
+constexpr int64_t kToDoor = 2;     // that it adds with `show_doors`: an offset
 
 // Appends numbers to a span.
 class Row {
@@ -31,6 +33,10 @@ std::array<double, 2> Facing(const Scene& scene, int agent) {
   return {std::cos(heading), std::sin(heading)};
 }
 
+std::array<double, 2> MiddleOf(const Rect& rect) {
+  return {(rect.x0 + rect.x1) / 2, (rect.y0 + rect.y1) / 2};
+}
+
 // How far ahead of the agent a place is, and how far to its left.
 std::array<double, 2> AheadAndLeft(const Scene& scene, int agent, double x, double y) {
   const auto [ahead_x, ahead_y] = Facing(scene, agent);
@@ -41,6 +47,20 @@ std::array<double, 2> AheadAndLeft(const Scene& scene, int agent, double x, doub
 std::array<double, 2> AheadAndLeft(const Scene& scene, int agent, int body) {
   const Vector3 centre = scene.ShapeCentre(body);
   return AheadAndLeft(scene, agent, centre[0], centre[1]);
+}
+
+// From a place to the middle of the door that is nearest to it; zeros where there is none.
+std::array<double, 2> ToNearestDoor(const Episode& episode, double cell, const Vector3& from) {
+  std::array<double, 2> nearest = {0, 0};
+  double shortest = std::numeric_limits<double>::infinity();
+  for (const Door& door : episode.world().plan.doors) {
+    const auto [x, y] = MiddleOf(OpeningOf(door, cell));
+    const double distance = std::hypot(x - from[0], y - from[1]);
+    if (distance >= shortest) continue;
+    shortest = distance;
+    nearest = {x - from[0], y - from[1]};
+  }
+  return nearest;
 }
 
 void WriteSite(const std::array<double, 2>& site, std::span<float> out) {
@@ -60,28 +80,33 @@ void Observer::WriteAgent(const Episode& episode, int viewer, int agent,
   row.Add(scene.Velocity(agent));
   row.Add(episode.is_hider(agent) ? 1 : 0);
   row.Add(episode.progress());
-  if (!settings_.egocentric) return;
-  row.Add(Facing(scene, agent));
-  if (agent == viewer) return;
-  row.Add(AheadAndLeft(scene, viewer, agent));
-  row.Add(AheadAndLeft(scene, agent, viewer));
+  if (settings_.egocentric) {
+    row.Add(Facing(scene, agent));
+    if (agent != viewer) {
+      row.Add(AheadAndLeft(scene, viewer, agent));
+      row.Add(AheadAndLeft(scene, agent, viewer));
+    }
+  }
+  if (to_door_ > 0) row.Add(ToNearestDoor(episode, settings_.cell(), scene.Centre(agent)));
 }
 
-Observer::Observer(const Settings& settings) : settings_(settings) {
+Observer::Observer(const Settings& settings)
+    : settings_(settings), to_door_(settings.egocentric && settings.door_rows() > 0 ? kToDoor : 0) {
   const int64_t direction = settings.egocentric ? kDirection : 0;
   spec_.fields = {
-      {"observation_self", DType::kFloat32, {kAgentFeatures + direction}, Extent::kRows},
+      {"observation_self", DType::kFloat32, {kAgentFeatures + direction + to_door_}, Extent::kRows},
       {"lidar", DType::kFloat32, {settings.lidar_rays, 1}, Extent::kRows}};
   if (settings.show_cylinder) {
     spec_.fields.push_back({"cylinder", DType::kFloat32, {3}, Extent::kRows});
   }
   if (settings.show_spawn) spec_.fields.push_back({"spawn", DType::kFloat32, {2}, Extent::kRows});
   const int64_t size = settings.shows_sizes() ? kSizeFeatures : 0;
-  AddSet("agent_qpos_qvel", "mask_aa_obs", settings.other_rows(), kAgentFeatures + 3 * direction);
+  AddSet("agent_qpos_qvel", "mask_aa_obs", settings.other_rows(),
+         kAgentFeatures + 3 * direction + to_door_);
   AddSet("box_obs", "mask_ab_obs", settings.box_rows(),
-         kPoseFeatures + size + kLockFeatures + direction);
+         kPoseFeatures + size + kLockFeatures + direction + to_door_);
   AddSet("ramp_obs", "mask_ar_obs", settings.ramp_rows(),
-         kPoseFeatures + size + (settings.lock_ramps ? kLockFeatures : 0) + direction);
+         kPoseFeatures + size + (settings.lock_ramps ? kLockFeatures : 0) + direction + to_door_);
   AddSet("site_obs", "mask_as_obs", settings.site_rows(), kSiteFeatures);
   AddSet("food_obs", "mask_af_obs", settings.food, 4 + direction);
   AddSet("door_obs", "mask_ad_obs", settings.door_rows(), kDoorFeatures + direction);
@@ -170,7 +195,7 @@ void Observer::Write(const Episode& episode, int agent, std::span<const TensorVi
 void Observer::WriteDoor(const Scene& scene, int agent, const Door& door,
                          std::span<float> out) const {
   const Rect opening = OpeningOf(door, settings_.cell());
-  const double x = (opening.x0 + opening.x1) / 2, y = (opening.y0 + opening.y1) / 2;
+  const auto [x, y] = MiddleOf(opening);
   Row row(out);
   row.Add(std::array{x, y, opening.x1 - opening.x0, opening.y1 - opening.y0});
   if (settings_.egocentric) row.Add(AheadAndLeft(scene, agent, x, y));
@@ -196,6 +221,9 @@ void Observer::WriteThing(const Episode& episode, int agent, int thing, bool siz
     row.Add(locked ? 1 : 0);
   }
   if (settings_.egocentric) row.Add(AheadAndLeft(episode.scene(), agent, body));
+  if (to_door_ > 0) {
+    row.Add(ToNearestDoor(episode, settings_.cell(), episode.scene().ShapeCentre(body)));
+  }
 }
 
 }  // namespace millrace::hide_and_seek

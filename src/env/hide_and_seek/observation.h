@@ -34,7 +34,8 @@ namespace millrace::hide_and_seek {
 // clang-format on
 // With `egocentric`, behind the numbers above: the direction in which the agent looks (2; self and
 // others); where a thing's middle is, ahead and to the left (2; others, boxes, ramps, food); where
-// the observer is for the other agent (2).
+// the observer is for the other agent (2); with doors shown, from the middle of an agent, box or
+// ramp to that of the nearest door, along x and y (2).
 // All are float32 but the masks; fields of things that can never exist are left out. A, B, R, S and
 // F are the largest numbers that the settings allow, or what they pad them to. World axes, whatever
 // the agent faces.
@@ -55,6 +56,7 @@ class Observer {
                   std::span<float> out) const;
 
   const Settings settings_;
+  const int64_t to_door_;  // numbers that rows say of the nearest door
   ObservationSpec spec_;
   std::vector<Field> masks_;
 };

@@ -45,11 +45,12 @@ struct Settings {
   // The world: a square floor of `floor_size` metres, cut into grid_size x grid_size cells.
   double floor_size = 6;
   int grid_size = 30;
-  int door_cells = 2;             // 0: no doors
-  double door_dropout = 0.5;      // quadrant: chance that one of its two walls has no door
-  Range rooms = {1, 4};           // randomwalls
-  int min_room_cells = 6;         // randomwalls
-  double outer_walls_chance = 1;  // randomwalls: of having outer walls
+  int door_cells = 2;         // 0: no doors
+  double door_dropout = 0.5;  // quadrant: chance that one of its two walls has no door
+  std::array<double, 2> room_side = {0.3, 0.6};  // var_quadrant: of the room, in floor sides
+  Range rooms = {1, 4};                          // randomwalls
+  int min_room_cells = 6;                        // randomwalls
+  double outer_walls_chance = 1;                 // randomwalls: of having outer walls
   double wall_friction = 0.01;
 
   // Who and what is there.

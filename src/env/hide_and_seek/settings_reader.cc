@@ -76,6 +76,7 @@ void SettingsReader::AskFloor(Settings& settings) {
   Ask("scenario", settings.scenario, kScenarios);
   Ask("door_cells", settings.door_cells, 0, 20);
   Ask("door_dropout", settings.door_dropout, 0, 1);
+  Ask("room_side", settings.room_side, 0.2, 0.8);
   Ask("rooms", settings.rooms, 1, kMaxRooms);
   Ask("min_room_cells", settings.min_room_cells, 3, 100);
   Ask("outer_walls_chance", settings.outer_walls_chance, 0, 1);

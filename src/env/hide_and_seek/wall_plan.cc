@@ -148,7 +148,7 @@ class WallPlanner {
       case Scenario::kQuadrant:
         return DrawQuadrant(0.5);
       case Scenario::kVarQuadrant:
-        return DrawQuadrant(rng_.Uniform(0.3, 0.6));
+        return DrawQuadrant(rng_.Uniform(settings_.room_side[0], settings_.room_side[1]));
       case Scenario::kThreeRooms:
         return DrawThreeRooms();
       case Scenario::kEmpty:

@@ -148,6 +148,7 @@ TEST(HideAndSeek, DoorsAreShownIfAskedFor) {
   const auto field = std::ranges::find(fields, "door_obs", &Field::name);
   ASSERT_NE(field, fields.end());
   EXPECT_EQ(field->shape, (std::vector<int64_t>{2, 6}));
+  const auto box = std::ranges::find(fields, "box_obs", &Field::name);
   const auto mask = std::ranges::find(fields, "mask_ad_obs_spoof", &Field::name);
   std::set<int> counts;
   for (uint64_t seed = 0; seed < 20; ++seed) {
@@ -173,6 +174,19 @@ TEST(HideAndSeek, DoorsAreShownIfAskedFor) {
       EXPECT_NEAR(door[4], self[1] + 0.15F - door[1], 1e-5);  // everybody looks along -y
       EXPECT_NEAR(door[5], door[0] - self[0] - 0.15F, 1e-5);
     }
+    // From the middle of an agent and of a box to that of the nearest door.
+    const auto expect_nearest = [&](std::span<const float> row, float half) {
+      const float x = row[0] + half, y = row[1] + half;
+      const size_t second = exists[1] != 0 && std::hypot(doors[6] - x, doors[7] - y) <
+                                                  std::hypot(doors[0] - x, doors[1] - y)
+                                ? 6
+                                : 0;
+      EXPECT_NEAR(row[row.size() - 2], doors[second] - x, 1e-5);
+      EXPECT_NEAR(row[row.size() - 1], doors[second + 1] - y, 1e-5);
+    };
+    const auto boxes = quadrant.Floats(0, static_cast<size_t>(box - fields.begin()));
+    expect_nearest(self, 0.15F);
+    for (size_t b = 0; b < 2; ++b) expect_nearest(std::span(boxes).subspan(16 * b, 16), 0.25F);
   }
   EXPECT_EQ(counts, (std::set<int>{1, 2}));
 }

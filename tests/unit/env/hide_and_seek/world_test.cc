@@ -304,6 +304,14 @@ TEST(VarQuadrant, HasRoomsOfAThirdToSixTenths) {
   EXPECT_THAT(sides, ElementsAre(9, 10, 11, 12, 13, 14, 15, 16, 17));  // of 30 cells
 }
 
+TEST(VarQuadrant, HasRoomsAsLargeAsAskedFor) {
+  const Settings settings =
+      Read(kQuadrant, {{"scenario", {"var_quadrant"}}, {"room_side", {"0.4", "0.5"}}});
+  std::set<int> sides;
+  for (uint64_t seed = 0; seed < 200; ++seed) sides.insert(DrawPlan(settings, seed).room.y1);
+  EXPECT_THAT(sides, ElementsAre(12, 13, 14));
+}
+
 TEST(ThreeRooms, AreThreeWithDoorsClosed) {
   const Settings settings = Read(kQuadrant, {{"scenario", {"var_tri"}}, {"door_cells", {"0"}}});
   for (uint64_t seed = 0; seed < 500; ++seed) {
