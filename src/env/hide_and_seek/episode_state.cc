@@ -80,8 +80,8 @@ std::vector<Thing> ReadSizes(ExtraReader& reader, const std::string& name, int64
 }
 
 void ReadSpawn(ExtraReader& reader, World& world) {
-  const auto spawn = reader.Numbers("spawn", 2);
-  if (!spawn.empty()) world.agents[0] = {spawn[0], spawn[1]};
+  const auto spawns = reader.Numbers("spawn", 2 * world.agents.size());
+  for (size_t i = 0; i < spawns.size(); i += 2) world.agents[i / 2] = {spawns[i], spawns[i + 1]};
 }
 
 void ReadLockOrder(ExtraReader& reader, World& world) {
@@ -126,6 +126,7 @@ void ReadDirections(ExtraReader& reader, World& world) {
 void ReadTask(const Settings& settings, ExtraReader& reader, World& world) {
   switch (settings.game) {
     case Game::kHideAndSeek:
+      if (settings.show_spawn) ReadSpawn(reader, world);
       return;
     case Game::kLockAndReturn:
       return ReadSpawn(reader, world);
@@ -219,8 +220,10 @@ void ReadRandom(ExtraReader& reader, Episode& episode) {
 
 void WriteTask(const Episode& episode, ExtraState& extra) {
   const World& world = episode.world();
-  if (episode.settings().game == Game::kLockAndReturn) {
-    extra["spawn"] = {world.agents[0].begin(), world.agents[0].end()};
+  if (episode.settings().game == Game::kLockAndReturn || episode.settings().show_spawn) {
+    for (const auto& corner : world.agents) {
+      extra["spawn"].insert(extra["spawn"].end(), corner.begin(), corner.end());
+    }
   }
   if (!world.lock_order.empty()) {
     extra["lock_order"] = {world.lock_order.begin(), world.lock_order.end()};

@@ -54,6 +54,7 @@ void AskThings(SettingsReader& reader, Settings& settings) {
   reader.Ask("ramps", settings.ramps, 0, kMaxThings);
   reader.Ask("lock_ramps", settings.lock_ramps);
   reader.Ask("pad_sites", settings.pad_sites, 0, kMaxThings);
+  reader.Ask("show_spawn", settings.show_spawn);
 }
 
 void AskEpisode(SettingsReader& reader, Settings& settings) {
@@ -75,9 +76,8 @@ void AskFood(SettingsReader& reader, Settings& settings) {
 
 }  // namespace
 
-// Every step that begins in it. 0.1 of 30 steps are 3, also where the product is a bit more.
-int64_t Settings::door_rows() const {
-  if (!show_doors || door_cells == 0) return 0;
+int64_t Settings::max_doors() const {
+  if (door_cells == 0) return 0;
   switch (scenario) {  // one door a wall at most
     case Scenario::kEmpty:
       return 0;
@@ -93,6 +93,7 @@ int64_t Settings::door_rows() const {
   return 0;
 }
 
+// Every step that begins in it. 0.1 of 30 steps are 3, also where the product is a bit more.
 int64_t Settings::preparation_steps() const {
   return static_cast<int64_t>(std::ceil(preparation * static_cast<double>(horizon) - 1e-6));
 }

@@ -97,7 +97,7 @@ struct Settings {
 
   // Transfer tasks. `pad_...`: at least so many rows of others, boxes, ramps and sites are
   // observed, with zeros and masks of 0 for those that are not there.
-  int64_t pad_agents = 0, pad_boxes = 0, pad_ramps = 0, pad_sites = 0;
+  int64_t pad_agents = 0, pad_boxes = 0, pad_ramps = 0, pad_sites = 0, pad_doors = 0;
   bool show_sizes = false;  // of boxes, also where all have the same
   bool show_spawn = false, show_cylinder = false;
   double spawn_radius = 0.1;        // metres: so near is back where the agent began
@@ -113,7 +113,8 @@ struct Settings {
   int64_t box_rows() const { return std::max(pad_boxes, max_boxes()); }
   int64_t ramp_rows() const { return std::max(pad_ramps, ramps); }
   int64_t site_rows() const { return std::max(pad_sites, sites.high); }
-  int64_t door_rows() const;  // 0 unless doors are shown
+  int64_t max_doors() const;
+  int64_t door_rows() const { return show_doors ? std::max(pad_doors, max_doors()) : 0; }
   bool shows_sizes() const { return show_sizes || elongated.high > 0; }
   int64_t preparation_steps() const;  // 32 of 80, 96 of 240
   double cell() const { return floor_size / grid_size; }

@@ -95,6 +95,7 @@ void SettingsReader::AskAbilities(Settings& settings) {
   Ask("cone_uses_corner", settings.cone_uses_corner);
   Ask("egocentric", settings.egocentric);
   Ask("show_doors", settings.show_doors);
+  Ask("pad_doors", settings.pad_doors, 0, 100);
   Ask("lidar_rays", settings.lidar_rays, 1, 1000);
   Ask("lidar_range", settings.lidar_range, 0, kMaxMetres);
 }

@@ -224,6 +224,25 @@ TEST(LockAndReturnEnvironment, TakesTheSpawnFromAWrittenState) {
               HasSubstr("unknown name \"spawn\""));
 }
 
+TEST(QuadrantEnvironment, ShowsWhereAgentsBeganIfAsked) {
+  Played game(MakeHideAndSeekQuadrant, {{"show_spawn", {"true"}}});
+  game.Reset(1);
+  const auto self = game.Numbers("observation_self");
+  for (uint64_t step = 0; step < 5; ++step) game.Step(step);
+  EXPECT_EQ(game.Numbers("spawn"), (std::vector<float>{self[0], self[1]}));
+  ASSERT_TRUE(game.ResetTo(game.state(), {{"spawn", {1.25, 2.5, 1, 1, 1, 1, 1, 1}}}).ok());
+  EXPECT_THAT(game.Numbers("spawn"), ElementsAre(1.25F, 2.5F));
+}
+
+// So that its policy can go on with lock and return, where six rooms have five doors.
+TEST(QuadrantEnvironment, PadsDoors) {
+  Played quadrant(MakeHideAndSeekQuadrant, {{"show_doors", {"true"}}, {"pad_doors", {"5"}}});
+  Played task(MakeHideAndSeekLockAndReturn, {{"show_doors", {"true"}}});
+  quadrant.Reset(1);
+  task.Reset(1);
+  EXPECT_EQ(quadrant.Numbers("door_obs").size(), task.Numbers("door_obs").size());
+}
+
 TEST(TransferEnvironment, RefusesStatesThatCannotBe) {
   const auto complaint = [](Factory make, const ExtraState& extra) {
     Played task(make);
