@@ -15,10 +15,10 @@ constexpr double kFloorFriction = 0.2, kAgentFriction = 0.01, kBoxFriction = 0.2
 constexpr double kRampFriction = 0.01;
 constexpr double kAgentDamping = 10, kAgentDampingZ = 1, kBoxDamping = 0.01, kRampDamping = 0.1;
 constexpr double kMotorLimit = 0.9;
-// The game uses 80 kB of it in the quadrant and 250 kB at full size with random actions. Every
-// episode has one, so that MuJoCo's default of 16 MB would spread them over hundreds of megabytes
-// of the heap.
-constexpr mjtSize kArenaBytes = 2 << 20;
+// Of the arena that an episode's simulation has: constraints times joints, both of which grow with
+// the number of bodies. With random actions the quadrant's 7 use 80 kB, 17 at full size 250 kB.
+// MuJoCo's default, 16 MB, would spread the episodes over hundreds of megabytes of the heap.
+constexpr mjtSize kLeastArenaBytes = 1 << 20, kArenaBytesPerPairOfBodies = 8 << 10;
 constexpr char kRampMesh[] = "ramp", kFloorBody[] = "floor";
 
 struct DeleteSpec {
@@ -37,7 +37,6 @@ class SceneBuilder {
     option.jacobian = mjJAC_DENSE;
     option.enableflags |= mjENBL_SLEEP;
     option.disableflags |= mjDSBL_AUTORESET;  // broken episodes are noticed and thrown away
-    spec_->memory = kArenaBytes;
     spec_->compiler.autolimits = 0;
     spec_->compiler.usethread = 0;
   }
@@ -55,7 +54,8 @@ class SceneBuilder {
   void AddWall(const Rect& rect, bool outer, double friction) {
     const double height = outer ? kOuterWallHeight : kWallHeight;
     mjsBody* const body = mjs_addBody(world_, nullptr);
-    Set(body->pos, {(rect.x0 + rect.x1) / 2, (rect.y0 + rect.y1) / 2, height / 2});
+    const auto [x, y] = rect.Middle();
+    Set(body->pos, {x, y, height / 2});
     mjsGeom* const wall =
         AddBoxGeom(body, {(rect.x1 - rect.x0) / 2, (rect.y1 - rect.y0) / 2, height / 2}, friction);
     wall->group = 1;
@@ -107,6 +107,7 @@ class SceneBuilder {
   }
 
   absl::StatusOr<std::unique_ptr<MujocoSimulation>> Compile() {
+    spec_->memory = kLeastArenaBytes + kArenaBytesPerPairOfBodies * bodies_ * bodies_;
     return MujocoSimulation::Compile(spec_.get(), "hide and seek");
   }
 
@@ -120,6 +121,7 @@ class SceneBuilder {
   mjsBody* AddBody(const std::string& name, const std::array<double, 3>& half,
                    const std::array<double, 4>& damping) {
     mjsBody* const body = mjs_addBody(world_, nullptr);
+    ++bodies_;
     mjs_setName(body->element, name.c_str());
     Set(body->pos, half);
     constexpr std::array<const char*, 4> kNames = {".x", ".y", ".z", ".yaw"};
@@ -177,6 +179,7 @@ class SceneBuilder {
 
   const std::unique_ptr<mjSpec, DeleteSpec> spec_;
   mjsBody* const world_;
+  mjtSize bodies_ = 0;  // that move
 };
 
 }  // namespace

@@ -44,6 +44,7 @@ struct WallPlan {
 // An axis-aligned rectangle in metres.
 struct Rect {
   double x0 = 0, y0 = 0, x1 = 0, y1 = 0;
+  std::array<double, 2> Middle() const { return {(x0 + x1) / 2, (y0 + y1) / 2}; }
   bool Overlaps(const Rect& other) const {
     return x0 < other.x1 && other.x0 < x1 && y0 < other.y1 && other.y0 < y1;
   }

@@ -142,6 +142,22 @@ TEST(HideAndSeek, EgocentricObservationsSayWhereThingsAreFromHere) {
   }
 }
 
+// The arena of a simulation grows with its bodies; an episode whose contacts do not fit is
+// truncated.
+TEST(HideAndSeek, HasRoomForTheContactsOfManyThings) {
+  Driven large(MakeHideAndSeekLarge(OptionsOf({{"scale", {"4"}},
+                                               {"hiders", {"32"}},
+                                               {"seekers", {"32"}},
+                                               {"boxes", {"100"}},
+                                               {"elongated", {"0"}}}))
+                   .value());
+  large.Reset(1);
+  for (uint64_t step = 0; step < 5; ++step) {
+    large.Step(step);
+    ASSERT_FALSE(large.truncated());
+  }
+}
+
 TEST(HideAndSeek, DoorsAreShownIfAskedFor) {
   Driven quadrant(Quadrant({{"show_doors", {"true"}}, {"egocentric", {"true"}}}));
   const auto& fields = quadrant.environment().spec().agents[0].observation.fields;
