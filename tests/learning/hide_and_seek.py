@@ -159,7 +159,7 @@ def table(arguments, levels, results):
             f"{spread([level['doors_blocked_prep'] for level in levels.values()])}.", "",
             "| seed | (a) chase | (f) fort | (b) doors blocked | least hidden | most enclosed | most doors blocked | trained |",
             "|---|---|---|---|---|---|---|---|"]
-    for seed, result in results.items():
+    for seed, result in sorted(results.items()):
         text.append(f"| {seed} | {when(result['chase'])} | {when(result['fort'])} | {when(result['doors'])} | "
                     f"{result['lowest_hidden']:.3f} | {extreme(result['enclosed_prep'])} | "
                     f"{extreme(result['doors_blocked_prep'])} | {when(result['end'])} |")
@@ -210,7 +210,6 @@ def main():
         results[seed] = judge(arguments, run)
         write_curve(arguments, run, arguments.out / "curves" / f"{name}-{seed}.csv")
         print(seed, results[seed], flush=True)
-        data["seeds"] = results = dict(sorted(results.items()))
         write(arguments, name, data, table(arguments, levels, results))
 
 

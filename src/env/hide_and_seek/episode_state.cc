@@ -122,14 +122,13 @@ void ReadDirections(ExtraReader& reader, World& world) {
   world.goes_right.resize(world.boxes.size());
 }
 
-// What the rules of a transfer task go by.
+// What the rules of a transfer task go by, and what is shown of the beginning.
 void ReadTask(const Settings& settings, ExtraReader& reader, World& world) {
+  if (settings.keeps_spawn()) ReadSpawn(reader, world);
   switch (settings.game) {
     case Game::kHideAndSeek:
-      if (settings.show_spawn) ReadSpawn(reader, world);
-      return;
     case Game::kLockAndReturn:
-      return ReadSpawn(reader, world);
+      return;
     case Game::kSequentialLock:
       return ReadLockOrder(reader, world);
     case Game::kBlueprint:
@@ -220,7 +219,7 @@ void ReadRandom(ExtraReader& reader, Episode& episode) {
 
 void WriteTask(const Episode& episode, ExtraState& extra) {
   const World& world = episode.world();
-  if (episode.settings().game == Game::kLockAndReturn || episode.settings().show_spawn) {
+  if (episode.settings().keeps_spawn()) {
     for (const auto& corner : world.agents) {
       extra["spawn"].insert(extra["spawn"].end(), corner.begin(), corner.end());
     }

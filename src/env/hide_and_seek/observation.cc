@@ -33,10 +33,6 @@ std::array<double, 2> Facing(const Scene& scene, int agent) {
   return {std::cos(heading), std::sin(heading)};
 }
 
-std::array<double, 2> MiddleOf(const Rect& rect) {
-  return {(rect.x0 + rect.x1) / 2, (rect.y0 + rect.y1) / 2};
-}
-
 // How far ahead of the agent a place is, and how far to its left.
 std::array<double, 2> AheadAndLeft(const Scene& scene, int agent, double x, double y) {
   const auto [ahead_x, ahead_y] = Facing(scene, agent);
@@ -54,7 +50,7 @@ std::array<double, 2> ToNearestDoor(const Episode& episode, double cell, const V
   std::array<double, 2> nearest = {0, 0};
   double shortest = std::numeric_limits<double>::infinity();
   for (const Door& door : episode.world().plan.doors) {
-    const auto [x, y] = MiddleOf(OpeningOf(door, cell));
+    const auto [x, y] = OpeningOf(door, cell).Middle();
     const double distance = std::hypot(x - from[0], y - from[1]);
     if (distance >= shortest) continue;
     shortest = distance;
@@ -195,7 +191,7 @@ void Observer::Write(const Episode& episode, int agent, std::span<const TensorVi
 void Observer::WriteDoor(const Scene& scene, int agent, const Door& door,
                          std::span<float> out) const {
   const Rect opening = OpeningOf(door, settings_.cell());
-  const auto [x, y] = MiddleOf(opening);
+  const auto [x, y] = opening.Middle();
   Row row(out);
   row.Add(std::array{x, y, opening.x1 - opening.x0, opening.y1 - opening.y0});
   if (settings_.egocentric) row.Add(AheadAndLeft(scene, agent, x, y));

@@ -10,8 +10,8 @@ Reachable::Reachable(const Settings& settings, const Episode& episode)
       places_(static_cast<size_t>(side_ * side_), Place::kFree) {
   for (const Wall& wall : episode.world().plan.walls) {
     const Rect rect = RectOf(wall, settings.cell());
-    Block({(rect.x0 + rect.x1) / 2, (rect.y0 + rect.y1) / 2, 0}, (rect.x1 - rect.x0) / 2,
-          (rect.y1 - rect.y0) / 2, 0);
+    const auto [x, y] = rect.Middle();
+    Block({x, y, 0}, (rect.x1 - rect.x0) / 2, (rect.y1 - rect.y0) / 2, 0);
   }
   const Scene& scene = episode.scene();
   for (int box = 0; box < scene.num_boxes(); ++box) {

@@ -95,7 +95,7 @@ struct Settings {
   int64_t food_respawn_steps = 5;
   bool eat_when_seen = false;
 
-  // Transfer tasks. `pad_...`: at least so many rows of others, boxes, ramps and sites are
+  // Transfer tasks. `pad_...`: at least so many rows of others, boxes, ramps, sites and doors are
   // observed, with zeros and masks of 0 for those that are not there.
   int64_t pad_agents = 0, pad_boxes = 0, pad_ramps = 0, pad_sites = 0, pad_doors = 0;
   bool show_sizes = false;  // of boxes, also where all have the same
@@ -115,6 +115,7 @@ struct Settings {
   int64_t site_rows() const { return std::max(pad_sites, sites.high); }
   int64_t max_doors() const;
   int64_t door_rows() const { return show_doors ? std::max(pad_doors, max_doors()) : 0; }
+  bool keeps_spawn() const { return show_spawn || game == Game::kLockAndReturn; }
   bool shows_sizes() const { return show_sizes || elongated.high > 0; }
   int64_t preparation_steps() const;  // 32 of 80, 96 of 240
   double cell() const { return floor_size / grid_size; }

@@ -211,11 +211,10 @@ bool Statistics::DoorsBlocked() const {
   }
   const auto& doors = world.plan.doors;
   return !doors.empty() && std::ranges::all_of(doors, [&](const Door& door) {
-    const double x = (door.x0 + door.x1 + 1) * settings_.cell() / 2;
-    const double y = (door.y0 + door.y1 + 1) * settings_.cell() / 2;
+    const auto middle = OpeningOf(door, settings_.cell()).Middle();
     for (int thing = 0; thing < scene.num_things(); ++thing) {
       const Vector3 at = scene.Centre(scene.num_agents() + thing);
-      if (std::hypot(at[0] - x, at[1] - y) <= kInDoor) return true;
+      if (std::hypot(at[0] - middle[0], at[1] - middle[1]) <= kInDoor) return true;
     }
     return false;
   });
