@@ -5,11 +5,17 @@
 
 namespace millrace::hide_and_seek {
 
-Reachable::Reachable(const Settings& settings, const Episode& episode)
+Reachable::Reachable(const Settings& settings)
     : side_(static_cast<int>(std::lround((settings.floor_size + 2 * kMargin) / kCell))),
-      places_(static_cast<size_t>(side_ * side_), Place::kFree) {
+      places_(static_cast<size_t>(side_ * side_)) {
+  open_.reserve(places_.size());
+}
+
+void Reachable::Flood(const Episode& episode) {
+  known_ = true;
+  std::ranges::fill(places_, Place::kFree);
   for (const Wall& wall : episode.world().plan.walls) {
-    const Rect rect = RectOf(wall, settings.cell());
+    const Rect rect = RectOf(wall, episode.settings().cell());
     const auto [x, y] = rect.Middle();
     Block({x, y, 0}, (rect.x1 - rect.x0) / 2, (rect.y1 - rect.y0) / 2, 0);
   }
@@ -21,7 +27,7 @@ Reachable::Reachable(const Settings& settings, const Episode& episode)
           scene.Position(body)[3]);
   }
   for (int agent = episode.world().hiders; agent < episode.num_agents(); ++agent) {
-    Flood(scene.Centre(agent));
+    FloodFrom(scene.Centre(agent));
   }
 }
 
@@ -70,17 +76,16 @@ void Reachable::Block(const Vector3& centre, double half_x, double half_y, doubl
 }
 
 // Marks everything that can be reached from a point.
-void Reachable::Flood(const Vector3& from) {
-  std::vector<int> open;
+void Reachable::FloodFrom(const Vector3& from) {
   const auto visit = [&](int x, int y) {
     if (!Inside(x, y) || places_[At(x, y)] != Place::kFree) return;
     places_[At(x, y)] = Place::kReached;
-    open.push_back(y * side_ + x);
+    open_.push_back(y * side_ + x);
   };
   ForCellsAt(from, visit);
-  while (!open.empty()) {
-    const int x = open.back() % side_, y = open.back() / side_;
-    open.pop_back();
+  while (!open_.empty()) {
+    const int x = open_.back() % side_, y = open_.back() / side_;
+    open_.pop_back();
     visit(x - 1, y);
     visit(x + 1, y);
     visit(x, y - 1);

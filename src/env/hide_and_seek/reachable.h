@@ -11,11 +11,15 @@ namespace millrace::hide_and_seek {
 
 inline constexpr double kHigh = 0.3;  // metres above the floor: on something
 
-// The floor that seekers reach from where they are now. Walls and boxes, locked or not, are in the
-// way, ramps are not. On a grid of 0.1 m, with agents as wide as 0.28 m. Value type.
+// The floor that seekers reach. Walls and boxes, locked or not, are in the way, ramps are not. On a
+// grid of 0.1 m, with agents as wide as 0.28 m. Value type.
 class Reachable {
  public:
-  Reachable(const Settings& settings, const Episode& episode);
+  // Nothing is known yet.
+  explicit Reachable(const Settings& settings);
+  // From where seekers are now.
+  void Flood(const Episode& episode);
+  bool known() const { return known_; }
 
   // Whether one can walk to somebody who stands there.
   bool Contains(const Vector3& point) const;
@@ -34,11 +38,13 @@ class Reachable {
   void ForCellsAt(const Vector3& point, Function function) const;
   int Cell(double metres) const;
   void Block(const Vector3& centre, double half_x, double half_y, double yaw);
-  void Flood(const Vector3& from);
+  void FloodFrom(const Vector3& from);
 
   enum class Place : uint8_t { kBlocked, kFree, kReached };
   const int side_;
   std::vector<Place> places_;
+  std::vector<int> open_;  // scratch of a flood: cells whose neighbours are to be visited
+  bool known_ = false;
 };
 
 }  // namespace millrace::hide_and_seek

@@ -198,7 +198,7 @@ bool Scene::Step() {
        {mjWARN_CONTACTFULL, mjWARN_CNSTRFULL, mjWARN_BADQPOS, mjWARN_BADQVEL, mjWARN_BADQACC}) {
     if (data.warning[warning].number > 0) return false;
   }
-  mj_forward(&simulation_->model(), &simulation_->data());
+  mj_kinematics(&simulation_->model(), &simulation_->data());  // the next step does all the rest
   MoveShapes();
   return true;
 }

@@ -16,9 +16,11 @@ constexpr double kRampFriction = 0.01;
 constexpr double kAgentDamping = 10, kAgentDampingZ = 1, kBoxDamping = 0.01, kRampDamping = 0.1;
 constexpr double kMotorLimit = 0.9;
 // Of the arena that an episode's simulation has: constraints times joints, both of which grow with
-// the number of bodies. With random actions the quadrant's 7 use 80 kB, 17 at full size 250 kB.
-// MuJoCo's default, 16 MB, would spread the episodes over hundreds of megabytes of the heap.
-constexpr mjtSize kLeastArenaBytes = 1 << 20, kArenaBytesPerPairOfBodies = 8 << 10;
+// the number of bodies. Pages that are not touched cost nothing: with random actions the quadrant's
+// 7 bodies use 80 kB, 17 at full size 250 kB. Blocks of more than 32 MB the C library takes from
+// the system and gives back; smaller ones would come to lie elsewhere in the heap in every episode,
+// until it has been touched everywhere.
+constexpr mjtSize kLeastArenaBytes = 33 << 20, kArenaBytesPerPairOfBodies = 8 << 10;
 constexpr char kRampMesh[] = "ramp", kFloorBody[] = "floor";
 
 struct DeleteSpec {
@@ -37,6 +39,7 @@ class SceneBuilder {
     option.jacobian = mjJAC_DENSE;
     option.enableflags |= mjENBL_SLEEP;
     option.disableflags |= mjDSBL_AUTORESET;  // broken episodes are noticed and thrown away
+    option.disableflags |= mjDSBL_MIDPHASE;   // the trees of four spheres cost more than they save
     spec_->compiler.autolimits = 0;
     spec_->compiler.usethread = 0;
   }

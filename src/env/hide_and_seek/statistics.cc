@@ -59,7 +59,10 @@ const std::vector<std::string>& Statistics::Names() {
 }
 
 Statistics::Statistics(const Settings& settings, const Episode& episode)
-    : settings_(settings), episode_(episode), values_(kNumStatistics, kNothing) {
+    : settings_(settings),
+      episode_(episode),
+      reachable_(settings),
+      values_(kNumStatistics, kNothing) {
   const Scene& scene = episode.scene();
   whole_ = episode.step() == 0;
   for (int agent = 0; agent < scene.num_agents(); ++agent) before_.push_back(scene.Centre(agent));
@@ -89,7 +92,7 @@ void Statistics::Count(std::span<const float> rewards) {
     if (!hider) values_[kSurfDistance] += Surfed(agent);
     values_[hider ? kHiderSpeed : kSeekerSpeed] +=
         Travelled(agent) / (hider ? world.hiders : world.seekers);
-    if (!hider && reachable_.has_value()) WatchClimber(agent);
+    if (!hider && reachable_.known()) WatchClimber(agent);
     before_[static_cast<size_t>(agent)] = scene.Centre(agent);
   }
   held_ += static_cast<double>(holding) / scene.num_agents();
@@ -162,7 +165,7 @@ void Statistics::WatchClimber(int seeker) {
   Place& place = places_[static_cast<size_t>(seeker)];
   if (scene.Position(seeker)[2] > kHigh) {
     if (place == Place::kWithinReach) place = Place::kUp;
-  } else if (reachable_->Contains(scene.Centre(seeker))) {
+  } else if (reachable_.Contains(scene.Centre(seeker))) {
     place = Place::kWithinReach;
   } else {
     if (place == Place::kUp) values_[kWallCross] = 1;
@@ -178,8 +181,8 @@ double Statistics::Travelled(int agent) const {
 
 void Statistics::CountRoom() {
   const Scene& scene = episode_.scene();
-  reachable_.emplace(settings_, episode_);
-  values_[kEnclosedPrep] = reachable_->AnyHider(episode_) ? 0 : 1;
+  reachable_.Flood(episode_);
+  values_[kEnclosedPrep] = reachable_.AnyHider(episode_) ? 0 : 1;
   values_[kWallCross] = 0;
   if (episode_.world().plan.room.empty()) return;
   values_[kDoorsBlockedPrep] = DoorsBlocked() ? 1 : 0;

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -60,9 +59,9 @@ class Statistics final : public Record {
 
   const Settings settings_;
   const Episode& episode_;
-  std::vector<Vector3> began_;          // per thing
-  std::vector<Vector3> before_;         // per agent: where it was a step ago
-  std::optional<Reachable> reachable_;  // once the preparation is over
+  std::vector<Vector3> began_;   // per thing
+  std::vector<Vector3> before_;  // per agent: where it was a step ago
+  Reachable reachable_;          // known once the preparation is over
   enum class Place : uint8_t { kWithinReach, kUp, kBeyond };
   std::vector<Place> places_;  // per agent; kUp: on something, coming from within reach
   std::vector<double> values_;

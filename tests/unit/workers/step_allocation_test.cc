@@ -1,36 +1,14 @@
 // A step of an actor (environments, request, inference, reply, record) takes no memory from the
-// heap. This file replaces operator new, so it is a program of its own.
+// heap.
 #include <gtest/gtest.h>
-
-#include <cstdlib>
-#include <new>
 
 #include "config/experiment.h"
 #include "env/builtin_environments.h"
+#include "testing/allocations.h"
 #include "testing/stream_world.h"
 #include "workers/actor/environment_group.h"
 #include "workers/common/sample_fields.h"
 #include "workers/policy/policy_service.h"
-
-namespace {
-
-// Of this thread: others, of streams, do as they like.
-thread_local uint64_t allocations = 0;
-
-}  // namespace
-
-// Not inlined: the compiler would see malloc's memory given to delete, and warn.
-#define MILLRACE_NOINLINE __attribute__((noinline))
-MILLRACE_NOINLINE void* operator new(size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-MILLRACE_NOINLINE void* operator new[](size_t size) { return operator new(size); }
-MILLRACE_NOINLINE void operator delete(void* memory) noexcept { std::free(memory); }
-MILLRACE_NOINLINE void operator delete[](void* memory) noexcept { std::free(memory); }
-MILLRACE_NOINLINE void operator delete(void* memory, size_t) noexcept { std::free(memory); }
-MILLRACE_NOINLINE void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
 
 namespace millrace {
 namespace {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/container/inlined_vector.h"
+
 namespace millrace::hide_and_seek {
 namespace {
 
@@ -22,6 +24,9 @@ std::array<Vector3, kSiteSquare.size()> PointsOf(const std::array<double, 2>& si
   return points;
 }
 
+// On the heap only where somebody asks for many boxes.
+using Points = absl::InlinedVector<Vector3, 32>;
+
 // Of all boxes.
 struct BoxPoints {
   explicit BoxPoints(const Scene& scene) {
@@ -34,10 +39,10 @@ struct BoxPoints {
       }
     }
   }
-  std::vector<Vector3> middles, corners;
+  Points middles, corners;
 };
 
-bool AnyNear(const std::vector<Vector3>& points, const Vector3& to) {
+bool AnyNear(const Points& points, const Vector3& to) {
   return std::ranges::any_of(points,
                              [&](const Vector3& point) { return Distance(point, to) < kNear; });
 }
@@ -49,7 +54,7 @@ bool Filled(const std::array<double, 2>& site, const BoxPoints& boxes) {
                      [&](const Vector3& corner) { return AnyNear(boxes.corners, corner); });
 }
 
-double SoftMinimum(const std::vector<Vector3>& points, const Vector3& to) {
+double SoftMinimum(const Points& points, const Vector3& to) {
   double sum = 0, weights = 0;
   for (const Vector3& point : points) {
     const double distance = Distance(point, to), weight = std::exp(kAlpha * distance);

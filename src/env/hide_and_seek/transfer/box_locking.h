@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "env/hide_and_seek/transfer/task_rules.h"
 
 namespace millrace::hide_and_seek {
@@ -32,7 +33,7 @@ class BoxLocking final : public TaskRules {
   static constexpr int kNoTarget = -1;
 
   struct Moment {
-    std::vector<uint8_t> locked;  // per box
+    absl::InlinedVector<uint8_t, 8> locked;  // per box
     int target = kNoTarget;
     double to_target = 0, to_spawn = 0;
   };

@@ -32,7 +32,9 @@ std::unique_ptr<Episode> Begin(const Settings& settings, const World& world) {
 }
 
 bool HidersEnclosed(const Episode& episode) {
-  return !Reachable(Settings(), episode).AnyHider(episode);
+  Reachable reachable((Settings()));
+  reachable.Flood(episode);
+  return !reachable.AnyHider(episode);
 }
 
 TEST(Reachable, TellsWhetherSeekersCanWalkToHiders) {
