@@ -14,12 +14,13 @@ Then every seed trains for so many hours (not with --random). In the mean of so 
     (b) blocks doors once that is so with all doors blocked in 30 % of the games.
 
 A run that is there already goes on from its newest checkpoint until it has its hours, and seeds that OUT/NAME.json has of the same
-configuration stay there: a series may be cut and begun again. Writes OUT/NAME.json (every seed), OUT/NAME.md (the tables) and
+configuration, comments aside, stay there: a series may be cut and begun again. Writes OUT/NAME.json (every seed), OUT/NAME.md (the tables) and
 OUT/curves/NAME-SEED.csv; with --random OUT/NAME-random.json and .md.
 """
 import csv
 import json
 import pathlib
+import re
 import statistics
 import subprocess
 import sys
@@ -172,13 +173,17 @@ def write(arguments, name, data, text):
     (arguments.out / f"{name}.md").write_text(text)
 
 
+def without_comments(text):
+    return [line for line in (re.sub(r"(^|\s)#.*", "", line).rstrip() for line in text.splitlines()) if line]
+
+
 def kept(arguments, name):
     """What the series has so far, of this configuration."""
     file = arguments.out / f"{name}.json"
     of = arguments.config.read_text() + "".join(f"{setting}\n" for setting in arguments.set)
     if file.exists():
         data = json.loads(file.read_text())
-        if data.get("of") == of:
+        if without_comments(data.get("of", "")) == without_comments(of):
             return data | {key: {int(seed): one for seed, one in data[key].items()} for key in ("random", "seeds")}
     return {"of": of, "random": {}, "seeds": {}}
 
