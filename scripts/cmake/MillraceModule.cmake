@@ -23,8 +23,8 @@ function(millrace_module NAME)
   set_property(GLOBAL APPEND PROPERTY MILLRACE_PUBLIC_HEADERS ${ARG_HEADERS})
 endfunction()
 
-# Sets OUT to MODULES and everything they use: object libraries do not hand on each other's objects.
-function(millrace_closure OUT)
+# Links TARGET with MODULES and everything they use: object libraries do not hand on each other's objects.
+function(millrace_link_modules TARGET)
   set(closure ${ARGN})
   set(todo ${ARGN})
   while(todo)
@@ -37,5 +37,6 @@ function(millrace_closure OUT)
       endif()
     endforeach()
   endwhile()
-  set(${OUT} ${closure} PARENT_SCOPE)
+  list(TRANSFORM closure PREPEND millrace::)
+  target_link_libraries(${TARGET} PRIVATE ${closure})
 endfunction()

@@ -13,13 +13,11 @@
 #include "absl/strings/numbers.h"
 #include "env/hide_and_seek/action.h"
 #include "env/hide_and_seek/scene.h"
+#include "env/hide_and_seek/scene_model.h"
 #include "millrace/core/status.h"
 
 namespace millrace::hide_and_seek {
 namespace {
-
-constexpr int kTimeSteps = 15;
-constexpr double kForceStep = 18;
 
 absl::StatusOr<double> Measure(const Settings& settings, double seconds) {
   using Clock = std::chrono::steady_clock;
@@ -29,15 +27,13 @@ absl::StatusOr<double> Measure(const Settings& settings, double seconds) {
     Rng rng(seed, kWorldStream);
     MILLRACE_ASSIGN_OR_RETURN(const World world, DrawWorld(settings, rng));
     MILLRACE_ASSIGN_OR_RETURN(const auto scene, Scene::Create(settings, world));
-    const auto force = [&rng] {
-      return kForceStep * (static_cast<int>(rng.Below(kMoveChoices)) - kNeutralMove);
-    };
+    const auto force = [&rng] { return ForceOf(static_cast<int32_t>(rng.Below(kMoveChoices))); };
     const auto begin = Clock::now();
     for (int64_t step = 0; step < settings.horizon; ++step) {
       for (int agent = 0; agent < scene->num_agents(); ++agent) {
         scene->Push(agent, force(), force(), force());
       }
-      scene->simulation().Step(kTimeSteps);
+      scene->simulation().Step(kSubsteps);
     }
     spent += Clock::now() - begin;
     steps += settings.horizon;

@@ -5,12 +5,8 @@
 namespace millrace::hide_and_seek {
 namespace {
 
-constexpr double kForceStep = 18;  // N or N m between two levels
-
 // Of random numbers: not the one that worlds are drawn from.
 constexpr uint64_t kStepStream = 1;
-
-double Level(int32_t choice) { return kForceStep * (choice - kNeutralMove); }
 
 }  // namespace
 
@@ -84,7 +80,7 @@ bool Episode::Step(std::span<const Action> actions, std::span<float> rewards) {
     const Action action = rules_->Allowed(*this, agent, actions[static_cast<size_t>(agent)]);
     wishes_[static_cast<size_t>(agent)] = action.glue ? 1 : 0;
     Grab(agent, action);
-    scene_->Push(agent, Level(action.move[0]), Level(action.move[1]), Level(action.move[2]));
+    scene_->Push(agent, ForceOf(action.move[0]), ForceOf(action.move[1]), ForceOf(action.move[2]));
   }
   if (settings_.lock_ramps) UpdateLocks(ramp_locks_, box_locks_.things());
   UpdateLocks(box_locks_, 0);

@@ -47,6 +47,8 @@ bool AnyNear(const Points& points, const Vector3& to) {
                              [&](const Vector3& point) { return Distance(point, to) < kNear; });
 }
 
+using Sites = std::vector<std::array<double, 2>>;
+
 bool Filled(const std::array<double, 2>& site, const BoxPoints& boxes) {
   const auto points = PointsOf(site);
   return AnyNear(boxes.middles, points[0]) &&
@@ -64,11 +66,10 @@ double SoftMinimum(const Points& points, const Vector3& to) {
   return weights > 0 ? sum / weights : 0;
 }
 
-double MeanDistance(const Episode& episode) {
-  const BoxPoints boxes(episode.scene());
+double MeanDistance(const Sites& sites, const BoxPoints& boxes) {
   double sum = 0;
   int corners = 0;
-  for (const auto& site : episode.world().sites) {
+  for (const auto& site : sites) {
     const auto points = PointsOf(site);
     for (size_t i = 1; i < points.size(); ++i, ++corners) {
       sum += SoftMinimum(boxes.corners, points[i]);
@@ -77,27 +78,32 @@ double MeanDistance(const Episode& episode) {
   return corners == 0 ? 0 : sum / corners;
 }
 
+bool AllFilled(const Sites& sites, const BoxPoints& boxes) {
+  return std::ranges::all_of(sites, [&](const auto& site) { return Filled(site, boxes); });
+}
+
 }  // namespace
 
 void Blueprint::Pay(Episode& episode, std::span<const Action> /*actions*/,
                     std::span<float> rewards) {
-  double reward = -kPerMetre * MeanDistance(episode);
-  if (Succeeds(episode)) reward += kPerSite * static_cast<double>(episode.world().sites.size());
+  const BoxPoints boxes(episode.scene());
+  const Sites& sites = episode.world().sites;
+  double reward = -kPerMetre * MeanDistance(sites, boxes);
+  if (AllFilled(sites, boxes)) reward += kPerSite * static_cast<double>(sites.size());
   rewards[0] = static_cast<float>(reward);
 }
 
 bool Blueprint::Succeeds(const Episode& episode) const {
-  const BoxPoints boxes(episode.scene());
-  return std::ranges::all_of(episode.world().sites,
-                             [&](const auto& site) { return Filled(site, boxes); });
+  return AllFilled(episode.world().sites, BoxPoints(episode.scene()));
 }
 
 std::vector<double> Blueprint::Measure(const Episode& episode) const {
   const BoxPoints boxes(episode.scene());
-  const auto& sites = episode.world().sites;
+  const Sites& sites = episode.world().sites;
   const auto filled =
       std::ranges::count_if(sites, [&](const auto& site) { return Filled(site, boxes); });
-  return {static_cast<double>(filled) / static_cast<double>(sites.size()), MeanDistance(episode)};
+  return {static_cast<double>(filled) / static_cast<double>(sites.size()),
+          MeanDistance(sites, boxes)};
 }
 
 }  // namespace millrace::hide_and_seek

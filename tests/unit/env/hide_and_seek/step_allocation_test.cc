@@ -3,14 +3,13 @@
 
 #include "env/agent_slots.h"
 #include "env/hide_and_seek/hide_and_seek.h"
+#include "env/random_action.h"
 #include "given_options.h"
-#include "millrace/core/rng.h"
 #include "testing/allocations.h"
 
 namespace millrace {
 namespace {
 
-using hide_and_seek::Given;
 using hide_and_seek::OptionsOf;
 
 struct Game {
@@ -31,10 +30,8 @@ TEST_P(HideAndSeekStep, TakesNothingFromTheHeap) {
   int steps = 0;
   for (; !agents.ended(); ++steps) {
     for (size_t agent = 0; agent < agents.slots().size(); ++agent) {
-      const auto choices = agents.discrete(agent);
-      for (size_t c = 0; c < choices.size(); ++c) {
-        choices[c] = static_cast<int32_t>(rng.Below(c < 3 ? 11 : 2));
-      }
+      SampleRandomAction(environment->spec().agents[agent].action, agents.mask(agent), rng,
+                         agents.discrete(agent), agents.continuous(agent));
     }
     agents.PrepareStep();
     const uint64_t before = allocations;
