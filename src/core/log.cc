@@ -16,6 +16,7 @@ absl::Status InitLogging(const LogOptions& options) {
         options.level, "\""));
   }
   try {
+    spdlog::drop(options.name);
     auto logger = options.file.empty()
                       ? spdlog::stderr_color_mt(options.name)
                       : spdlog::basic_logger_mt(options.name, options.file.string());

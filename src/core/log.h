@@ -14,7 +14,8 @@ struct LogOptions {
   std::filesystem::path file;  // appended to; empty means standard error
 };
 
-// Installs the default logger of the process. kInvalidArgument if the level is unknown.
+// Installs the default logger of the process, again if there is one already. kInvalidArgument if
+// the level is unknown.
 absl::Status InitLogging(const LogOptions& options);
 
 }  // namespace millrace

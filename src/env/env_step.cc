@@ -82,8 +82,6 @@ class StepSession {
             absl::StrCat("reset: expected seed, state or extra, got \"", key, "\""));
       }
     }
-    running_ = false;
-    agents_.PrepareReset();
     MILLRACE_RETURN_IF_ERROR(how.contains("state") ? ResetToState(how) : ResetToSeed(how));
     running_ = true;
     Json answer = {{"observation", Observations()}};
@@ -91,14 +89,23 @@ class StepSession {
     return answer;
   }
 
+  // A reset that can be read ends the episode; one that cannot leaves it as it is.
+  void EndEpisode() {
+    running_ = false;
+    agents_.PrepareReset();
+  }
+
+  // With a seed too, that draws what the state and `extra` do not say.
   absl::Status ResetToState(const Json& how) {
     MILLRACE_ASSIGN_OR_RETURN(const auto state, Numbers(how["state"], "state"));
     MILLRACE_ASSIGN_OR_RETURN(const auto extra, ParseExtra(how.value("extra", Json())));
+    if (how.contains("seed")) MILLRACE_RETURN_IF_ERROR(ResetToSeed(how));
+    EndEpisode();
     return environment_.ResetTo(state, extra, agents_.slots());
   }
 
   absl::Status ResetToSeed(const Json& how) {
-    if (how.contains("extra")) {
+    if (how.contains("extra") && !how.contains("state")) {
       return absl::InvalidArgumentError("reset: extra: expected a state with it");
     }
     const Json seed = how.value("seed", Json(next_seed_));
@@ -107,6 +114,7 @@ class StepSession {
           absl::StrCat("reset: seed: expected a whole number of at least 0, got ", seed.dump()));
     }
     next_seed_ = seed.get<uint64_t>() + 1;
+    EndEpisode();
     return environment_.Reset(seed.get<uint64_t>(), agents_.slots());
   }
 

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/common/exit_code.h"
 #include "cli/millrace/commands.h"
+#include "core/log.h"
 #include "millrace/core/nearest_name.h"
 #include "millrace/registry/plugin.h"
 
@@ -55,6 +56,10 @@ int main(int argc, char** argv) {
   if (const std::string unknown = UnknownCommand(app, argc, argv); !unknown.empty()) {
     return millrace::Fail(absl::InvalidArgumentError(unknown));
   }
+  // Standard output is for results; `run` and the controller log more.
+  const absl::Status log =
+      millrace::InitLogging({.name = "millrace", .level = "warning", .file = {}});
+  if (!log.ok()) return millrace::Fail(log);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

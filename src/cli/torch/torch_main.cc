@@ -13,6 +13,7 @@
 #include "cli/torch/inference_bench.h"
 #include "cli/torch/single_process_ppo.h"
 #include "cli/torch/training_bench.h"
+#include "core/log.h"
 #include "millrace/core/status.h"
 #include "models/torch_device.h"
 #include "models/torch_inference_model.h"
@@ -142,6 +143,8 @@ absl::Status RunEvaluation(const Arguments& arguments, TorchRegistry& registry,
 int RunCommandLine(int argc, char** argv, TorchRegistry& registry) {
   CLI::App app("The part of Millrace that needs LibTorch; called by `millrace`.");
   app.require_subcommand(1);
+  const absl::Status log = InitLogging({.name = "millrace", .level = "warning", .file = {}});
+  if (!log.ok()) return Fail(log);
   app.footer("Workers: millrace-torch trainer 0 --run-dir DIR --incarnation 0");
   int exit_code = kExitOk;
   const auto finish = [&exit_code](const absl::Status& status) {

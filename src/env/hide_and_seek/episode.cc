@@ -127,4 +127,12 @@ bool Episode::Outside(int body) const {
   return centre[0] < x0 || centre[0] > x1 || centre[1] < y0 || centre[1] > y1;
 }
 
+bool Episode::ThingOutside() const {
+  if (!settings_.penalize_objects_outside) return false;
+  for (int thing = 0; thing < scene_->num_things(); ++thing) {
+    if (Outside(num_agents() + thing)) return true;
+  }
+  return false;
+}
+
 }  // namespace millrace::hide_and_seek

@@ -61,6 +61,8 @@ class Episode {
   bool AnybodySeen() const;
   // Of the allowed area, with its middle.
   bool Outside(int body) const;
+  // A box or ramp is, where that is penalised.
+  bool ThingOutside() const;
 
   // Grips, then locks, then 15 steps of physics, with the eyes of the step before; then everybody
   // looks again. `actions` and `rewards`: one per agent. False if the simulation broke down: the

@@ -1,6 +1,7 @@
 #include "env/hide_and_seek/episode_state.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <numeric>
 #include <utility>
@@ -168,6 +169,20 @@ World ReadWorld(const Settings& settings, ExtraReader& reader, World world) {
   return world;
 }
 
+// Locks and grips that were written down are taken if they keep a thing where it lies, give or take
+// what pushing and pulling does to it. Others would throw it about: those of another place, thing
+// or agent, or the zeros of what was not locked or held.
+constexpr double kNudge = 0.05;    // metres
+constexpr double kTwist = 0.3;     // radians
+constexpr double kStretch = 0.5;   // metres: grips are soft, and give by up to 0.3
+constexpr double kSameTurn = 0.8;  // of the product of two quaternions: 74 degrees
+
+bool KeepsPlace(const Scene& scene, int thing, std::span<const double, Scene::kJoints> place) {
+  const auto lies = scene.Position(scene.num_agents() + thing);
+  const double moved = std::hypot(place[0] - lies[0], place[1] - lies[1], place[2] - lies[2]);
+  return moved <= kNudge && std::abs(place[3] - lies[3]) <= kTwist;
+}
+
 void ReadLocks(ExtraReader& reader, Episode& episode) {
   Scene& scene = episode.scene();
   const auto things = static_cast<size_t>(scene.num_things());
@@ -179,11 +194,19 @@ void ReadLocks(ExtraReader& reader, Episode& episode) {
     const int thing = static_cast<int>(t);
     episode.SetLock(thing, is_locked, owners.empty() ? 0 : static_cast<int>(owners[t]));
     if (!is_locked) continue;
-    places.empty() ? scene.Lock(thing)
-                   : scene.SetLock(thing, std::span(places)
-                                              .subspan(Scene::kJoints * t, Scene::kJoints)
-                                              .first<Scene::kJoints>());
+    scene.Lock(thing);
+    if (places.empty()) continue;
+    const auto place =
+        std::span(places).subspan(Scene::kJoints * t, Scene::kJoints).first<Scene::kJoints>();
+    if (KeepsPlace(scene, thing, place)) scene.SetLock(thing, place);
   }
+}
+
+bool KeepsRelation(std::span<const double, kGripNumbers> now,
+                   std::span<const double, kGripNumbers> then) {
+  const double moved = std::hypot(then[0] - now[0], then[1] - now[1], then[2] - now[2]);
+  const double alike = std::inner_product(now.begin() + 3, now.end(), then.begin() + 3, 0.0);
+  return moved <= kStretch && std::abs(alike) >= kSameTurn;
 }
 
 void ReadGrips(ExtraReader& reader, Episode& episode) {
@@ -193,11 +216,12 @@ void ReadGrips(ExtraReader& reader, Episode& episode) {
   const auto grips = reader.Numbers("grips", kGripNumbers * agents);
   for (size_t a = 0; a < held.size(); ++a) {
     const int agent = static_cast<int>(a), thing = static_cast<int>(held[a]);
-    grips.empty()
-        ? scene.Hold(agent, thing)
-        : scene.SetGrip(
-              agent, thing,
-              std::span(grips).subspan(kGripNumbers * a, kGripNumbers).first<kGripNumbers>());
+    scene.Hold(agent, thing);
+    if (grips.empty()) continue;
+    const auto grip =
+        std::span(grips).subspan(kGripNumbers * a, kGripNumbers).first<kGripNumbers>();
+    if (thing == Scene::kNoThing) continue;
+    if (KeepsRelation(scene.Grip(agent), grip)) scene.SetGrip(agent, thing, grip);
   }
 }
 

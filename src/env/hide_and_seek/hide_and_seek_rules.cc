@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "env/hide_and_seek/statistics.h"
 
@@ -9,6 +10,13 @@ namespace millrace::hide_and_seek {
 namespace {
 
 constexpr float kOutsidePenalty = -10;
+
+// Everybody gets the mean.
+template <typename Number>
+void Share(std::span<Number> amounts) {
+  const Number sum = std::accumulate(amounts.begin(), amounts.end(), Number{0});
+  std::ranges::fill(amounts, sum / static_cast<Number>(amounts.size()));
+}
 
 }  // namespace
 
@@ -62,19 +70,23 @@ void HideAndSeekRules::Pay(Episode& episode, std::span<const Action> /*actions*/
     return;
   }
   const bool caught = episode.AnybodySeen();
-  double food = 0;
-  for (const double amount : eaten_) food += settings_.food_reward * amount;
-  bool outside = false;  // a thing
-  for (int t = 0; t < episode.scene().num_things() && settings_.penalize_objects_outside; ++t) {
-    outside = outside || episode.Outside(episode.num_agents() + t);
-  }
+  const bool joint = settings_.reward == Settings::Reward::kJointZeroSum;
   for (int agent = 0; agent < episode.num_agents(); ++agent) {
-    const bool hider = episode.is_hider(agent);
-    float& reward = rewards[static_cast<size_t>(agent)];
-    const bool seen = settings_.zero_sum_joint ? caught : InSight(episode, agent);
-    reward = seen == hider ? -1.0F : 1.0F;
-    if (outside || episode.Outside(agent)) reward = kOutsidePenalty;
-    if (hider) reward += static_cast<float>(food / episode.world().hiders);
+    const bool seen = joint ? caught : InSight(episode, agent);
+    rewards[static_cast<size_t>(agent)] = seen == episode.is_hider(agent) ? -1.0F : 1.0F;
+  }
+  const auto hiders = static_cast<size_t>(episode.world().hiders);
+  if (settings_.reward == Settings::Reward::kJointMean) {
+    Share(rewards.first(hiders));
+    Share(rewards.subspan(hiders));
+  }
+  const bool outside = episode.ThingOutside();
+  for (int agent = 0; agent < episode.num_agents(); ++agent) {
+    if (outside || episode.Outside(agent)) rewards[static_cast<size_t>(agent)] = kOutsidePenalty;
+  }
+  if (settings_.food_shared) Share(std::span(eaten_).first(hiders));
+  for (size_t hider = 0; hider < hiders; ++hider) {
+    rewards[hider] += static_cast<float>(settings_.food_reward * eaten_[hider]);
   }
 }
 

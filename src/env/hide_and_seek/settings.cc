@@ -15,6 +15,12 @@ constexpr int64_t kMaxThings = 100;
 constexpr int64_t kMaxSteps = 1'000'000;
 constexpr double kMaxMetres = 1000;
 
+constexpr Named<Settings::Reward> kRewards[] = {
+    {"joint_zero_sum", Settings::Reward::kJointZeroSum},
+    {"joint_mean", Settings::Reward::kJointMean},
+    {"selfish", Settings::Reward::kSelfish},
+};
+
 // That of the paper's main experiments, without food.
 Settings Full() {
   Settings settings;
@@ -62,7 +68,7 @@ void AskEpisode(SettingsReader& reader, Settings& settings) {
   reader.Ask("preparation", settings.preparation, 0, 1);
   reader.AskArea("allowed_area", settings.allowed_area);
   reader.Ask("penalize_objects_outside", settings.penalize_objects_outside);
-  reader.Ask("zero_sum_joint", settings.zero_sum_joint);
+  reader.Ask("reward", settings.reward, kRewards);
 }
 
 void AskFood(SettingsReader& reader, Settings& settings) {
@@ -72,6 +78,7 @@ void AskFood(SettingsReader& reader, Settings& settings) {
   reader.Ask("food_reward", settings.food_reward, -1000, 1000);
   reader.Ask("food_respawn_steps", settings.food_respawn_steps, 0, kMaxSteps);
   reader.Ask("eat_when_seen", settings.eat_when_seen);
+  reader.Ask("food_shared", settings.food_shared);
 }
 
 }  // namespace

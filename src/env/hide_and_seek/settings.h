@@ -70,7 +70,8 @@ struct Settings {
   double preparation = 0.4;   // of the horizon: seekers stand still and nobody is paid
   std::array<double, 4> allowed_area = {0.1, 0.1, 5.9, 5.9};  // x0, y0, x1, y1: -10 outside
   bool penalize_objects_outside = true;
-  bool zero_sum_joint = true;  // teams are paid together; else each agent for itself
+  enum class Reward : uint8_t { kJointZeroSum, kJointMean, kSelfish };
+  Reward reward = Reward::kJointZeroSum;
 
   // Grabbing, locking, seeing.
   double reach = 0.25;  // metres from an agent's centre to a thing's surface
@@ -94,6 +95,7 @@ struct Settings {
   double food_health = 40, food_radius = 0.5, food_reward = 1;
   int64_t food_respawn_steps = 5;
   bool eat_when_seen = false;
+  bool food_shared = true;  // every hider is paid the team's mean
 
   // Transfer tasks. `pad_...`: at least so many rows of others, boxes, ramps, sites and doors are
   // observed, with zeros and masks of 0 for those that are not there.

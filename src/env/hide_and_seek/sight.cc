@@ -1,6 +1,7 @@
 #include "env/hide_and_seek/sight.h"
 
 #include <cmath>
+#include <numbers>
 
 namespace millrace::hide_and_seek {
 namespace {
@@ -22,6 +23,7 @@ Ray Between(const Vector3& from, const Vector3& to) {
 
 Sight::Sight(const Settings& settings, const Scene& scene)
     : scene_(scene),
+      all_around_(settings.cone_half_angle >= std::numbers::pi),
       cone_cosine_(std::cos(settings.cone_half_angle)),
       cone_uses_corner_(settings.cone_uses_corner),
       seen_(static_cast<size_t>(scene.num_agents() * scene.num_bodies())) {}
@@ -60,6 +62,7 @@ bool Sight::InCone(int agent, const std::array<double, 2>& place) const {
   const auto [x, y] = Place(agent);
   const double dx = place[0] - x, dy = place[1] - y;
   const double facing = scene_.Heading(agent);
+  if (all_around_) return true;  // also where rounding makes the cosine less than -1
   // The cosine of the angle between, without wrapping it.
   const double along = std::cos(facing) * dx + std::sin(facing) * dy;
   return along >= cone_cosine_ * std::hypot(dx, dy);

@@ -32,6 +32,7 @@ class Sight {
   bool InCone(int agent, const std::array<double, 2>& place) const;
 
   const Scene& scene_;
+  const bool all_around_;     // the cone is no cone
   const double cone_cosine_;  // of half its angle
   const bool cone_uses_corner_;
   std::vector<uint8_t> seen_;  // [agents, bodies]

@@ -15,7 +15,8 @@
 namespace millrace::hide_and_seek {
 
 // clang-format off
-//   hidden_fraction         steps after the preparation in which no seeker sees a hider, of all such
+//   hidden_fraction         steps after the preparation in which no seeker sees a hider and no hider
+//                           is fined for what is outside, of all such
 //   hider_return, seeker_return   mean over the team
 //   max_box_move_prep, max_ramp_move_prep   the farthest any has come from where it began, in metres, after
 //   num_box_lock_prep, num_ramp_lock_prep   the first step that is paid; how many are locked then
@@ -30,7 +31,8 @@ namespace millrace::hide_and_seek {
 //   surf_distance           metres seekers travelled standing on a box that they hold
 //   hider_speed, seeker_speed   metres a second, mean over the team
 //   held_fraction           share of agents that hold a thing, over all steps
-//   outside_fraction        steps after the preparation with an agent outside of the allowed area
+//   outside_fraction        steps after the preparation with an agent outside of the allowed area, or
+//                           a thing where that is penalised
 //   discarded               1 if the simulation broke down
 // clang-format on
 // Those of a room are NaN where there is none, those of the preparation if it never ended, and all
@@ -67,7 +69,8 @@ class Statistics final : public Record {
   std::vector<double> values_;
   int64_t steps_ = 0, scored_ = 0, hidden_ = 0, high_ = 0, outside_ = 0;
   double held_ = 0;
-  bool whole_ = true;  // it saw the episode begin
+  bool whole_ = true;      // it saw the episode begin
+  bool prepared_ = false;  // agents have observed that the preparation is over
 };
 
 }  // namespace millrace::hide_and_seek

@@ -76,6 +76,23 @@ TEST(EnvStep, BadLinesGetAnErrorAndTheProcessGoesOn) {
   EXPECT_EQ(answers[10]["reward"], 1.0) << "bad actions do not step";
 }
 
+TEST(EnvStep, AResetThatCannotBeReadLeavesTheEpisode) {
+  auto environment = MakeCartPole({}).value();
+  const auto answers =
+      Talk(*environment, {R"({"reset": {"seed": 1}})", R"({"reset": {"seed": -1}})",
+                          R"({"action": 1})", R"({"reset": {"state": ["x"]}})", R"({"action": 1})",
+                          R"({"reset": {"state": [0, 0, 0, 0], "seed": "x"}})", R"({"action": 1})",
+                          R"({"reset": {"state": [0, 0, 0, 0], "seed": 7}})", R"({"reset": {}})",
+                          R"({"reset": {"seed": 8}})"});
+  for (const size_t bad : {1u, 3u, 5u}) {
+    EXPECT_THAT(ErrorOf(answers[bad]), HasSubstr("expected"));
+    EXPECT_EQ(answers[bad + 1]["reward"], 1.0);
+  }
+  EXPECT_EQ(answers[6]["extra"]["step"], 3);
+  EXPECT_EQ(answers[7]["state"], Json({0.0, 0.0, 0.0, 0.0}));
+  EXPECT_EQ(answers[8], answers[9]) << "the seed counts beside a state too";
+}
+
 TEST(EnvStep, AStepAfterTheEndNeedsAReset) {
   auto environment = MakeCartPole({}).value();
   const auto answers = Talk(*environment, {R"({"reset": {"state": [2.39, 5, 0, 0]}})",

@@ -72,8 +72,10 @@ TEST(Episode, TeamsAreCaughtTogetherOrEachForItself) {
   const Places places = {.hiders = {{3, 2}, {3, 5}}, .seekers = {{3, 4}, {1, 1}}};
   Settings settings = WithoutPreparation();
   EXPECT_EQ(Step(*Begin(settings, places)), (std::vector<float>{-1, -1, 1, 1}));
-  settings.zero_sum_joint = false;
+  settings.reward = Settings::Reward::kSelfish;
   EXPECT_EQ(Step(*Begin(settings, places)), (std::vector<float>{-1, 1, 1, -1}));
+  settings.reward = Settings::Reward::kJointMean;
+  EXPECT_EQ(Step(*Begin(settings, places)), (std::vector<float>{0, 0, 0, 0}));
 }
 
 TEST(Episode, LeavingTheAreaCostsTen) {
@@ -201,6 +203,11 @@ TEST(Episode, HidersEatWhatTheySeeAndReachEvenWhileFined) {
   World seen = world;
   seen.agents = {{3, 4}, {3, 5}};
   EXPECT_EQ(eat(seen), (std::vector<float>{-1, 1}));
+  World team = HandMadeWorld({.hiders = {{3, 4}, {5, 5}}, .seekers = {{3, 2}}});
+  team.food = world.food;
+  EXPECT_EQ(eat(team), (std::vector<float>{1.25, 1.25, -1}));
+  settings.food_shared = false;
+  EXPECT_EQ(eat(team), (std::vector<float>{1.5, 1, -1}));
 }
 
 // What an observer writes, by field.

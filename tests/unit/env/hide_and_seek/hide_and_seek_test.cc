@@ -315,6 +315,35 @@ TEST(HideAndSeek, BeginsFromAStateThatIsWrittenDown) {
   for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], expected[i], 0.02) << i;
 }
 
+// Entries of `extra` may be edited one by one: what is locked or held then stays where it lies.
+TEST(HideAndSeek, LocksAndHoldsThingsAsTheyLie) {
+  Driven one(Quadrant());
+  one.Reset(1);
+  for (uint64_t step = 0; step < 5; ++step) one.Step(step);
+  const auto before = one.state();
+  ExtraState extra = one.environment().Extra();
+  const auto step_from = [&](const ExtraState& changed) {
+    Driven other(Quadrant());
+    EXPECT_TRUE(other.environment().ResetTo(before, changed, other.agents().slots()).ok());
+    other.Step(0);
+    return other.state();
+  };
+  const size_t box = 4 * 4;  // behind four agents, as all of four joints
+  const auto expect_still = [&](const std::vector<double>& after, size_t first) {
+    for (size_t i = first; i < first + 4; ++i) EXPECT_NEAR(after[i], before[i], 0.15) << i;
+  };
+  ExtraState locked = extra;
+  locked["locked"] = {1, 1, 0};
+  expect_still(step_from(locked), box);
+  expect_still(step_from(locked), box + 4);
+  ExtraState held = extra;
+  held["held"] = {0, -1, -1, -1};
+  const auto pulled = step_from(held);
+  for (size_t height : {size_t{2}, box + 2}) EXPECT_NEAR(pulled[height], before[height], 0.02);
+  std::swap(locked["locked_at"][0], locked["locked_at"][1]);  // of another place
+  expect_still(step_from(locked), box);
+}
+
 TEST(HideAndSeek, RefusesStatesThatCannotBe) {
   Driven quadrant(Quadrant());
   quadrant.Reset(1);

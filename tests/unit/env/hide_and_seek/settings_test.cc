@@ -98,22 +98,24 @@ TEST(Settings, TakeEveryOption) {
                                              {"grab_unseen", {"true"}},
                                              {"lock_unseen", {"true"}},
                                              {"lidar_rays", {"12"}},
-                                             {"zero_sum_joint", {"false"}},
+                                             {"reward", {"selfish"}},
                                              {"allowed_area", {"0", "-1", "6", "7"}},
                                              {"food", {"2"}},
                                              {"food_respawn_steps", {"9"}},
-                                             {"eat_when_seen", {"true"}}});
+                                             {"eat_when_seen", {"true"}},
+                                             {"food_shared", {"false"}}});
   EXPECT_EQ(settings.lock, Settings::Lock::kAnyLock);
   EXPECT_NEAR(settings.cone_half_angle, std::numbers::pi / 4, kClose);
   EXPECT_FALSE(settings.cone_uses_corner);
   EXPECT_TRUE(settings.grab_unseen);
   EXPECT_TRUE(settings.lock_unseen);
   EXPECT_EQ(settings.lidar_rays, 12);
-  EXPECT_FALSE(settings.zero_sum_joint);
+  EXPECT_EQ(settings.reward, Settings::Reward::kSelfish);
   EXPECT_THAT(settings.allowed_area, ElementsAre(0, -1, 6, 7));
   EXPECT_EQ(settings.food, 2);
   EXPECT_EQ(settings.food_respawn_steps, 9);
   EXPECT_TRUE(settings.eat_when_seen);
+  EXPECT_FALSE(settings.food_shared);
 }
 
 TEST(Settings, NameThePlaceAndTheValidRange) {

@@ -114,6 +114,38 @@ TEST(Statistics, OfSeekersThatSeeThroughTheDoor) {
   EXPECT_EQ(numbers["doors_blocked_prep"], 0);
 }
 
+TEST(Statistics, CountNobodyAsHiddenWhileHidersAreFined) {
+  Places places = kOpen;
+  places.boxes = {Cube(5.8, 5.5)};  // outside
+  const Settings settings;
+  auto numbers = Played(settings, Room(places));
+  EXPECT_EQ(numbers["hidden_fraction"], 0);
+  EXPECT_EQ(numbers["outside_fraction"], 1);
+  EXPECT_EQ(numbers["hider_return"], -480);
+}
+
+TEST(Statistics, OfThePreparationAreTakenWhenItsEndIsSeen) {
+  // 26.4 steps of 80: agents see the end after 27, of 32 of 80 one step late.
+  for (const auto& [preparation, steps] : {std::pair{0.33, 27}, std::pair{0.4, 33}}) {
+    Settings settings;
+    settings.preparation = preparation;
+    const auto episode = Begin(settings, Room(kOpen));
+    Statistics statistics(settings, *episode);
+    std::vector<Action> actions(static_cast<size_t>(episode->num_agents()));
+    std::vector<float> rewards(actions.size());
+    const auto enclosed = static_cast<size_t>(
+        std::ranges::find(Statistics::Names(), "enclosed_prep") - Statistics::Names().begin());
+    int step = 0;
+    for (bool taken = false; !taken; ++step) {
+      ASSERT_LT(step, settings.horizon);
+      ASSERT_TRUE(episode->Step(actions, rewards));
+      statistics.Count(rewards);
+      taken = !std::isnan(statistics.Finish(/*discarded=*/false)[enclosed]);
+    }
+    EXPECT_EQ(step, steps);
+  }
+}
+
 TEST(Statistics, WithoutARoomSayNothingAboutIt) {
   Settings settings;
   settings.preparation = 1;  // nothing is scored
