@@ -14,7 +14,7 @@ import statistics
 import sys
 import time
 
-from hide_and_seek import RANDOM, lines_of
+from hide_and_seek import RANDOM, games_of
 from runs import ROOT, begin, parser, processes
 
 CONFIGS = ["quadrant", "full", "large"]
@@ -39,7 +39,7 @@ def play(arguments, config):
                      [f"stop.env_steps={arguments.steps}", *RANDOM])
     samples = []   # (steps, {process: bytes})
     while launcher.poll() is None:
-        lines = lines_of(run)
+        lines = games_of(run)
         if lines:
             samples.append((lines[-1]["env_steps"], resident(run)))
         time.sleep(0.5)
@@ -50,7 +50,7 @@ def play(arguments, config):
 
     actors = next(actors for steps, actors in samples if steps >= arguments.steps / 2)
     grown = max(memory(process, 0.9, 1) / memory(process, 0.4, 0.5) - 1 for process in actors)
-    lines = lines_of(run)
+    lines = games_of(run)
     warnings = [line for log in (run / "logs").glob("actor-*.log") for line in log.read_text().splitlines() if "MuJoCo:" in line]
     result = dict(env_steps=lines[-1]["env_steps"], episodes=lines[-1]["episodes"],
                   discarded=max(line["environment/discarded"] for line in lines), warnings=len(warnings), growth=grown,
