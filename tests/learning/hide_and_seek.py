@@ -25,13 +25,13 @@ import statistics
 import sys
 
 from runs import ROOT, parser
-from series import finish, kept, lines_of, mean_of, moments_spread, spread, start, train_until, windows, write, write_curve
+from series import (finish, kept, lines_of, mean_of, moments_spread, newest, spread, start, train_until, windows, write,
+                    write_curve)
 
 NUMBERS = ["hidden_fraction", "doors_blocked_prep", "enclosed_prep", "max_box_move_prep", "num_box_lock_prep",
            "box_lock_fraction_prep", "max_box_move", "num_ramp_lock_prep", "max_ramp_move", "ramp_far_prep", "ramp_in_room_prep",
            "seeker_high_fraction", "wall_cross", "surf_distance", "held_fraction", "outside_fraction", "discarded"]
 STAGES = {"chase": "(a) chase", "fort": "(f) fort", "doors": "(b) doors blocked"}
-LATEST = 2000   # lines of metrics.jsonl that hold more than so many games
 RANDOM = ["policies={default: {model: {type: mlp, hidden: [16]}}}", "agents=[{match: \".*\", policy: default}]",
           "algorithm={type: ppo, learning_rate: 0, epochs: 1}",
           "workers={actor: {count: 2, environments: 16, groups: 1, inference: inline}, "
@@ -45,8 +45,8 @@ def games_of(run):
 
 def blocked(arguments, run):
     """Whether the newest games are well beyond (b)."""
-    moments = list(windows(games_of(run)[-LATEST:], arguments.games, ["hidden_fraction", "doors_blocked_prep"]))
-    return bool(moments) and moments[-1][1]["hidden_fraction"] > 0.55 and (moments[-1][1]["doors_blocked_prep"] or 0) > 0.35
+    means = newest(games_of(run), arguments.games, ["hidden_fraction", "doors_blocked_prep"])
+    return means is not None and means["hidden_fraction"] > 0.55 and (means["doors_blocked_prep"] or 0) > 0.35
 
 
 def last_of(run):

@@ -12,20 +12,18 @@ one: --set policies.default.init_from=NAME).
 Seeds that OUT/NAME.json has of the same configuration, comments aside, stay there, and a run that was cut goes on. Writes
 OUT/NAME.json (every seed), OUT/NAME.md (the table) and OUT/curves/NAME-SEED.csv.
 """
+import functools
 import pathlib
 
 from runs import ROOT, parser
-from series import kept, lines_of, moments_spread, train_until, windows, write, write_curve
+from series import kept, lines_of, moments_spread, newest, train_until, windows, write, write_curve
 
 NUMBERS = ["locked", "success", "success_at_end", "success_steps"]
 
 
-def moments_of(arguments, run):
-    return list(windows(lines_of(run, "success"), arguments.episodes, NUMBERS))
-
-
-def reached(arguments, moments):
-    return bool(moments) and moments[-1][1]["success"] > arguments.goal
+def reached(arguments, run):
+    means = newest(lines_of(run, "success"), arguments.episodes, ["success"])
+    return means is not None and means["success"] > arguments.goal
 
 
 def judge(arguments, moments):
@@ -69,8 +67,8 @@ def main():
         if seed in results:
             continue
         settings = [f"seed={seed}", *arguments.set, f"stop={{wall_seconds: {arguments.hours * 3600}}}"]
-        run = train_until(arguments, f"{name}-{seed}", settings, lambda run: reached(arguments, moments_of(arguments, run)))
-        moments = moments_of(arguments, run)
+        run = train_until(arguments, f"{name}-{seed}", settings, functools.partial(reached, arguments))
+        moments = list(windows(lines_of(run, "success"), arguments.episodes, NUMBERS))
         results[seed] = judge(arguments, moments)
         write_curve(moments, NUMBERS, arguments.out / "curves" / f"{name}-{seed}.csv")
         print(seed, results[seed], flush=True)

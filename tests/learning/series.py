@@ -40,6 +40,14 @@ def windows(lines, episodes, numbers):
             yield line, {number: mean_of(lines[first:last + 1], number) for number in numbers}
 
 
+def newest(lines, episodes, numbers):
+    """{number: mean of the last `episodes`}; None if there are not so many yet."""
+    for first in range(len(lines) - 2, -1, -1):
+        if lines[-1]["env_steps"] - lines[first]["env_steps"] >= episodes * lines[-1]["episode_length_mean"]:
+            return {number: mean_of(lines[first:], number) for number in numbers}
+    return None
+
+
 def start(arguments, name, settings):
     """(directory, launcher's process) of the run, which begins, or goes on from its newest checkpoint."""
     run = arguments.runs_dir / name
