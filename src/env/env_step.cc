@@ -82,7 +82,11 @@ class StepSession {
             absl::StrCat("reset: expected seed, state or extra, got \"", key, "\""));
       }
     }
-    MILLRACE_RETURN_IF_ERROR(how.contains("state") ? ResetToState(how) : ResetToSeed(how));
+    const bool to_state = how.contains("state");
+    if (how.contains("extra") && !to_state) {
+      return absl::InvalidArgumentError("reset: extra: expected a state with it");
+    }
+    MILLRACE_RETURN_IF_ERROR(to_state ? ResetToState(how) : ResetToSeed(how));
     running_ = true;
     Json answer = {{"observation", Observations()}};
     AddState(answer);
@@ -105,9 +109,6 @@ class StepSession {
   }
 
   absl::Status ResetToSeed(const Json& how) {
-    if (how.contains("extra") && !how.contains("state")) {
-      return absl::InvalidArgumentError("reset: extra: expected a state with it");
-    }
     const Json seed = how.value("seed", Json(next_seed_));
     if (!seed.is_number_unsigned()) {
       return absl::InvalidArgumentError(

@@ -36,9 +36,7 @@ TEST(EnvStep, AnswersAloneAreWrittenToStandardOutput) {
 }
 
 TEST(EnvStep, AnEpisodeThatBreaksDownIsCutOff) {
-  const Json state =
-      Talk("hide_and_seek_quadrant", "{\"reset\": {\"seed\": 1}}\n").answers[0]["state"];
-  Json broken = state;
+  Json broken = Talk("hide_and_seek_quadrant", "{\"reset\": {\"seed\": 1}}\n").answers[0]["state"];
   broken[0] = 1e11;
   const Json stay = {5, 5, 5, 0, 0};
   const Json lines[] = {{{"reset", {{"seed", 1}}}},

@@ -15,18 +15,16 @@ so many games, a seed
     (b) blocks doors once that is so with all doors blocked in 30 % of the games.
 
 A run that is there already goes on from its newest checkpoint until it has its hours, and seeds that OUT/NAME.json has of the same
-configuration, comments aside, stay there: a series may be cut and begun again. Writes OUT/NAME.json (every seed), OUT/NAME.md (the tables) and
-OUT/curves/NAME-SEED.csv; with --random OUT/NAME-random.json and .md.
+configuration, comments aside, stay there: a series may be cut and begun again. Writes OUT/NAME.json (every seed), OUT/NAME.md (the
+tables) and OUT/curves/NAME-SEED.csv; with --random OUT/NAME-random.json and .md.
 """
 import functools
 import json
-import pathlib
 import statistics
 import sys
 
-from runs import ROOT, parser
-from series import (finish, kept, lines_of, mean_of, moments_spread, newest, spread, start, train_until, windows, write,
-                    write_curve)
+from series import (finish, kept, lines_of, mean_of, moment_of, moments_spread, newest, parser, spread, start, train_until, when,
+                    windows, write, write_curve)
 
 NUMBERS = ["hidden_fraction", "doors_blocked_prep", "enclosed_prep", "max_box_move_prep", "num_box_lock_prep",
            "box_lock_fraction_prep", "max_box_move", "num_ramp_lock_prep", "max_ramp_move", "ramp_far_prep", "ramp_in_room_prep",
@@ -89,12 +87,8 @@ def judge(arguments, run, moments):
         said = [means for _, means in moments if means[name] is not None]   # no doors where there is no room
         most = max(said, key=lambda means: means[name], default=None)
         result[name] = most and dict(most=most[name], hidden=most["hidden_fraction"])
-    result["end"] = {key: moments[-1][0][key] for key in ("elapsed_seconds", "env_steps")}
+    result["end"] = moment_of(moments[-1][0])
     return result
-
-
-def when(moment):
-    return "-" if moment is None else f"{moment['elapsed_seconds'] / 60:.1f} min, {moment['env_steps'] / 1e6:.2f} M steps"
 
 
 def extreme(of):
@@ -130,14 +124,10 @@ def table(arguments, levels, results):
 
 
 def main():
-    options = parser(__doc__)
-    options.add_argument("--config", type=pathlib.Path, default=ROOT / "configs" / "hide_and_seek_laptop.yaml")
-    options.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
-    options.add_argument("--hours", type=float, default=2)
+    options = parser(__doc__, "hide_and_seek_laptop.yaml", hours=2)
     options.add_argument("--games", type=int, default=2000)
     options.add_argument("--random", action="store_true", help="random policies alone")
     options.add_argument("--until-blocked", action="store_true", help="end a seed once it is well beyond (b)")
-    options.add_argument("--set", action="append", default=[])
     arguments = options.parse_args()
     name = arguments.config.stem
     data = kept(arguments, name, ["random", "seeds"])

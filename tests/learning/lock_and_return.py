@@ -13,10 +13,8 @@ Seeds that OUT/NAME.json has of the same configuration, comments aside, stay the
 OUT/NAME.json (every seed), OUT/NAME.md (the table) and OUT/curves/NAME-SEED.csv.
 """
 import functools
-import pathlib
 
-from runs import ROOT, parser
-from series import kept, lines_of, moments_spread, newest, train_until, windows, write, write_curve
+from series import kept, lines_of, moment_of, moments_spread, newest, parser, train_until, when, windows, write, write_curve
 
 NUMBERS = ["locked", "success", "success_at_end", "success_steps"]
 
@@ -30,9 +28,8 @@ def judge(arguments, moments):
     """When the goal was reached, and the best there was."""
     first = next((line for line, means in moments if means["success"] > arguments.goal), None)
     best = max(moments, key=lambda moment: moment[1]["success"])
-    last = moments[-1][0]
-    return dict(reached=first and {key: first[key] for key in ("env_steps", "elapsed_seconds")},
-                success=best[1]["success"], locked=best[1]["locked"], env_steps=last["env_steps"], seconds=last["elapsed_seconds"])
+    return dict(reached=first and moment_of(first), success=best[1]["success"], locked=best[1]["locked"],
+                end=moment_of(moments[-1][0]))
 
 
 def table(arguments, results):
@@ -41,10 +38,8 @@ def table(arguments, results):
             f"{arguments.goal:g} --episodes {arguments.episodes}`, two cores.", "",
             "| seed | goal reached after | most success | box locked then | trained |", "|---|---|---|---|---|"]
     for seed, result in sorted(results.items()):
-        when = result["reached"]
-        after = f"{when['env_steps'] / 1e6:.2f} M steps, {when['elapsed_seconds'] / 60:.1f} min" if when else "-"
-        text.append(f"| {seed} | {after} | {result['success']:.3f} | {result['locked']:.3f} | {result['env_steps'] / 1e6:.2f} M steps, "
-                    f"{result['seconds'] / 60:.1f} min |")
+        text.append(f"| {seed} | {when(result['reached'])} | {result['success']:.3f} | {result['locked']:.3f} | "
+                    f"{when(result['end'])} |")
     moments = [result["reached"] for result in results.values()]
     if all(moments):
         text += ["", f"Mean and deviation of {len(moments)}: {moments_spread(moments)}."]
@@ -52,13 +47,9 @@ def table(arguments, results):
 
 
 def main():
-    options = parser(__doc__)
-    options.add_argument("--config", type=pathlib.Path, default=ROOT / "configs" / "lock_and_return.yaml")
-    options.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
-    options.add_argument("--hours", type=float, default=1)
+    options = parser(__doc__, "lock_and_return.yaml", hours=1)
     options.add_argument("--goal", type=float, default=0.6)
     options.add_argument("--episodes", type=int, default=2000)
-    options.add_argument("--set", action="append", default=[])
     arguments = options.parse_args()
     name = arguments.config.stem
     data = kept(arguments, name, ["seeds"])

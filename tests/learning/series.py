@@ -1,15 +1,27 @@
 """What series of seeds share: runs that go on where they were, means over windows of episodes, results that are kept between series."""
 import csv
 import json
+import pathlib
 import re
 import statistics
 import subprocess
 import sys
 import time
 
+import runs
 from runs import begin, metrics, overrides
 
 CURVE_POINTS = 400
+
+
+def parser(doc, config, hours):
+    """That of runs.py, with --config, --seeds, --hours and --set."""
+    made = runs.parser(doc)
+    made.add_argument("--config", type=pathlib.Path, default=runs.ROOT / "configs" / config)
+    made.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    made.add_argument("--hours", type=float, default=hours)
+    made.add_argument("--set", action="append", default=[])
+    return made
 
 
 def lines_of(run, number):
@@ -94,8 +106,16 @@ def spread(values, form=".4f"):
     return f"{statistics.mean(values):{form}} +- {statistics.stdev(values) if len(values) > 1 else 0:{form}}"
 
 
+def moment_of(line):
+    return {key: line[key] for key in ("env_steps", "elapsed_seconds")}
+
+
+def when(moment):
+    return "-" if moment is None else f"{moment['elapsed_seconds'] / 60:.1f} min, {moment['env_steps'] / 1e6:.2f} M steps"
+
+
 def moments_spread(moments):
-    """Of moments with env_steps and elapsed_seconds."""
+    """Of moments as moment_of() makes them."""
     return (f"{spread([moment['elapsed_seconds'] / 60 for moment in moments], '.1f')} min, "
             f"{spread([moment['env_steps'] / 1e6 for moment in moments], '.2f')} M steps")
 

@@ -141,10 +141,10 @@ absl::Status RunEvaluation(const Arguments& arguments, TorchRegistry& registry,
 }
 
 int RunCommandLine(int argc, char** argv, TorchRegistry& registry) {
-  CLI::App app("The part of Millrace that needs LibTorch; called by `millrace`.");
-  app.require_subcommand(1);
   const absl::Status log = InitLogging({.name = "millrace", .level = "warning", .file = {}});
   if (!log.ok()) return Fail(log);
+  CLI::App app("The part of Millrace that needs LibTorch; called by `millrace`.");
+  app.require_subcommand(1);
   app.footer("Workers: millrace-torch trainer 0 --run-dir DIR --incarnation 0");
   int exit_code = kExitOk;
   const auto finish = [&exit_code](const absl::Status& status) {

@@ -217,10 +217,9 @@ void ReadGrips(ExtraReader& reader, Episode& episode) {
   for (size_t a = 0; a < held.size(); ++a) {
     const int agent = static_cast<int>(a), thing = static_cast<int>(held[a]);
     scene.Hold(agent, thing);
-    if (grips.empty()) continue;
+    if (grips.empty() || thing == Scene::kNoThing) continue;
     const auto grip =
         std::span(grips).subspan(kGripNumbers * a, kGripNumbers).first<kGripNumbers>();
-    if (thing == Scene::kNoThing) continue;
     if (KeepsRelation(scene.Grip(agent), grip)) scene.SetGrip(agent, thing, grip);
   }
 }

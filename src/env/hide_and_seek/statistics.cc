@@ -81,7 +81,7 @@ void Statistics::Count(std::span<const float> rewards) {
   const World& world = episode_.world();
   ++steps_;
   int holding = 0;
-  bool high = false, outside = episode_.ThingOutside(), fined = false;
+  bool high = false, outside = false;
   for (int agent = 0; agent < scene.num_agents(); ++agent) {
     const bool hider = episode_.is_hider(agent);
     values_[hider ? kHiderReturn : kSeekerReturn] +=
@@ -89,7 +89,6 @@ void Statistics::Count(std::span<const float> rewards) {
     holding += scene.held(agent) != Scene::kNoThing ? 1 : 0;
     high = high || (!hider && scene.Position(agent)[2] > kHigh);
     outside = outside || episode_.Outside(agent);
-    fined = fined || (hider && rewards[static_cast<size_t>(agent)] < 0);
     if (!hider) values_[kSurfDistance] += Surfed(agent);
     values_[hider ? kHiderSpeed : kSeekerSpeed] +=
         Travelled(agent) / (hider ? world.hiders : world.seekers);
@@ -99,10 +98,12 @@ void Statistics::Count(std::span<const float> rewards) {
   held_ += static_cast<double>(holding) / scene.num_agents();
   // The step that was just taken was still of the preparation, or it is paid.
   if (episode_.step() > settings_.preparation_steps()) {
+    const bool hiders_lose = std::ranges::any_of(rewards.first(static_cast<size_t>(world.hiders)),
+                                                 [](float reward) { return reward < 0; });
     ++scored_;
-    hidden_ += episode_.AnybodySeen() || fined ? 0 : 1;
+    hidden_ += episode_.AnybodySeen() || hiders_lose ? 0 : 1;
     high_ += high ? 1 : 0;
-    outside_ += outside ? 1 : 0;
+    outside_ += outside || episode_.ThingOutside() ? 1 : 0;
   }
   if (whole_ && !prepared_ && episode_.progress() == 1) {
     prepared_ = true;
