@@ -5,9 +5,9 @@
 #include <limits>
 
 #include "inference/action_probability.h"
-#include "inference/kernels.h"
 #include "inference/normalization.h"
-#include "inference/packed_layer.h"
+#include "kernels/kernels.h"
+#include "kernels/packed_layer.h"
 #include "millrace/core/rng.h"
 
 namespace millrace {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "inference/packed_layer.h"
+#include "kernels/packed_layer.h"
 #include "millrace/data/tensor_view.h"
 #include "millrace/inference/model_spec.h"
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "inference/packed_layer.h"
+#include "kernels/packed_layer.h"
 #include "millrace/inference/model_spec.h"
 
 namespace millrace {

@@ -9,7 +9,7 @@
 #include "backends/native/native_layout.h"
 #include "backends/native/native_lstm.h"
 #include "backends/native/native_minibatch.h"
-#include "inference/kernels.h"
+#include "kernels/kernels.h"
 #include "millrace/inference/model_spec.h"
 
 namespace millrace {

@@ -1,12 +1,12 @@
-// A fully connected layer, forward and backward, in the kernels of inference/kernels.h.
+// A fully connected layer, forward and backward, in the kernels of kernels/kernels.h.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
 #include "backends/native/native_layout.h"
-#include "inference/kernels.h"
-#include "inference/packed_layer.h"
+#include "kernels/kernels.h"
+#include "kernels/packed_layer.h"
 
 namespace millrace {
 

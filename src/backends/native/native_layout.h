@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "inference/packed_layer.h"
+#include "kernels/packed_layer.h"
 #include "millrace/inference/model_spec.h"
 
 namespace millrace {

@@ -7,7 +7,7 @@
 #include "backends/native/native_layer.h"
 #include "backends/native/native_layout.h"
 #include "backends/native/native_minibatch.h"
-#include "inference/kernels.h"
+#include "kernels/kernels.h"
 
 namespace millrace {
 

@@ -1,4 +1,4 @@
-// The built-in mlp and lstm, forward and backward, in the kernels of inference/kernels.h.
+// The built-in mlp and lstm, forward and backward, in the kernels of kernels/kernels.h.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 #include "backends/native/native_layer.h"
 #include "backends/native/native_layout.h"
 #include "backends/native/native_minibatch.h"
-#include "inference/kernels.h"
+#include "kernels/kernels.h"
 #include "millrace/inference/model_spec.h"
 
 namespace millrace {

@@ -6,7 +6,7 @@
 #include <functional>
 
 #include "core/deadline.h"
-#include "inference/kernels.h"
+#include "kernels/kernels.h"
 
 namespace millrace {
 namespace {

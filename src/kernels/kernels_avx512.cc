@@ -1,6 +1,6 @@
 #if defined(__x86_64__)
-#include "inference/kernels.h"
-#include "inference/simd_kernel_set.h"
+#include "kernels/kernels.h"
+#include "kernels/simd_kernel_set.h"
 
 namespace millrace::kernels {
 

@@ -1,7 +1,7 @@
 // Kernels over windows of an image; included like simd_kernels.h, on which they build.
 #pragma once
 
-#include "inference/simd_kernels.h"
+#include "kernels/simd_kernels.h"
 
 namespace millrace::kernels {
 namespace {

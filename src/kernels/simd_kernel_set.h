@@ -1,9 +1,9 @@
 // All kernels of one instruction set. Included like simd_kernels.h.
 #pragma once
 
-#include "inference/simd_kernels.h"
-#include "inference/simd_row_kernels.h"
-#include "inference/simd_window_kernels.h"
+#include "kernels/simd_kernels.h"
+#include "kernels/simd_row_kernels.h"
+#include "kernels/simd_window_kernels.h"
 
 namespace millrace::kernels {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "inference/kernels.h"
+#include "kernels/kernels.h"
 
 namespace millrace::kernels {
 namespace {

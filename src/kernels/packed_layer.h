@@ -3,9 +3,9 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
-#include "inference/kernels.h"
+#include "kernels/aligned_buffer.h"
+#include "kernels/kernels.h"
 
 namespace millrace {
 
@@ -13,24 +13,6 @@ namespace millrace {
 inline int64_t PadToPanel(int64_t size) {
   return (size + kernels::kPanel - 1) / kernels::kPanel * kernels::kPanel;
 }
-
-// 64-byte aligned floats. Can be moved, not copied. Thread-compatible.
-class AlignedFloats {
- public:
-  AlignedFloats() = default;
-  AlignedFloats(AlignedFloats&&) = default;
-  AlignedFloats& operator=(AlignedFloats&&) = default;
-
-  // Grows to at least `size` floats; new floats are 0, old contents are lost if it moves.
-  void Reserve(size_t size);
-  float* data() { return data_; }
-  const float* data() const { return data_; }
-
- private:
-  std::vector<float> storage_;
-  float* data_ = nullptr;
-  size_t size_ = 0;
-};
 
 // Thread-compatible.
 class PackedLayer {

@@ -1,19 +1,8 @@
-#include "inference/packed_layer.h"
+#include "kernels/packed_layer.h"
 
 #include <algorithm>
-#include <memory>
 
 namespace millrace {
-
-void AlignedFloats::Reserve(size_t size) {
-  if (size <= size_) return;
-  constexpr size_t kAlignment = 64;
-  storage_.assign(size + kAlignment / sizeof(float), 0.0F);
-  void* start = storage_.data();
-  size_t space = storage_.size() * sizeof(float);
-  data_ = static_cast<float*>(std::align(kAlignment, size * sizeof(float), start, space));
-  size_ = size;
-}
 
 PackedLayer::PackedLayer(int64_t in, int64_t out)
     : in_(in), panels_(PadToPanel(out) / kernels::kPanel) {

@@ -1,4 +1,4 @@
-#include "inference/kernels.h"
+#include "kernels/kernels.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "inference/packed_layer.h"
+#include "kernels/packed_layer.h"
 #include "millrace/core/rng.h"
 
 namespace millrace::kernels {

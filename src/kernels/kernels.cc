@@ -1,4 +1,4 @@
-#include "inference/kernels.h"
+#include "kernels/kernels.h"
 
 namespace millrace::kernels {
 

@@ -1,7 +1,7 @@
 // Kernels that work on one row after another; included like simd_kernels.h, on which they build.
 #pragma once
 
-#include "inference/simd_kernels.h"
+#include "kernels/simd_kernels.h"
 
 namespace millrace::kernels {
 namespace {

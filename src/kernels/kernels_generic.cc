@@ -1,5 +1,5 @@
-#include "inference/kernels.h"
-#include "inference/simd_kernel_set.h"
+#include "kernels/kernels.h"
+#include "kernels/simd_kernel_set.h"
 
 namespace millrace::kernels {
 
