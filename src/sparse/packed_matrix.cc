@@ -1,0 +1,110 @@
+#include "sparse/packed_matrix.h"
+
+#include <algorithm>
+
+#include "millrace/core/check.h"
+#include "sparse/pattern.h"
+
+namespace millrace::sparse {
+namespace {
+
+int64_t PairsOf(const Pattern& pattern, int64_t inputs) {
+  const int64_t groups = (inputs + pattern.group - 1) / pattern.group;
+  return (groups * pattern.kept + 1) / 2;
+}
+
+}  // namespace
+
+PackedMatrix::PackedMatrix(int64_t outputs, int64_t inputs, const Pattern& pattern,
+                           const KernelSet& kernels)
+    : outputs_(outputs),
+      inputs_(inputs),
+      pattern_(pattern),
+      kernels_(kernels),
+      block_(DepthBlock(kernels.precision)),
+      pairs_(PairsOf(pattern, block_)),
+      value_bytes_(2 * ElementBytes(kernels.precision) * kPanel) {
+  MILLRACE_CHECK(IsKnown(pattern), "no kernels for this pattern");
+  const int64_t pairs = pairs_ * blocks() * panels();
+  offsets_.Reserve(static_cast<size_t>(pairs * kPanel / pattern.shared_by));
+  values_.Reserve(static_cast<size_t>(pairs * value_bytes_));
+}
+
+size_t PackedMatrix::bytes() const {
+  const int64_t pairs = pairs_ * blocks() * panels();
+  return static_cast<size_t>(pairs * (kPanel / pattern_.shared_by * 4 + value_bytes_));
+}
+
+int64_t PackedMatrix::InputsOfBlock(int64_t block) const {
+  return std::min(block_, inputs_ - block * block_);
+}
+
+int64_t PackedMatrix::PairsOfBlock(int64_t block) const {
+  return PairsOf(pattern_, InputsOfBlock(block));
+}
+
+PackedPanel PackedMatrix::PanelAt(int64_t block, int64_t panel) const {
+  const int64_t pairs = (block * panels() + panel) * pairs_;
+  return {.offsets = offsets_.data() + pairs * kPanel / pattern_.shared_by,
+          .values = values_.data() + pairs * value_bytes_};
+}
+
+template <typename Function>
+void PackedMatrix::ForPanels(const MatrixView& weights, int64_t begin, int64_t end,
+                             Function function) {
+  MILLRACE_CHECK(weights.outputs == outputs_ && weights.inputs == inputs_, "another matrix");
+  // A panel at a time if that reads along rows, otherwise all panels.
+  const int64_t step = weights.depth == 1 ? 1 : end - begin;
+  for (int64_t panel = begin; panel < end; panel += step) {
+    const int64_t first = panel * kPanel;
+    const int64_t last = std::min((panel + step) * kPanel, outputs_);
+    for (int64_t block = 0; block < blocks(); ++block) {
+      function(pattern_, weights.data + first * weights.row + block * block_ * weights.depth,
+               weights.row, weights.depth, last - first, InputsOfBlock(block),
+               {.first = PanelAt(block, panel),
+                .offsets_stride = pairs_ * kPanel / pattern_.shared_by,
+                .values_stride = pairs_ * value_bytes_,
+                .pairs = PairsOfBlock(block)});
+    }
+  }
+}
+
+void PackedMatrix::Pack(const MatrixView& weights, int64_t begin, int64_t end) {
+  ForPanels(weights, begin, end, kernels_.pack);
+}
+
+void PackedMatrix::Repack(const MatrixView& weights, int64_t begin, int64_t end) {
+  ForPanels(weights, begin, end, kernels_.repack);
+}
+
+void PackedMatrix::Multiply(
+    const std::byte* tile, float* scratch,
+    absl::FunctionRef<void(int64_t panel, const float* sums)> finish) const {
+  const int64_t block_bytes = block_ * kTile * ElementBytes(kernels_.precision);
+  for (int64_t block = 0; block < blocks(); ++block) {
+    const bool last = block + 1 == blocks();
+    for (int64_t panel = 0; panel < panels(); ++panel) {
+      float* sums = scratch + panel * kPanel * kTile;
+      kernels_.product(PanelAt(block, panel), PairsOfBlock(block), pattern_.shared_by,
+                       tile + block * block_bytes, block == 0, last, sums);
+      if (last) finish(panel, sums);
+    }
+  }
+}
+
+std::vector<int64_t> PackedMatrix::ChosenInputs(int64_t output) const {
+  const int64_t unit = kTile * ElementBytes(kernels_.precision) / kOffsetBytes;
+  std::vector<int64_t> inputs;
+  for (int64_t block = 0; block < blocks(); ++block) {
+    const PackedPanel panel = PanelAt(block, output / kPanel);
+    for (int64_t pair = 0; pair < PairsOfBlock(block); ++pair) {
+      const uint32_t offsets =
+          panel.offsets[(pair * kPanel + output % kPanel) / pattern_.shared_by];
+      inputs.push_back(block * block_ + int64_t{offsets & 0xFFFF} / unit);
+      inputs.push_back(block * block_ + int64_t{offsets >> 16} / unit);
+    }
+  }
+  return inputs;
+}
+
+}  // namespace millrace::sparse

@@ -1,0 +1,67 @@
+// An N:M-sparse matrix, packed for the kernels.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/functional/function_ref.h"
+#include "kernels/aligned_buffer.h"
+#include "sparse/sparse_kernels.h"
+
+namespace millrace::sparse {
+
+// What a product sums over, and what it computes: a layer's weights [out, in] are a matrix of `out`
+// outputs in the forward pass, and, the other way round, one of `in` outputs for the gradient of
+// its inputs; each has its own pattern.
+struct MatrixView {
+  const float* data;
+  int64_t outputs, inputs;
+  int64_t row, depth;  // weight(output, input) = data[output * row + input * depth]; one is 1
+};
+
+// Panels of 16 outputs, in blocks of inputs: [block][panel]. Thread-compatible.
+class PackedMatrix {
+ public:
+  PackedMatrix(int64_t outputs, int64_t inputs, const Pattern& pattern, const KernelSet& kernels);
+
+  int64_t outputs() const { return outputs_; }
+  int64_t inputs() const { return inputs_; }
+  int64_t panels() const { return (outputs_ + kPanel - 1) / kPanel; }
+  const Pattern& pattern() const { return pattern_; }
+  // Of offsets and weights.
+  size_t bytes() const;
+
+  // Chooses weights, and packs them; panels [begin, end).
+  void Pack(const MatrixView& weights, int64_t begin, int64_t end);
+  void Pack(const MatrixView& weights) { Pack(weights, 0, panels()); }
+  // Packs the weights at the places that Pack() chose.
+  void Repack(const MatrixView& weights, int64_t begin, int64_t end);
+  void Repack(const MatrixView& weights) { Repack(weights, 0, panels()); }
+
+  // The product with a tile [inputs, kTile]: calls finish(panel, its sums [kPanel, kTile]) once for
+  // every panel. `scratch` [panels * kPanel, kTile].
+  void Multiply(const std::byte* tile, float* scratch,
+                absl::FunctionRef<void(int64_t panel, const float* sums)> finish) const;
+
+  // The chosen inputs of an output, in packed order (some of weight 0 twice, behind one another).
+  // For tests and statistics.
+  std::vector<int64_t> ChosenInputs(int64_t output) const;
+
+ private:
+  int64_t blocks() const { return (inputs_ + block_ - 1) / block_; }
+  int64_t InputsOfBlock(int64_t block) const;
+  int64_t PairsOfBlock(int64_t block) const;
+  PackedPanel PanelAt(int64_t block, int64_t panel) const;
+  template <typename Function>
+  void ForPanels(const MatrixView& weights, int64_t begin, int64_t end, Function function);
+
+  const int64_t outputs_, inputs_;
+  const Pattern pattern_;
+  const KernelSet& kernels_;
+  const int64_t block_;        // inputs of a block
+  const int64_t pairs_;        // of a panel in a whole block
+  const int64_t value_bytes_;  // of a pair of all outputs of a panel
+  mutable AlignedBuffer<uint32_t> offsets_;
+  mutable AlignedBuffer<std::byte> values_;
+};
+
+}  // namespace millrace::sparse

@@ -1,0 +1,104 @@
+// The loops of N:M-sparse layers, one set per instruction set and number format, chosen once at run
+// time.
+//
+// Activations lie feature by feature: a *tile* is 64 rows of a batch, [features, kTile], so that a
+// kept weight multiplies whole vectors of rows, whichever input it belongs to. In bfloat16 two
+// inputs are interleaved on the fly and multiplied at once (`vdpbf16ps`); which two is free, so
+// every output may have its own pattern. A row's result depends neither on the other rows nor, in
+// bfloat16, on the instruction set: every product of two bfloat16 is exact in float32, and the sums
+// have one order.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace millrace::sparse {
+
+inline constexpr int64_t kTile = 64;   // rows of a batch
+inline constexpr int64_t kPanel = 16;  // outputs that are computed and packed together
+
+// N:M: of every `group` neighbouring weights along the direction that a product sums over, the
+// `kept` ones of largest magnitude take part (Zhou et al. 2021, arXiv:2102.04010); all of them if
+// the two are equal. So many neighbouring outputs have theirs at the same inputs, those with the
+// largest sums of magnitudes.
+struct Pattern {
+  int64_t kept = 2, group = 8;
+  int64_t shared_by = 1;
+};
+
+enum class Precision : uint8_t { kFloat32, kBfloat16 };
+enum class Nonlinearity : uint8_t { kNone, kTanh, kRelu };
+
+constexpr int64_t ElementBytes(Precision precision) {
+  return precision == Precision::kFloat32 ? 4 : 2;
+}
+// Inputs of one block of a product: as many as fill 32 KiB of the first-level cache.
+constexpr int64_t DepthBlock(Precision precision) {
+  return 32768 / (kTile * ElementBytes(precision));
+}
+// What an offset of 1 means in bytes of a tile: x86 multiplies by up to 8 while it loads.
+inline constexpr int64_t kOffsetBytes = 8;
+
+// One panel of a packed matrix within one block of inputs. Weights come in pairs; pairs of the same
+// panel have their inputs in ascending order.
+struct PackedPanel {
+  // [pairs, kPanel / shared_by]: where the pair's inputs lie in the block of the tile, in
+  // kOffsetBytes; the first in the low half.
+  uint32_t* offsets;
+  // bfloat16: uint32 [pairs, kPanel], the first weight in the low half.
+  // float32: float [pairs, 2, kPanel].
+  std::byte* values;
+};
+
+// Several of the same block, at equal distances.
+struct PackedPanels {
+  PackedPanel first;
+  int64_t offsets_stride, values_stride;  // in numbers, in bytes
+  int64_t pairs;
+};
+
+struct KernelSet {
+  const char* name;
+  Precision precision;
+
+  // sums [kPanel, kTile] = (first: 0, otherwise sums) + panel * x, x [block, kTile]. Until `last`
+  // the sums are in an order of the set's own.
+  void (*product)(const PackedPanel& panel, int64_t pairs, int64_t shared_by, const std::byte* x,
+                  bool first, bool last, float* sums);
+  // y [kPanel, kTile] = f(sums + bias).
+  void (*activate)(const float* sums, const float* bias, Nonlinearity f, std::byte* y);
+  // gradient [kPanel, kTile] = sums * f'(y), f' in terms of f's value; bias_gradient [kPanel] is
+  // increased by its sums over the tile.
+  void (*activate_backward)(const float* sums, const std::byte* y, Nonlinearity f,
+                            std::byte* gradient, float* bias_gradient);
+
+  // Between rows of a batch and tiles. `rows` <= kTile; the other rows of the tile are 0.
+  // tile [columns, kTile] = x [rows, columns] with row distance `stride`.
+  void (*tile_of_rows)(const float* x, int64_t stride, int64_t rows, int64_t columns,
+                       std::byte* tile);
+  // y [rows, columns] = sums [columns, kTile] (+ bias [columns], if any), columns <= kPanel.
+  void (*rows_of_sums)(const float* sums, const float* bias, int64_t rows, int64_t columns,
+                       float* y, int64_t stride);
+
+  // A panel of features x [kPanel, kTile] with what is multiplied together side by side: words of
+  // 4 bytes, [kTile * ElementBytes / 4, kPanel].
+  void (*transpose)(const std::byte* x, std::byte* transposed);
+  // out[r][k] += sum over the rows of `tiles` tiles of g[r] x[k], for r < rows and k < columns.
+  //   g          [tiles][rows, kTile], tiles `g_stride` bytes apart
+  //   transposed [tiles][panels of features, transposed], tiles `x_stride` bytes apart
+  void (*weight_gradient)(const std::byte* g, int64_t g_stride, const std::byte* transposed,
+                          int64_t x_stride, int64_t tiles, int64_t rows, int64_t columns,
+                          float* out, int64_t out_stride);
+
+  // Chooses and packs weights within a block: weight(r, k) = w[r * row + k * depth] for r <
+  // outputs, k < inputs <= DepthBlock; row or depth is 1. Of equal magnitudes the lower input is
+  // kept; an incomplete group keeps as many as it has, at most N. A slot that is left over repeats
+  // the input of the one before it, with weight 0.
+  void (*pack)(const Pattern& pattern, const float* w, int64_t row, int64_t depth, int64_t outputs,
+               int64_t inputs, const PackedPanels& panels);
+  // Packs the weights at the places chosen before.
+  void (*repack)(const Pattern& pattern, const float* w, int64_t row, int64_t depth,
+                 int64_t outputs, int64_t inputs, const PackedPanels& panels);
+};
+
+}  // namespace millrace::sparse

@@ -1,0 +1,10 @@
+#if defined(__x86_64__)
+#include "sparse/simd_sparse_kernels.h"
+
+namespace millrace::sparse {
+
+extern const KernelSet kAvx2Float32 = MakeKernelSet<Float32>("avx2");
+extern const KernelSet kAvx2Bfloat16 = MakeKernelSet<Bfloat16>("avx2");
+
+}  // namespace millrace::sparse
+#endif

@@ -1,0 +1,194 @@
+#include "sparse/packed_matrix.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "kernel_sets.h"
+
+namespace millrace::sparse {
+namespace {
+
+// Weights as a layer stores them, [out, in], seen from both sides.
+MatrixView ForwardView(const std::vector<float>& w, int64_t out, int64_t in) {
+  return {.data = w.data(), .outputs = out, .inputs = in, .row = in, .depth = 1};
+}
+MatrixView BackwardView(const std::vector<float>& w, int64_t out, int64_t in) {
+  return {.data = w.data(), .outputs = in, .inputs = out, .row = 1, .depth = in};
+}
+
+float At(const MatrixView& m, int64_t output, int64_t input) {
+  return m.data[output * m.row + input * m.depth];
+}
+
+// The inputs of an output that a pattern keeps, ascending, by sorting.
+std::vector<int64_t> Kept(const MatrixView& m, const Pattern& pattern, int64_t output) {
+  const int64_t begin = output / pattern.shared_by * pattern.shared_by;
+  const int64_t end = std::min(begin + pattern.shared_by, m.outputs);
+  std::vector<int64_t> kept;
+  for (int64_t first = 0; first < m.inputs; first += pattern.group) {
+    std::vector<int64_t> group(static_cast<size_t>(std::min(pattern.group, m.inputs - first)));
+    std::iota(group.begin(), group.end(), first);
+    const auto score = [&](int64_t input) {
+      // Neighbours in pairs, as documented nowhere: small integers make the order irrelevant.
+      float sum = 0;
+      for (int64_t o = begin; o < end; ++o) sum += std::fabs(At(m, o, input));
+      return sum;
+    };
+    std::stable_sort(group.begin(), group.end(),
+                     [&](int64_t a, int64_t b) { return score(a) > score(b); });
+    group.resize(std::min<size_t>(group.size(), static_cast<size_t>(pattern.kept)));
+    std::sort(group.begin(), group.end());
+    kept.insert(kept.end(), group.begin(), group.end());
+  }
+  return kept;
+}
+
+// Without repetitions, which have weight 0.
+std::vector<int64_t> Chosen(const PackedMatrix& packed, int64_t output) {
+  auto inputs = packed.ChosenInputs(output);
+  inputs.erase(std::unique(inputs.begin(), inputs.end()), inputs.end());
+  return inputs;
+}
+
+const std::vector<Pattern>& Patterns() {
+  static const std::vector<Pattern> patterns = {{1, 4, 1}, {2, 4, 1},  {1, 8, 1},  {2, 8, 1},
+                                                {4, 8, 1}, {1, 16, 1}, {2, 16, 1}, {4, 16, 1},
+                                                {2, 8, 2}, {2, 8, 4},  {2, 8, 8},  {2, 8, 16},
+                                                {1, 8, 2}, {4, 16, 4}, {2, 4, 16}, DensePattern()};
+  return patterns;
+}
+
+// Products with `rows` random rows, compared with double precision over the kept weights.
+void ExpectTheProduct(const KernelSet& kernels, const MatrixView& m, const Pattern& pattern) {
+  PackedMatrix packed(m.outputs, m.inputs, pattern, kernels);
+  packed.Pack(m);
+  const auto x = Normal(kTile * m.inputs, 7);
+  AlignedBuffer<std::byte> tile;
+  tile.Reserve(static_cast<size_t>(m.inputs * kTile * ElementBytes(kernels.precision)));
+  kernels.tile_of_rows(x.data(), m.inputs, kTile, m.inputs, tile.data());
+  AlignedFloats scratch;
+  scratch.Reserve(static_cast<size_t>(packed.panels() * kPanel * kTile));
+  std::vector<int> finished(static_cast<size_t>(packed.panels()));
+  packed.Multiply(tile.data(), scratch.data(), [&](int64_t panel, const float* sums) {
+    ++finished[static_cast<size_t>(panel)];
+    for (int64_t o = panel * kPanel; o < std::min(m.outputs, (panel + 1) * kPanel); ++o) {
+      const auto kept = Kept(m, pattern, o);
+      for (int64_t row = 0; row < kTile; row += 21) {
+        double expected = 0, size = 0;
+        for (const int64_t input : kept) {
+          const double product =
+              static_cast<double>(Rounded(At(m, o, input), kernels.precision)) *
+              Rounded(x[static_cast<size_t>(row * m.inputs + input)], kernels.precision);
+          expected += product;
+          size += std::fabs(product);
+        }
+        EXPECT_NEAR(sums[o % kPanel * kTile + row], expected, 1e-6 * size + 1e-30);
+      }
+    }
+  });
+  for (const int times : finished) EXPECT_EQ(times, 1);
+}
+
+class PackedMatrixOfSet : public testing::TestWithParam<const KernelSet*> {};
+
+TEST_P(PackedMatrixOfSet, KeepsExactlyTheLargestOfEveryGroup) {
+  // Small integers, so that many are equal: ties go to the lowest input.
+  for (const Pattern& pattern : Patterns()) {
+    for (const auto& [out, in] : {std::pair<int64_t, int64_t>{16, 64}, {37, 83}, {5, 6}}) {
+      auto w = Normal(out * in, 3);
+      for (float& value : w) value = std::round(2 * value);
+      for (const MatrixView& m : {ForwardView(w, out, in), BackwardView(w, out, in)}) {
+        PackedMatrix packed(m.outputs, m.inputs, pattern, *GetParam());
+        packed.Pack(m);
+        for (int64_t o = 0; o < m.outputs; ++o) {
+          EXPECT_EQ(Chosen(packed, o), Kept(m, pattern, o)) << NameOf(pattern) << " " << o;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(PackedMatrixOfSet, MultipliesLikeTheMaskedMatrixInDoublePrecision) {
+  // Several blocks of inputs, ragged ends of blocks, groups and panels.
+  Rng rng(11, 0);
+  for (const Pattern& pattern : Patterns()) {
+    std::vector<std::pair<int64_t, int64_t>> shapes = {{16, 512}, {1, 1}, {16, 257}};
+    for (int i = 0; i < 3; ++i) {
+      shapes.emplace_back(1 + static_cast<int64_t>(rng.Uniform() * 60),
+                          1 + static_cast<int64_t>(rng.Uniform() * 600));
+    }
+    for (const auto& [out, in] : shapes) {
+      auto w = Normal(out * in, 5);
+      // Sums over neighbours are exact in any order.
+      for (float& value : w) value = std::round(value * 64) / 64;
+      ExpectTheProduct(*GetParam(), ForwardView(w, out, in), pattern);
+      ExpectTheProduct(*GetParam(), BackwardView(w, out, in), pattern);
+    }
+  }
+}
+
+TEST_P(PackedMatrixOfSet, RepackingMovesNoWeight) {
+  for (const Pattern& pattern : Patterns()) {
+    const int64_t out = 37, in = 259;
+    const auto old = Normal(out * in, 1), w = Normal(out * in, 2);
+    for (const bool forward : {true, false}) {
+      const auto view = forward ? ForwardView : BackwardView;
+      const MatrixView m = view(w, out, in);
+      PackedMatrix packed(m.outputs, m.inputs, pattern, *GetParam());
+      packed.Pack(view(old, out, in));
+      std::vector<std::vector<int64_t>> before;
+      for (int64_t o = 0; o < m.outputs; ++o) before.push_back(Chosen(packed, o));
+      packed.Repack(m);
+      // A matrix that is 0 elsewhere has the same product.
+      std::vector<float> masked(w.size());
+      for (int64_t o = 0; o < m.outputs; ++o) {
+        EXPECT_EQ(Chosen(packed, o), before[static_cast<size_t>(o)]);
+        for (const int64_t i : before[static_cast<size_t>(o)]) {
+          masked[static_cast<size_t>(o * m.row + i * m.depth)] = At(m, o, i);
+        }
+      }
+      PackedMatrix expected(m.outputs, m.inputs, DensePattern(), *GetParam());
+      expected.Pack(view(masked, out, in));
+      const auto x = Normal(kTile * m.inputs, 7);
+      AlignedBuffer<std::byte> tile;
+      tile.Reserve(static_cast<size_t>(m.inputs * kTile * 4));
+      GetParam()->tile_of_rows(x.data(), m.inputs, kTile, m.inputs, tile.data());
+      AlignedFloats scratch, other;
+      scratch.Reserve(static_cast<size_t>(packed.panels() * kPanel * kTile));
+      other.Reserve(static_cast<size_t>(packed.panels() * kPanel * kTile));
+      packed.Multiply(tile.data(), scratch.data(), [](int64_t, const float*) {});
+      expected.Multiply(tile.data(), other.data(), [](int64_t, const float*) {});
+      for (int64_t i = 0; i < m.outputs * kTile; ++i) {
+        ASSERT_NEAR(scratch.data()[i], other.data()[i], 2e-4) << NameOf(pattern);
+      }
+    }
+  }
+}
+
+TEST_P(PackedMatrixOfSet, PartsOfAMatrixArePackedLikeTheWhole) {
+  const int64_t out = 70, in = 300;
+  const auto w = Normal(out * in, 4);
+  for (const auto view : {ForwardView, BackwardView}) {
+    const MatrixView m = view(w, out, in);
+    PackedMatrix whole(m.outputs, m.inputs, {2, 8, 1}, *GetParam());
+    PackedMatrix parts(m.outputs, m.inputs, {2, 8, 1}, *GetParam());
+    whole.Pack(m);
+    for (int64_t panel = 0; panel < parts.panels(); ++panel) parts.Pack(m, panel, panel + 1);
+    for (int64_t o = 0; o < m.outputs; ++o) {
+      EXPECT_EQ(parts.ChosenInputs(o), whole.ChosenInputs(o));
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Sets, PackedMatrixOfSet, testing::ValuesIn(EverySet()), NameOfSet);
+
+TEST(PackedMatrix, IsSmallerThanTheDenseOne) {
+  const KernelSet& kernels = BestKernels(Precision::kBfloat16);
+  const PackedMatrix packed(512, 512, {2, 8, 1}, kernels);
+  // A pair of weights and a pair of offsets for every 8 weights.
+  EXPECT_EQ(packed.bytes(), size_t{512 * 512});
+}
+
+}  // namespace
+}  // namespace millrace::sparse
