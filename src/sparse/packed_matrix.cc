@@ -77,19 +77,35 @@ void PackedMatrix::Repack(const MatrixView& weights, int64_t begin, int64_t end)
   ForPanels(weights, begin, end, kernels_.repack);
 }
 
-void PackedMatrix::Multiply(
-    const std::byte* tile, float* scratch,
-    absl::FunctionRef<void(int64_t panel, const float* sums)> finish) const {
+template <typename Finish>
+void PackedMatrix::Product(const std::byte* tile, float* scratch, bool first, bool last,
+                           Finish finish) const {
   const int64_t block_bytes = block_ * kTile * ElementBytes(kernels_.precision);
   for (int64_t block = 0; block < blocks(); ++block) {
-    const bool last = block + 1 == blocks();
+    const bool last_block = last && block + 1 == blocks();
     for (int64_t panel = 0; panel < panels(); ++panel) {
       float* sums = scratch + panel * kPanel * kTile;
       kernels_.product(PanelAt(block, panel), PairsOfBlock(block), pattern_.shared_by,
-                       tile + block * block_bytes, block == 0, last, sums);
-      if (last) finish(panel, sums);
+                       tile + block * block_bytes, first && block == 0, last_block, sums);
+      if (last_block) finish(panel, sums);
     }
   }
+}
+
+void PackedMatrix::Multiply(
+    const std::byte* tile, float* scratch,
+    absl::FunctionRef<void(int64_t panel, const float* sums)> finish) const {
+  Product(tile, scratch, /*first=*/true, /*last=*/true, finish);
+}
+
+void PackedMatrix::MultiplyFirst(const std::byte* tile, float* scratch) const {
+  Product(tile, scratch, /*first=*/true, /*last=*/false, [](int64_t, const float*) {});
+}
+
+void PackedMatrix::MultiplyAdd(
+    const std::byte* tile, float* scratch,
+    absl::FunctionRef<void(int64_t panel, const float* sums)> finish) const {
+  Product(tile, scratch, /*first=*/false, /*last=*/true, finish);
 }
 
 std::vector<int64_t> PackedMatrix::ChosenInputs(int64_t output) const {

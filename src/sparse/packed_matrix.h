@@ -42,6 +42,11 @@ class PackedMatrix {
   void Multiply(const std::byte* tile, float* scratch,
                 absl::FunctionRef<void(int64_t panel, const float* sums)> finish) const;
 
+  // The sum of two products: first this with one matrix, then that with another.
+  void MultiplyFirst(const std::byte* tile, float* scratch) const;
+  void MultiplyAdd(const std::byte* tile, float* scratch,
+                   absl::FunctionRef<void(int64_t panel, const float* sums)> finish) const;
+
   // The chosen inputs of an output, in packed order (some of weight 0 twice, behind one another).
   // For tests and statistics.
   std::vector<int64_t> ChosenInputs(int64_t output) const;
@@ -51,6 +56,8 @@ class PackedMatrix {
   int64_t InputsOfBlock(int64_t block) const;
   int64_t PairsOfBlock(int64_t block) const;
   PackedPanel PanelAt(int64_t block, int64_t panel) const;
+  template <typename Finish>
+  void Product(const std::byte* tile, float* scratch, bool first, bool last, Finish finish) const;
   template <typename Function>
   void ForPanels(const MatrixView& weights, int64_t begin, int64_t end, Function function);
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "backends/native/native_policy.h"
 #include "backends/native/native_trainer.h"
 #include "millrace/core/status.h"
 
@@ -53,8 +54,10 @@ DenseBackend::DenseBackend(std::shared_ptr<Policy> policy,
   if (evaluation == Evaluation::kNative && device().is_cpu()) {
     auto builtin = std::dynamic_pointer_cast<const BuiltinPolicy>(policy_);
     if (builtin != nullptr && NativeTrainer::Trains(builtin->spec().type)) {
-      row_trainer_ = std::make_unique<NativeTrainer>(std::move(builtin), *parameters_, adam_,
-                                                     kernels::BestKernels());
+      const auto& kernels = kernels::BestKernels();
+      auto network = std::make_unique<NativePolicy>(builtin->spec(), kernels);
+      row_trainer_ = std::make_unique<NativeTrainer>(std::move(builtin), std::move(network),
+                                                     *parameters_, adam_, kernels);
     }
   }
   if (evaluation != Evaluation::kAutograd) evaluator_ = MakeMlpEvaluator(policy_, *parameters_);

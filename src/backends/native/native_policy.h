@@ -7,34 +7,25 @@
 #include "backends/native/native_branch.h"
 #include "backends/native/native_layer.h"
 #include "backends/native/native_layout.h"
-#include "backends/native/native_minibatch.h"
+#include "backends/native/row_network.h"
 #include "kernels/kernels.h"
 #include "millrace/inference/model_spec.h"
 
 namespace millrace {
 
-// `parameters` and `gradients` are buffers of layout(). Bound to one thread.
-class NativePolicy {
+// Bound to one thread.
+class NativePolicy final : public RowNetwork {
  public:
   // `spec` is of type mlp or lstm.
   NativePolicy(const ModelSpec& spec, const kernels::KernelSet& kernels);
 
-  const NativeLayout& layout() const { return layout_; }
-  // Of continuous actions, the last parameter; in parameters and gradients alike.
-  int64_t log_std_offset() const { return log_std_offset_; }
-
-  // Outputs of the heads, valid until the next Forward(): [rows, policy_stride] with logits, then
-  // means; [rows, value_stride], of which the first column counts.
-  struct Heads {
-    float* policy = nullptr;
-    float* value = nullptr;
-    int64_t policy_stride = 0, value_stride = 0;
-  };
-  Heads Forward(const float* parameters, const NativeMinibatch& batch);
-  // Writes `gradients` (but for log_std) from those of the heads, with the strides of the last
-  // Forward() and zero in the padding.
+  int64_t size() const override { return layout_.size(); }
+  void Import(std::span<const float> flat, float* own) const override { layout_.Import(flat, own); }
+  void Export(const float* own, std::span<float> flat) const override { layout_.Export(own, flat); }
+  int64_t log_std_offset() const override { return log_std_offset_; }
+  Heads Forward(const float* parameters, const NativeMinibatch& batch) override;
   void Backward(const float* parameters, const NativeMinibatch& batch, const float* policy_gradient,
-                const float* value_gradient, float* gradients);
+                const float* value_gradient, float* gradients) override;
 
  private:
   NativeLayout layout_;

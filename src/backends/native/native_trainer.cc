@@ -24,8 +24,8 @@ bool NativeTrainer::Trains(std::string_view model_type) {
 }
 
 NativeTrainer::NativeTrainer(std::shared_ptr<const BuiltinPolicy> policy,
-                             FlatParameters& parameters, FlatAdam& adam,
-                             const kernels::KernelSet& kernels)
+                             std::unique_ptr<RowNetwork> network, FlatParameters& parameters,
+                             FlatAdam& adam, const kernels::KernelSet& kernels)
     : policy_(std::move(policy)),
       flat_(parameters),
       adam_(adam),
@@ -37,9 +37,9 @@ NativeTrainer::NativeTrainer(std::shared_ptr<const BuiltinPolicy> policy,
                   (actor_reads_.all_features() && critic_reads_.all_features())),
       choices_(policy_->spec().action.num_choices()),
       reals_(policy_->spec().action.continuous_size()),
-      native_(policy_->spec(), kernels) {
+      network_(std::move(network)) {
   for (AlignedFloats* buffer : {&parameters_, &mean_, &variance_, &gradients_}) {
-    buffer->Reserve(static_cast<size_t>(native_.layout().size()));
+    buffer->Reserve(static_cast<size_t>(network_->size()));
   }
 }
 
@@ -81,10 +81,11 @@ absl::Status NativeTrainer::Begin(const TensorDict& items, const RowLoss& loss) 
   }
   MILLRACE_ASSIGN_OR_RETURN(mask_, MakeColumn(items, ObservationField(kActionMask), recurrent_));
   if (recurrent_) MILLRACE_RETURN_IF_ERROR(MakeStateColumns(items));
-  native_.layout().Import(Floats(flat_.trainable()), parameters_.data());
-  native_.layout().Import(Floats(adam_.mean()), mean_.data());
-  native_.layout().Import(Floats(adam_.variance()), variance_.data());
+  network_->Import(Floats(flat_.trainable()), parameters_.data());
+  network_->Import(Floats(adam_.mean()), mean_.data());
+  network_->Import(Floats(adam_.variance()), variance_.data());
   steps_ = static_cast<int64_t>(adam_.step().item<float>());
+  network_->Take(parameters_.data());
   return absl::OkStatus();
 }
 
@@ -115,19 +116,19 @@ void NativeTrainer::ApplyMask(float* policy, int64_t stride, int64_t rows, float
   }
 }
 
-void NativeTrainer::ClearGradients(int64_t rows, const NativePolicy::Heads& heads) {
+void NativeTrainer::ClearGradients(int64_t rows, const RowNetwork::Heads& heads) {
   policy_gradient_.Reserve(static_cast<size_t>(rows * heads.policy_stride));
   value_gradient_.Reserve(static_cast<size_t>(rows * heads.value_stride));
-  const int64_t log_std = native_.log_std_offset();
-  std::fill_n(gradients_.data() + log_std, native_.layout().size() - log_std, 0.0F);
+  const int64_t log_std = network_->log_std_offset();
+  std::fill_n(gradients_.data() + log_std, network_->size() - log_std, 0.0F);
 }
 
-bool NativeTrainer::EvaluateLoss(const NativePolicy::Heads& heads, int64_t rows,
+bool NativeTrainer::EvaluateLoss(const RowNetwork::Heads& heads, int64_t rows,
                                  std::span<double> metrics) {
   ApplyMask(heads.policy, heads.policy_stride, rows, kMaskedLogit);
   ClearGradients(rows, heads);
   const auto part = [](auto* begin, int64_t size) { return size > 0 ? begin : nullptr; };
-  const float* log_std = parameters_.data() + native_.log_std_offset();
+  const float* log_std = parameters_.data() + network_->log_std_offset();
   const bool stop =
       loss_->Evaluate({.count = rows,
                        .logits = part(heads.policy, choices_),
@@ -140,7 +141,7 @@ bool NativeTrainer::EvaluateLoss(const NativePolicy::Heads& heads, int64_t rows,
                       views_,
                       {.logits = part(policy_gradient_.data(), choices_),
                        .mean = part(policy_gradient_.data() + choices_, reals_),
-                       .log_std = part(gradients_.data() + native_.log_std_offset(), reals_),
+                       .log_std = part(gradients_.data() + network_->log_std_offset(), reals_),
                        .value = value_gradient_.data()},
                       metrics);
   ApplyMask(policy_gradient_.data(), heads.policy_stride, rows, 0.0F);
@@ -153,15 +154,15 @@ absl::StatusOr<StepReport> NativeTrainer::Train(std::span<const int64_t> items,
   const ActivityScope gather(Activity::kTrainGather);
   const NativeMinibatch batch = Gather(items);
   EnterActivity(Activity::kTrainForward);
-  const NativePolicy::Heads heads = native_.Forward(parameters_.data(), batch);
+  const RowNetwork::Heads heads = network_->Forward(parameters_.data(), batch);
   EnterActivity(Activity::kTrainLoss);
   StepReport report;
   report.stop_epochs = EvaluateLoss(heads, batch.rows(), metrics);
   EnterActivity(Activity::kTrainBackward);
-  native_.Backward(parameters_.data(), batch, policy_gradient_.data(), value_gradient_.data(),
-                   gradients_.data());
+  network_->Backward(parameters_.data(), batch, policy_gradient_.data(), value_gradient_.data(),
+                     gradients_.data());
   if (group.size() > 1) {
-    torch::Tensor flat = torch::from_blob(gradients_.data(), {native_.layout().size()});
+    torch::Tensor flat = torch::from_blob(gradients_.data(), {network_->size()});
     MILLRACE_RETURN_IF_ERROR(group.AllReduceMean(flat));
   }
   EnterActivity(Activity::kTrainOptimizer);
@@ -170,7 +171,7 @@ absl::StatusOr<StepReport> NativeTrainer::Train(std::span<const int64_t> items,
 }
 
 void NativeTrainer::Step(const OptimizerStep& step, StepReport& report) {
-  const int64_t size = native_.layout().size();
+  const int64_t size = network_->size();
   report.gradient_norm = std::sqrt(kernels_.squared_norm(gradients_.data(), size));
   report.skipped = !std::isfinite(report.gradient_norm);
   if (report.skipped) return;
@@ -186,12 +187,13 @@ void NativeTrainer::Step(const OptimizerStep& step, StepReport& report) {
                  .inverse_sqrt_correction2 = static_cast<float>(1.0 / std::sqrt(correction2)),
                  .epsilon = static_cast<float>(step.epsilon)},
                 gradients_.data(), parameters_.data(), mean_.data(), variance_.data(), size);
+  network_->Take(parameters_.data());
 }
 
 void NativeTrainer::End() {
-  native_.layout().Export(parameters_.data(), Floats(flat_.trainable()));
-  native_.layout().Export(mean_.data(), Floats(adam_.mean()));
-  native_.layout().Export(variance_.data(), Floats(adam_.variance()));
+  network_->Export(parameters_.data(), Floats(flat_.trainable()));
+  network_->Export(mean_.data(), Floats(adam_.mean()));
+  network_->Export(variance_.data(), Floats(adam_.variance()));
   adam_.step().fill_(static_cast<float>(steps_));
   for (ItemColumn* column : {&actor_input_, &critic_input_, &mask_, &first_, &state_}) {
     *column = {};

@@ -11,23 +11,25 @@
 #include "backends/dense/flat_parameters.h"
 #include "backends/native/item_column.h"
 #include "backends/native/native_minibatch.h"
-#include "backends/native/native_policy.h"
+#include "backends/native/row_network.h"
 #include "inference/entity_inputs.h"
+#include "kernels/aligned_buffer.h"
+#include "kernels/kernels.h"
 #include "millrace/backends/backend.h"
 #include "models/builtin_policy.h"
 
 namespace millrace {
 
-// Gradients equal those of autograd but for the order of sums. Between Begin() and End() the
-// parameters and the moments of `adam` are held in the native layout.
+// Gradients equal those of autograd but for the order of sums, if the network's do. Between Begin()
+// and End() the parameters and the moments of `adam` are held in the network's order.
 class NativeTrainer final : public RowTrainer {
  public:
   // Whether it trains models of this type.
   static bool Trains(std::string_view model_type);
 
-  // The references are kept. `policy` is of a type that it trains.
-  NativeTrainer(std::shared_ptr<const BuiltinPolicy> policy, FlatParameters& parameters,
-                FlatAdam& adam, const kernels::KernelSet& kernels);
+  // The references are kept. `policy` is of a type that it trains, `network` computes it.
+  NativeTrainer(std::shared_ptr<const BuiltinPolicy> policy, std::unique_ptr<RowNetwork> network,
+                FlatParameters& parameters, FlatAdam& adam, const kernels::KernelSet& kernels);
 
   absl::Status Begin(const TensorDict& items, const RowLoss& loss) override;
   absl::StatusOr<StepReport> Train(std::span<const int64_t> items, const OptimizerStep& step,
@@ -41,10 +43,10 @@ class NativeTrainer final : public RowTrainer {
   absl::Status MakeStateColumns(const TensorDict& items);
   NativeMinibatch Gather(std::span<const int64_t> items);
   // Loss and gradients of the heads; whether the loss wants no further minibatches.
-  bool EvaluateLoss(const NativePolicy::Heads& heads, int64_t rows, std::span<double> metrics);
+  bool EvaluateLoss(const RowNetwork::Heads& heads, int64_t rows, std::span<double> metrics);
   // Sets masked logits to -1e9, or their gradients to 0. policy [rows, stride].
   void ApplyMask(float* policy, int64_t stride, int64_t rows, float value);
-  void ClearGradients(int64_t rows, const NativePolicy::Heads& heads);
+  void ClearGradients(int64_t rows, const RowNetwork::Heads& heads);
   // One optimiser step, unless a gradient is not finite.
   void Step(const OptimizerStep& step, StepReport& report);
 
@@ -56,7 +58,7 @@ class NativeTrainer final : public RowTrainer {
   const EntityInputs actor_reads_, critic_reads_;
   const bool same_input_;  // of actor and critic
   const int64_t choices_, reals_;
-  NativePolicy native_;
+  const std::unique_ptr<RowNetwork> network_;
 
   const RowLoss* loss_ = nullptr;
   ItemColumn actor_input_, critic_input_, mask_;  // critic_input_: absent if it is the actor's

@@ -1,0 +1,127 @@
+// The built-in mlp with N:M-sparse layers, forward and backward, on tiles.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backends/native/row_network.h"
+#include "backends/nm_sparse/sparse_layer.h"
+#include "core/thread_team.h"
+#include "kernels/aligned_buffer.h"
+#include "millrace/inference/model_spec.h"
+
+namespace millrace {
+
+// The patterns of a layer, by the name of its weights ("actor.1", "policy_head").
+using PatternsOf = std::function<LayerPatterns(const std::string& layer)>;
+
+// Features of all tiles of a minibatch: [tiles][features, kTile].
+struct TileRows {
+  void Reserve(int64_t tiles) { data.Reserve(static_cast<size_t>(tiles * stride)); }
+  std::byte* at(int64_t tile) { return data.data() + tile * stride; }
+  const std::byte* at(int64_t tile) const { return data.data() + tile * stride; }
+
+  int64_t stride = 0;  // bytes of a tile
+  AlignedBuffer<std::byte> data = {};
+};
+
+// The layers that one head, or both, read. What concerns one tile alone may be called for several
+// at once.
+class SparseBranch {
+ public:
+  SparseBranch(const ModelSpec& spec, Network network, const PatternsOf& patterns,
+               SparseLayout& layout, const sparse::KernelSet& kernels);
+
+  std::vector<SparseLayer>& layers() { return layers_; }
+  int64_t width() const { return layers_.back().out(); }
+  void Reserve(int64_t tiles);
+
+  // Rows of the input, `rows` of them, become tile `tile`; the output of the last layer.
+  const std::byte* Forward(const float* parameters, const float* input, int64_t rows, int64_t tile,
+                           float* scratch);
+  // Takes a panel of the gradient of the last output, which a head computed.
+  void TakeGradient(int64_t tile, int64_t panel, const float* sums) {
+    TakeGradient(layers_.size() - 1, tile, panel, sums);
+  }
+  // From those of the last output on, the gradients of all layers' outputs.
+  void Backward(int64_t tile, float* scratch);
+
+  // What the heads read, transposed.
+  const TileRows& transposed_output() const { return transposed_.back(); }
+  // The gradients of the weights of layer `i`, inputs [begin, end), once all tiles are done; and
+  // those of its biases.
+  void WriteGradients(size_t i, int64_t tiles, int64_t begin, int64_t end, float* gradients) const;
+  void WriteBiasGradients(int64_t tiles, float* gradients) const;
+
+ private:
+  // Before activation, from after it.
+  void TakeGradient(size_t layer, int64_t tile, int64_t panel, const float* sums);
+
+  const sparse::KernelSet& kernels_;
+  const sparse::Nonlinearity activation_;
+  std::vector<SparseLayer> layers_;
+  TileRows input_;
+  // Outputs of layer i, and their gradients before activation; sums of those over a tile.
+  std::vector<TileRows> outputs_, gradients_;
+  std::vector<AlignedFloats> bias_sums_;  // [tiles, padded_out()]
+  std::vector<TileRows> transposed_;      // inputs of layer i; behind them the last output
+};
+
+// Of an mlp with hidden layers. Bound to one thread, for which a team of threads works.
+class SparsePolicy final : public RowNetwork {
+ public:
+  // `spec` is of type mlp. The team is kept.
+  SparsePolicy(const ModelSpec& spec, const PatternsOf& patterns, sparse::Precision precision,
+               ThreadTeam& team);
+
+  int64_t size() const override { return layout_.size(); }
+  void Import(std::span<const float> flat, float* own) const override { layout_.Import(flat, own); }
+  void Export(const float* own, std::span<float> flat) const override { layout_.Export(own, flat); }
+  int64_t log_std_offset() const override { return log_std_offset_; }
+  Heads Forward(const float* parameters, const NativeMinibatch& batch) override;
+  void Backward(const float* parameters, const NativeMinibatch& batch, const float* policy_gradient,
+                const float* value_gradient, float* gradients) override;
+  // Packs the weights; at the places chosen last unless ChooseNext() was called since.
+  void Take(const float* parameters) override;
+  void ChooseNext() { choose_ = true; }
+
+ private:
+  // A head and what it reads.
+  struct Head {
+    Head(SparseLayout& layout, const std::string& name, SparseBranch& reads,
+         const PatternsOf& patterns, const sparse::KernelSet& kernels)
+        : branch(reads), layer(layout, name, patterns(name), /*input_gradient=*/true, kernels) {}
+
+    SparseBranch& branch;
+    SparseLayer layer;
+    AlignedFloats output;  // [rows, padded_out()]
+    TileRows gradient;
+  };
+
+  void Reserve(int64_t tiles);
+  void ForwardTile(const float* parameters, const NativeMinibatch& batch, int64_t tile,
+                   float* scratch);
+  void HeadForward(const float* parameters, Head& head, const std::byte* hidden, int64_t rows,
+                   int64_t tile, float* scratch);
+  void BackwardTile(int64_t rows, const float* policy_gradient, const float* value_gradient,
+                    int64_t tile, float* scratch);
+  void WriteGradients(int64_t tiles, float* gradients);
+  // Every layer.
+  std::vector<SparseLayer*> Layers();
+
+  const sparse::KernelSet& kernels_;
+  ThreadTeam& team_;
+  SparseLayout layout_;
+  SparseBranch actor_;  // or the one branch that both heads read
+  std::optional<SparseBranch> critic_;
+  Head policy_, value_;
+  const int64_t log_std_offset_;
+  bool choose_ = true;
+  int64_t tiles_ = 0;                   // of the last Forward()
+  std::vector<AlignedFloats> scratch_;  // of each thread
+};
+
+}  // namespace millrace
