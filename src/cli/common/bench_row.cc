@@ -15,6 +15,7 @@ double Median(std::vector<double> values) {
 }
 
 double BenchRow::Ratio() const {
+  if (pair_ratio > 0) return pair_ratio;
   if (value <= 0 || baseline_value <= 0) return 0;
   return lower_is_better ? baseline_value / value : value / baseline_value;
 }

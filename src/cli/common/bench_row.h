@@ -15,6 +15,8 @@ struct BenchRow {
   double baseline_value = 0;
   std::vector<double> samples;
   bool lower_is_better = false;
+  // The median of the ratios of pairs that were measured together; 0: the ratio of the medians.
+  double pair_ratio = 0;
 
   // Above 1: better than the baseline. 0 if there is none.
   double Ratio() const;

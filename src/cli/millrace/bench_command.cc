@@ -89,6 +89,34 @@ void AddTorchBench(CLI::App* bench, const TorchBench& what, int& exit_code) {
   });
 }
 
+void AddNmSparse(CLI::App* bench, int& exit_code) {
+  auto* command = bench->add_subcommand(
+      "nm_sparse",
+      "N:M-sparse products and training steps beside dense ones in float32 and bfloat16.");
+  struct Option {
+    const char *name, *help;
+    std::vector<std::string> values = {};
+  };
+  auto options = std::make_shared<std::vector<Option>>(
+      std::vector<Option>{{"--width", "inputs and outputs of a layer; default: 512 1024 2048"},
+                          {"--pattern", "default: 2:4 2:8 1:8, each shared by 1, 2 and 4 outputs"},
+                          {"--batch", "rows; default: 1024"},
+                          {"--rounds", "of all arms, interleaved; the median counts; default: 20"},
+                          {"--threads", "of every arm; default: 1"},
+                          {"--json", kJsonHelp}});
+  for (Option& option : *options) command->add_option(option.name, option.values, option.help);
+  command->footer("Example: millrace bench nm_sparse --width 512 --pattern 2:8 --rounds 5");
+  command->callback([options, &exit_code] {
+    std::vector<std::string> arguments = {"bench-nm_sparse"};
+    for (const Option& option : *options) {
+      for (const std::string& value : option.values) {
+        arguments.insert(arguments.end(), {option.name, value});
+      }
+    }
+    exit_code = Fail(ExecTorch(arguments));
+  });
+}
+
 void AddStreams(CLI::App* bench, int& exit_code) {
   auto* command = bench->add_subcommand(
       "streams", "Round trips, bytes per second and weights to many readers, between processes.");
@@ -138,6 +166,7 @@ void AddBenchCommand(CLI::App& app, int& exit_code) {
       app.add_subcommand("bench", "Benchmarks; each prints its roof or rival from the same run.");
   bench->require_subcommand(1);
   AddDataflow(bench, exit_code);
+  AddNmSparse(bench, exit_code);
   for (const TorchBench& what : kTorchBenches) AddTorchBench(bench, what, exit_code);
   AddStreams(bench, exit_code);
 }

@@ -11,6 +11,7 @@
 #include "cli/common/play_command.h"
 #include "cli/common/worker_main.h"
 #include "cli/torch/inference_bench.h"
+#include "cli/torch/nm_sparse_bench.h"
 #include "cli/torch/single_process_ppo.h"
 #include "cli/torch/training_bench.h"
 #include "core/log.h"
@@ -183,6 +184,15 @@ int RunCommandLine(int argc, char** argv, TorchRegistry& registry) {
   };
   add_model_bench("bench-inference", "--batch", inference, &RunInferenceBench);
   add_model_bench("bench-training", "--minibatch", training, &RunTrainingBench);
+  NmSparseBenchOptions nm_sparse;
+  auto* bench_nm_sparse = app.add_subcommand("bench-nm_sparse", "as `millrace bench`");
+  bench_nm_sparse->add_option("--width", nm_sparse.widths);
+  bench_nm_sparse->add_option("--pattern", nm_sparse.patterns);
+  bench_nm_sparse->add_option("--batch", nm_sparse.batch);
+  bench_nm_sparse->add_option("--rounds", nm_sparse.rounds)->check(CLI::PositiveNumber);
+  bench_nm_sparse->add_option("--threads", nm_sparse.threads)->check(CLI::PositiveNumber);
+  bench_nm_sparse->add_option("--json", table);
+  bench_nm_sparse->callback([&] { finish(Print(RunNmSparseBench(nm_sparse), table)); });
   EvalArguments eval_arguments;
   PlayArguments play_arguments;
   LeagueArguments league_arguments;

@@ -1,0 +1,131 @@
+#include "cli/torch/dense_arms.h"
+
+#include <ATen/autocast_mode.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+
+#include <memory>
+
+namespace millrace {
+namespace {
+
+using torch::Tensor;
+
+// x [rows, in] W^T + b by oneDNN, whatever LibTorch would choose; W [out, in] contiguous.
+Tensor OneDnnLinear(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias) {
+  static const auto op =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow("mkldnn::_linear_pointwise", "")
+          .typed<Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&,
+                        std::string_view, c10::List<std::optional<at::Scalar>>,
+                        std::optional<std::string_view>)>();
+  return op.call(x, weight, bias, "none", c10::List<std::optional<at::Scalar>>(), "");
+}
+
+class OneDnnFunction : public torch::autograd::Function<OneDnnFunction> {
+ public:
+  static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x,
+                        const Tensor& weight, const Tensor& bias) {
+    context->save_for_backward({x, weight});
+    return OneDnnLinear(x, weight, bias);
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
+    const auto saved = context->get_saved_variables();
+    const Tensor g = gradients[0].contiguous();
+    Tensor x_gradient;
+    if (context->needs_input_grad(0)) {
+      x_gradient = OneDnnLinear(g, saved[1].t().contiguous(), std::nullopt);
+    }
+    return {x_gradient, OneDnnLinear(g.t().contiguous(), saved[0].t().contiguous(), std::nullopt),
+            g.sum(0)};
+  }
+};
+
+// Turns autocast to bfloat16 on for its lifetime.
+class Autocast {
+ public:
+  explicit Autocast(bool on) : on_(on) {
+    if (!on_) return;
+    at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
+    at::autocast::set_autocast_enabled(at::kCPU, true);
+  }
+  ~Autocast() {
+    if (!on_) return;
+    at::autocast::clear_cache();
+    at::autocast::set_autocast_enabled(at::kCPU, false);
+  }
+
+ private:
+  const bool on_;
+};
+
+class Step {
+ public:
+  enum class Kind { kFloat32, kOneDnn, kBfloat16 };
+
+  Step(int64_t rows, int64_t width, Kind kind)
+      : kind_(kind), x_(torch::randn({rows, 64})), target_(torch::ones({rows, 16})) {
+    const int64_t sizes[] = {64, width, width, width, 16};
+    for (size_t i = 0; i + 1 < std::size(sizes); ++i) {
+      const auto linear = torch::nn::Linear(sizes[i], sizes[i + 1]);
+      layers_.push_back(linear);
+      for (const Tensor& parameter : linear->parameters()) {
+        parameters_.push_back(parameter);
+        means_.push_back(torch::zeros_like(parameter));
+        variances_.push_back(torch::zeros_like(parameter));
+        steps_.push_back(torch::zeros({}));
+      }
+    }
+  }
+
+  void Run() {
+    for (Tensor& parameter : parameters_) parameter.mutable_grad() = Tensor();
+    Forward().backward();
+    const torch::NoGradGuard no_gradient;
+    std::vector<Tensor> gradients;
+    for (const Tensor& parameter : parameters_) gradients.push_back(parameter.grad());
+    torch::nn::utils::clip_grad_norm_(parameters_, 0.5);
+    for (Tensor& step : steps_) step.add_(1);
+    at::_fused_adam_(parameters_, gradients, means_, variances_, {}, steps_, /*lr=*/1e-4, 0.9,
+                     0.999, /*weight_decay=*/0, 1e-5, /*amsgrad=*/false, /*maximize=*/false);
+  }
+
+ private:
+  Tensor Forward() {
+    const Autocast autocast(kind_ == Kind::kBfloat16);
+    Tensor x = x_;
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      x = kind_ == Kind::kOneDnn ? OneDnnFunction::apply(x, layers_[i]->weight, layers_[i]->bias)
+                                 : layers_[i]->forward(x);
+      if (i + 1 < layers_.size()) x = x.relu();
+    }
+    return torch::mse_loss(x.to(torch::kFloat32), target_);
+  }
+
+  const Kind kind_;
+  const Tensor x_, target_;
+  std::vector<torch::nn::Linear> layers_;
+  std::vector<Tensor> parameters_, means_, variances_, steps_;
+};
+
+}  // namespace
+
+std::vector<BenchArm> DenseProducts(int64_t rows, int64_t in, int64_t out) {
+  const Tensor x = torch::randn({rows, in}), w = torch::randn({out, in});
+  const Tensor half_x = x.to(torch::kBFloat16), half_w = w.to(torch::kBFloat16);
+  return {{"fp32", [=] { at::mm(x, w.t()); }},
+          {"fp32_onednn", [=] { OneDnnLinear(x, w, std::nullopt); }},
+          {"bf16", [=] { at::mm(half_x, half_w.t()); }}};
+}
+
+std::vector<BenchArm> DenseSteps(int64_t rows, int64_t width) {
+  std::vector<BenchArm> arms;
+  for (const auto& [name, kind] : {std::pair{"fp32", Step::Kind::kFloat32},
+                                   {"fp32_onednn", Step::Kind::kOneDnn},
+                                   {"bf16", Step::Kind::kBfloat16}}) {
+    arms.push_back({name, [step = std::make_shared<Step>(rows, width, kind)] { step->Run(); }});
+  }
+  return arms;
+}
+
+}  // namespace millrace

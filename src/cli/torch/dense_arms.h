@@ -1,0 +1,27 @@
+// Dense products and training steps in LibTorch: what `millrace bench nm_sparse` compares with.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "millrace/models/torch.h"
+
+namespace millrace {
+
+struct BenchArm {
+  std::string name;
+  std::function<void()> run;
+};
+
+// y [rows, out] = x [rows, in] W^T, W [out, in], rows of x and y float32 or bfloat16 as the weights
+// are: float32 as LibTorch calls it, float32 by oneDNN, bfloat16.
+std::vector<BenchArm> DenseProducts(int64_t rows, int64_t in, int64_t out);
+
+// A step of an mlp 64 - width - width - width - 16 with ReLU: forward, mean squared error,
+// backward, clipping by the global norm, fused Adam; by autograd. `fp32`: torch::nn::Linear as it
+// is; `fp32_onednn`: the same layers by oneDNN; `bf16`: autocast, float32 master weights.
+std::vector<BenchArm> DenseSteps(int64_t rows, int64_t width);
+
+}  // namespace millrace

@@ -1,0 +1,27 @@
+// `millrace bench nm_sparse`: N:M-sparse products and training steps beside dense ones.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "cli/common/bench_row.h"
+
+namespace millrace {
+
+struct NmSparseBenchOptions {
+  std::vector<int> widths = {512, 1024, 2048};  // of square layers
+  std::vector<std::string> patterns = {"2:4", "2:8", "1:8"};
+  int batch = 1024;  // rows
+  int rounds = 20;   // of all arms, interleaved
+  int threads = 1;   // of every arm
+};
+
+// Names: nm_sparse/{forward,input_gradient}/PATTERN/vSHARED/{fp32,bf16}/{rows,chain}/DWIDTH in
+// GFLOP/s of the dense product that it stands for; nm_sparse/step/... in milliseconds;
+// nm_sparse/pack/... in nanoseconds a weight for both forms. Each once against dense float32 (the
+// faster of what LibTorch calls by itself and of oneDNN) and once against dense bfloat16; ratios
+// are medians of the rounds'. kInvalidArgument names a pattern that there is not.
+absl::StatusOr<std::vector<BenchRow>> RunNmSparseBench(const NmSparseBenchOptions& options);
+
+}  // namespace millrace
