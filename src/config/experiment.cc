@@ -328,6 +328,7 @@ int ReadExperiment(const YamlNode& root, const std::filesystem::path& file, Prob
   ReadAgents(section.Node("agents"), problems, config);
   ReadTyped(section.Child("algorithm"), "algorithm", "ppo", config.algorithm);
   ReadTyped(section.Child("backend"), "backend", "auto", config.backend);
+  for (PolicyConfig& policy : config.policies) policy.backend = config.backend;
   const int scale = ReadWorkers(section.Child("workers"), config);
   ReadStreams(section.Child("streams"), config);
   ReadCheckpoint(section.Child("checkpoint"), config.checkpoint);

@@ -44,6 +44,8 @@ struct PolicyConfig {
   std::string init_policy = {};               // of that run; empty: of this name, or its only one
   std::vector<std::string> init_except = {};  // regular expressions: tensors that begin anew
   std::optional<LeagueConfig> league = {};
+  // The experiment's: a policy acts on what its backend publishes.
+  TypedOptions backend{.type = "auto", .options = {}, .where = {}};
 };
 
 struct AgentMatch {

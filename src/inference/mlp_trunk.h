@@ -1,33 +1,29 @@
 // The trunk of types mlp, lstm and gru: dense layers over the features.
 #pragma once
 
+#include "inference/dense_input.h"
 #include "inference/dense_stack.h"
-#include "inference/entity_inputs.h"
 #include "inference/native_trunk.h"
 
 namespace millrace {
 
 class MlpTrunk : public NativeTrunk {
  public:
-  MlpTrunk(const ModelSpec& spec, Network network, const kernels::KernelSet& kernels);
+  MlpTrunk(const ModelSpec& spec, Network network, const kernels::KernelSet& kernels)
+      : input_(spec, network),
+        layers_(input_.width(), spec.hidden, spec.activation, /*layer_norm=*/false, kernels) {}
 
   void Pack(const WeightBlob& weights, const std::string& name) override {
     layers_.Pack(weights, name);
   }
   RowMatrix Apply(const TrunkInput& input) override {
-    return layers_.Apply({inputs_.all_features() ? input.features : Join(input), width_},
-                         input.rows);
+    return layers_.Apply({input_.Read(input), input_.width()}, input.rows);
   }
   int64_t width() const override { return layers_.width(); }
 
  private:
-  // What the layers read of each observation, behind one another.
-  const float* Join(const TrunkInput& input);
-
-  const EntityInputs inputs_;
-  const int64_t features_, width_;
+  DenseInput input_;
   DenseStack layers_;
-  AlignedFloats joined_;
 };
 
 }  // namespace millrace

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "inference/head_check.h"
 #include "inference/normalization.h"
 #include "millrace/core/status.h"
 
@@ -38,20 +39,11 @@ absl::Status NativeModel::Load(std::span<const std::byte> blob) {
 }
 
 absl::Status NativeModel::Check(int rows, std::span<float> state, const HeadSpans& heads) const {
-  const auto check = [rows](const char* name, size_t got, int64_t per_row) -> absl::Status {
-    const auto expected = static_cast<size_t>(rows * per_row);
-    if (got >= expected) return absl::OkStatus();
-    return absl::InvalidArgumentError(
-        absl::StrCat("forward: ", name, ": expected ", expected, " floats, got ", got));
-  };
   if (weights_.empty()) return absl::FailedPreconditionError("forward: no weights were loaded");
-  MILLRACE_RETURN_IF_ERROR(check("state", state.size(), spec_.state_size()));
-  MILLRACE_RETURN_IF_ERROR(check("logits", heads.logits.size(), spec_.action.num_choices()));
-  MILLRACE_RETURN_IF_ERROR(check("mean", heads.mean.size(), spec_.action.continuous_size()));
-  MILLRACE_RETURN_IF_ERROR(check("value", heads.value.size(), 1));
-  if (heads.log_std.size() >= log_std_.size()) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("forward: log_std: expected ", log_std_.size(),
-                                                 " floats, got ", heads.log_std.size()));
+  const auto expected = static_cast<size_t>(rows * spec_.state_size());
+  if (state.size() >= expected) return CheckHeads(spec_, rows, heads);
+  return absl::InvalidArgumentError(
+      absl::StrCat("forward: state: expected ", expected, " floats, got ", state.size()));
 }
 
 absl::Status NativeModel::Forward(int rows, std::span<const TensorView> observation,

@@ -1,6 +1,7 @@
 #include "algorithms/ppo.h"
 #include "algorithms/vtrace.h"
 #include "backends/dense/dense_backend.h"
+#include "backends/nm_sparse/nm_sparse_backend.h"
 #include "millrace/registry/torch_registry.h"
 
 namespace millrace {
@@ -14,6 +15,8 @@ TorchRegistry BuiltinTorchRegistry() {
   registry.AddBackend("dense", MakeDenseBackend, "LibTorch on CPU; what `auto` chooses");
   registry.AddBackend("native", MakeNativeBackend,
                       "our own kernels for the built-in mlp and lstm, LibTorch for the rest");
+  registry.AddBackend("nm_sparse", MakeNmSparseBackend,
+                      "N:M-sparse forward and backward passes of the built-in mlp (BDWP)");
   return registry;
 }
 

@@ -108,16 +108,83 @@ void PackedMatrix::MultiplyAdd(
   Product(tile, scratch, /*first=*/false, /*last=*/true, finish);
 }
 
+template <typename Visit>
+void PackedMatrix::ForPlaces(Visit visit) const {
+  // A pair is two of a group or, if one of each group is kept, of two groups.
+  const int64_t pairs_of_group = std::max<int64_t>(1, pattern_.kept / 2);
+  const int64_t step = pattern_.kept == 1 ? 2 * pattern_.group : pattern_.group;
+  for (int64_t block = 0; block < blocks(); ++block) {
+    for (int64_t panel = 0; panel < panels(); ++panel) {
+      uint32_t* offsets = PanelAt(block, panel).offsets;
+      for (int64_t pair = 0; pair < PairsOfBlock(block); ++pair) {
+        const int64_t first = pair / pairs_of_group * step;
+        // There may be no second group, or no second input.
+        const bool apart = pattern_.kept == 1 && first + pattern_.group < InputsOfBlock(block);
+        const PairPlace place = {.first = first,
+                                 .second = apart ? first + pattern_.group : first,
+                                 .end = std::min(first + step, InputsOfBlock(block))};
+        for (int64_t i = 0; i < kPanel / pattern_.shared_by; ++i) visit(*offsets++, place);
+      }
+    }
+  }
+}
+
+size_t PackedMatrix::wire_bytes() const {
+  int64_t pairs = 0;
+  for (int64_t block = 0; block < blocks(); ++block) pairs += PairsOfBlock(block) * panels();
+  const int64_t places = IsDense(pattern_) ? 0 : kPanel / pattern_.shared_by;
+  return static_cast<size_t>(pairs * (places + value_bytes_));
+}
+
+void PackedMatrix::Write(std::byte* to) const {
+  if (!IsDense(pattern_)) {
+    ForPlaces([&](uint32_t offset, const PairPlace& place) {
+      const int64_t first = int64_t{offset & 0xFFFF} / unit() - place.first;
+      const int64_t second = int64_t{offset >> 16} / unit() - place.second;
+      *to++ = static_cast<std::byte>(first | second << 4);
+    });
+  }
+  for (int64_t block = 0; block < blocks(); ++block) {
+    for (int64_t panel = 0; panel < panels(); ++panel) {
+      to = std::copy_n(PanelAt(block, panel).values, PairsOfBlock(block) * value_bytes_, to);
+    }
+  }
+}
+
+absl::Status PackedMatrix::Read(const std::byte* from) {
+  bool valid = true;
+  ForPlaces([&](uint32_t& offset, const PairPlace& place) {
+    int64_t first = place.first, second = place.second;
+    if (IsDense(pattern_)) {
+      second = std::min(first + 1, place.end - 1);
+    } else {
+      const auto places = static_cast<int64_t>(*from++);
+      first += places & 0xF;
+      second += places >> 4;
+    }
+    valid = valid && first < place.end && second < place.end;
+    offset = static_cast<uint32_t>(first * unit() | second * unit() << 16);
+  });
+  if (!valid) return absl::DataLossError("packed weights: a place outside of its group");
+  for (int64_t block = 0; block < blocks(); ++block) {
+    for (int64_t panel = 0; panel < panels(); ++panel) {
+      const int64_t bytes = PairsOfBlock(block) * value_bytes_;
+      std::copy_n(from, bytes, PanelAt(block, panel).values);
+      from += bytes;
+    }
+  }
+  return absl::OkStatus();
+}
+
 std::vector<int64_t> PackedMatrix::ChosenInputs(int64_t output) const {
-  const int64_t unit = kTile * ElementBytes(kernels_.precision) / kOffsetBytes;
   std::vector<int64_t> inputs;
   for (int64_t block = 0; block < blocks(); ++block) {
     const PackedPanel panel = PanelAt(block, output / kPanel);
     for (int64_t pair = 0; pair < PairsOfBlock(block); ++pair) {
       const uint32_t offsets =
           panel.offsets[(pair * kPanel + output % kPanel) / pattern_.shared_by];
-      inputs.push_back(block * block_ + int64_t{offsets & 0xFFFF} / unit);
-      inputs.push_back(block * block_ + int64_t{offsets >> 16} / unit);
+      inputs.push_back(block * block_ + int64_t{offsets & 0xFFFF} / unit());
+      inputs.push_back(block * block_ + int64_t{offsets >> 16} / unit());
     }
   }
   return inputs;

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "kernels/aligned_buffer.h"
 #include "sparse/sparse_kernels.h"
 
@@ -47,15 +48,31 @@ class PackedMatrix {
   void MultiplyAdd(const std::byte* tile, float* scratch,
                    absl::FunctionRef<void(int64_t panel, const float* sums)> finish) const;
 
+  // The form that travels: of every pair of weights a byte with their places within a group, if
+  // they are chosen, and the two weights.
+  size_t wire_bytes() const;
+  void Write(std::byte* to) const;
+  // kDataLoss if that cannot have been written; the matrix must then not be used.
+  absl::Status Read(const std::byte* from);
+
   // The chosen inputs of an output, in packed order (some of weight 0 twice, behind one another).
   // For tests and statistics.
   std::vector<int64_t> ChosenInputs(int64_t output) const;
 
  private:
   int64_t blocks() const { return (inputs_ + block_ - 1) / block_; }
+  // Offset of the next input.
+  int64_t unit() const { return kTile * ElementBytes(kernels_.precision) / kOffsetBytes; }
   int64_t InputsOfBlock(int64_t block) const;
   int64_t PairsOfBlock(int64_t block) const;
   PackedPanel PanelAt(int64_t block, int64_t panel) const;
+  // Where the inputs of a pair may lie in their block: from these on, before `end`.
+  struct PairPlace {
+    int64_t first, second, end;
+  };
+  // Calls visit(offsets of a pair, where they may lie) for all of them.
+  template <typename Visit>
+  void ForPlaces(Visit visit) const;
   template <typename Finish>
   void Product(const std::byte* tile, float* scratch, bool first, bool last, Finish finish) const;
   template <typename Function>

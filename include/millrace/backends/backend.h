@@ -100,8 +100,16 @@ class Backend {
   virtual torch::Tensor DenormalizeValue(const torch::Tensor& value) const = 0;
   virtual torch::Tensor NormalizeValue(const torch::Tensor& value) const = 0;
 
+  // All steps of a batch are done, and UpdateNormalizers(): before its weights are published.
+  virtual void EndBatch() {}
+
   // The weight blob (layout().bytes()).
   virtual void Snapshot(std::span<std::byte> blob) const = 0;
+  // What actors and policy workers load (InferenceModel::Load()), its size and what both ends must
+  // agree on: the weight blob, unless the backend's own models act on another form.
+  virtual size_t published_bytes() const { return layout().bytes(); }
+  virtual uint64_t published_hash() const { return layout().hash(); }
+  virtual void Publish(std::span<std::byte> blob) { Snapshot(blob); }
   // Replaces parameters and normalisers.
   virtual absl::Status LoadWeights(std::span<const std::byte> blob) = 0;
 

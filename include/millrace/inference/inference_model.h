@@ -28,12 +28,16 @@ class InferenceModel {
   virtual ~InferenceModel() = default;
   virtual const ActionSpec& action() const = 0;
   virtual int64_t state_size() const = 0;
-  // Of the weight blob.
+  // Of all parameters, as checkpoints have them.
   virtual const ParameterLayout& layout() const = 0;
-  size_t weight_bytes() const { return layout().bytes(); }
-  uint64_t layout_hash() const { return layout().hash(); }
-  // Replaces the weights. kInvalidArgument if the size is wrong.
+  // Of what the trainer publishes; unless its backend packs weights (Backend::Publish()), the
+  // weight blob.
+  virtual size_t weight_bytes() const { return layout().bytes(); }
+  virtual uint64_t layout_hash() const { return layout().hash(); }
+  // Replaces the weights by published ones. kInvalidArgument if the size is wrong.
   virtual absl::Status Load(std::span<const std::byte> blob) = 0;
+  // The same from the weight blob.
+  virtual absl::Status LoadParameters(std::span<const std::byte> blob) { return Load(blob); }
   // observation: one view [rows, ...] per field in spec order. state [rows, state_size]: read, and
   // replaced by the state after this observation.
   virtual absl::Status Forward(int rows, std::span<const TensorView> observation,

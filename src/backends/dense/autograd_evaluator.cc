@@ -55,6 +55,28 @@ HeadOutputs AsLeaves(const HeadOutputs& heads) {
   return {leaf(heads.logits), leaf(heads.mean), leaf(heads.log_std), leaf(heads.value)};
 }
 
+torch::Tensor GradientOf(const torch::Tensor& leaf) {
+  return leaf.grad().defined() ? leaf.grad() : torch::zeros_like(leaf);
+}
+
+torch::Tensor MaskedChoices(const HeadOutputs& heads, const TensorDict& minibatch) {
+  const auto mask = minibatch.find(ObservationField(kActionMask));
+  return heads.logits.defined() && mask != minibatch.end() ? mask->second == 0 : torch::Tensor();
+}
+
+torch::Tensor PolicyHeadGradient(const HeadOutputs& heads, const torch::Tensor& masked) {
+  std::vector<torch::Tensor> parts;
+  const auto add = [&](const torch::Tensor& gradient) {
+    parts.push_back(gradient.view({-1, gradient.size(-1)}));
+  };
+  if (heads.logits.defined()) {
+    const torch::Tensor gradient = GradientOf(heads.logits);
+    add(masked.defined() ? gradient.masked_fill(masked, 0.0) : gradient);
+  }
+  if (heads.mean.defined()) add(GradientOf(heads.mean));
+  return parts.size() == 1 ? parts[0] : torch::cat(parts, 1);
+}
+
 std::unique_ptr<HeadEvaluator> MakeAutogradEvaluator(std::shared_ptr<Policy> policy,
                                                      FlatParameters& parameters) {
   return std::make_unique<AutogradEvaluator>(std::move(policy), parameters);

@@ -43,36 +43,46 @@ absl::Status CheckState(const std::string& name, const torch::Tensor& expected,
 }  // namespace
 
 DenseBackend::DenseBackend(std::shared_ptr<Policy> policy,
-                           std::unique_ptr<FlatParameters> parameters, const AdamOptions& adam,
-                           Evaluation evaluation)
+                           std::unique_ptr<FlatParameters> parameters, const AdamOptions& adam)
     : policy_(std::move(policy)),
       parameters_(std::move(parameters)),
       adam_(parameters_->trainable(), adam),
       normalizers_(dynamic_cast<const BuiltinPolicy*>(policy_.get()), *parameters_),
       weights_(parameters_->weights()),
       state_(normalizers_.State()) {
-  if (evaluation == Evaluation::kNative && device().is_cpu()) {
-    auto builtin = std::dynamic_pointer_cast<const BuiltinPolicy>(policy_);
-    if (builtin != nullptr && NativeTrainer::Trains(builtin->spec().type)) {
-      const auto& kernels = kernels::BestKernels();
-      auto network = std::make_unique<NativePolicy>(builtin->spec(), kernels);
-      row_trainer_ = std::make_unique<NativeTrainer>(std::move(builtin), std::move(network),
-                                                     *parameters_, adam_, kernels);
-    }
-  }
-  if (evaluation != Evaluation::kAutograd) evaluator_ = MakeMlpEvaluator(policy_, *parameters_);
-  if (evaluator_ == nullptr) evaluator_ = MakeAutogradEvaluator(policy_, *parameters_);
   state_["adam.mean"] = adam_.mean();
   state_["adam.variance"] = adam_.variance();
   state_["adam.step"] = adam_.step();
+}
+
+void DenseBackend::ComputeWith(std::unique_ptr<HeadEvaluator> evaluator,
+                               std::unique_ptr<RowTrainer> row_trainer) {
+  evaluator_ = std::move(evaluator);
+  row_trainer_ = std::move(row_trainer);
 }
 
 absl::StatusOr<std::unique_ptr<DenseBackend>> DenseBackend::Create(std::shared_ptr<Policy> policy,
                                                                    const AdamOptions& adam,
                                                                    Evaluation evaluation) {
   MILLRACE_ASSIGN_OR_RETURN(auto parameters, FlatParameters::Create(policy));
-  return std::unique_ptr<DenseBackend>(
-      new DenseBackend(std::move(policy), std::move(parameters), adam, evaluation));
+  std::unique_ptr<DenseBackend> backend(new DenseBackend(policy, std::move(parameters), adam));
+  std::unique_ptr<RowTrainer> row_trainer;
+  if (evaluation == Evaluation::kNative && backend->device().is_cpu()) {
+    auto builtin = std::dynamic_pointer_cast<const BuiltinPolicy>(policy);
+    if (builtin != nullptr && NativeTrainer::Trains(builtin->spec().type)) {
+      const auto& kernels = kernels::BestKernels();
+      auto network = std::make_unique<NativePolicy>(builtin->spec(), kernels);
+      row_trainer = std::make_unique<NativeTrainer>(std::move(builtin), std::move(network),
+                                                    *backend->parameters_, backend->adam_, kernels);
+    }
+  }
+  std::unique_ptr<HeadEvaluator> evaluator;
+  if (evaluation != Evaluation::kAutograd) {
+    evaluator = MakeMlpEvaluator(policy, *backend->parameters_);
+  }
+  if (evaluator == nullptr) evaluator = MakeAutogradEvaluator(policy, *backend->parameters_);
+  backend->ComputeWith(std::move(evaluator), std::move(row_trainer));
+  return backend;
 }
 
 absl::StatusOr<HeadOutputs> DenseBackend::Forward(const TensorDict& minibatch) {
@@ -175,16 +185,21 @@ absl::Status DenseBackend::Synchronize(Collectives& group, int root) {
   return absl::OkStatus();
 }
 
+AdamOptions ReadAdamOptions(const Options& options) {
+  AdamOptions adam;
+  adam.beta1 = options.GetDouble("beta1", adam.beta1, 0, 1);
+  adam.beta2 = options.GetDouble("beta2", adam.beta2, 0, 1);
+  adam.weight_decay = options.GetDouble("weight_decay", adam.weight_decay, 0, 1e6);
+  return adam;
+}
+
 namespace {
 
 absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const Options& options,
                                                      std::shared_ptr<Policy> policy,
                                                      const std::string& name,
                                                      DenseBackend::Evaluation evaluation) {
-  AdamOptions adam;
-  adam.beta1 = options.GetDouble("beta1", adam.beta1, 0, 1);
-  adam.beta2 = options.GetDouble("beta2", adam.beta2, 0, 1);
-  adam.weight_decay = options.GetDouble("weight_decay", adam.weight_decay, 0, 1e6);
+  const AdamOptions adam = ReadAdamOptions(options);
   MILLRACE_RETURN_IF_ERROR(options.Finish("backend " + name));
   MILLRACE_ASSIGN_OR_RETURN(auto backend,
                             DenseBackend::Create(std::move(policy), adam, evaluation));

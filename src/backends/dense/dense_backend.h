@@ -50,10 +50,17 @@ class DenseBackend : public Backend {
   // For tests and diagnosis.
   FlatParameters& parameters() { return *parameters_; }
 
- private:
+ protected:
+  // Without anything that computes minibatches.
   DenseBackend(std::shared_ptr<Policy> policy, std::unique_ptr<FlatParameters> parameters,
-               const AdamOptions& adam, Evaluation evaluation);
+               const AdamOptions& adam);
+  // `row_trainer` may be null.
+  void ComputeWith(std::unique_ptr<HeadEvaluator> evaluator,
+                   std::unique_ptr<RowTrainer> row_trainer);
+  FlatAdam& adam() { return adam_; }
+  HeadEvaluator& evaluator() { return *evaluator_; }
 
+ private:
   const std::shared_ptr<Policy> policy_;
   const std::unique_ptr<FlatParameters> parameters_;
   FlatAdam adam_;
@@ -67,8 +74,11 @@ class DenseBackend : public Backend {
   std::vector<torch::Tensor> saved_;
 };
 
-// BackendFactories. Options (defaults): beta1 (0.9), beta2 (0.999), weight_decay (0). The native
-// one computes on LibTorch what it has no kernels for.
+// Reads beta1 (0.9), beta2 (0.999) and weight_decay (0).
+AdamOptions ReadAdamOptions(const Options& options);
+
+// BackendFactories, with the options of Adam. The native one computes on LibTorch what it has no
+// kernels for.
 absl::StatusOr<std::unique_ptr<Backend>> MakeDenseBackend(const Options& options,
                                                           std::shared_ptr<Policy> policy);
 absl::StatusOr<std::unique_ptr<Backend>> MakeNativeBackend(const Options& options,

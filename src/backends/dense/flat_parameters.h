@@ -38,4 +38,9 @@ class FlatParameters {
   torch::Tensor weights_, trainable_, gradients_;
 };
 
+// The numbers of a contiguous float32 tensor on the CPU.
+inline std::span<float> FloatsOf(const torch::Tensor& tensor) {
+  return {tensor.data_ptr<float>(), static_cast<size_t>(tensor.numel())};
+}
+
 }  // namespace millrace

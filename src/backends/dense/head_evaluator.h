@@ -33,4 +33,11 @@ HeadOutputs ForwardOf(Policy& policy, const TensorDict& minibatch);
 // The heads cut off from their graph.
 HeadOutputs AsLeaves(const HeadOutputs& heads);
 
+// For evaluators that compute the layers themselves. The leaf's gradient, 0 if it is undefined.
+torch::Tensor GradientOf(const torch::Tensor& leaf);
+// Where choices are masked; undefined without a mask.
+torch::Tensor MaskedChoices(const HeadOutputs& heads, const TensorDict& minibatch);
+// [N, choices + reals], 0 where `masked`.
+torch::Tensor PolicyHeadGradient(const HeadOutputs& heads, const torch::Tensor& masked);
+
 }  // namespace millrace

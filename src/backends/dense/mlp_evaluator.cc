@@ -119,15 +119,14 @@ class MlpEvaluator : public HeadEvaluator {
     HeadOutputs heads = policy_->SplitPolicyHead(out.view(sizes), minibatch);
     const Tensor& value = value_head_.Forward(shared_ ? hidden : critic_.Forward(x));
     heads.value = value.view(leading);
-    const auto mask = minibatch.find(ObservationField(kActionMask));
-    masked_ = heads.logits.defined() && mask != minibatch.end() ? mask->second == 0 : Tensor();
+    masked_ = MaskedChoices(heads, minibatch);
     return AsLeaves(heads);
   }
 
   void Backward(const HeadOutputs& heads) override {
     const torch::NoGradGuard no_gradient;
     parameters_.gradients().zero_();
-    const Tensor policy = PolicyHeadGradient(heads);
+    const Tensor policy = PolicyHeadGradient(heads, masked_);
     const Tensor value = GradientOf(heads.value).view({-1, 1});
     if (log_std_gradient_.defined()) log_std_gradient_.copy_(GradientOf(heads.log_std));
 
@@ -148,24 +147,6 @@ class MlpEvaluator : public HeadEvaluator {
     const bool exists = name != "critic" || !shared_;
     return Trunk(parameters_, name, exists ? policy_->spec().hidden.size() : 0,
                  policy_->spec().activation);
-  }
-
-  static Tensor GradientOf(const Tensor& leaf) {
-    return leaf.grad().defined() ? leaf.grad() : torch::zeros_like(leaf);
-  }
-
-  // [N, choices + reals]
-  Tensor PolicyHeadGradient(const HeadOutputs& heads) const {
-    std::vector<Tensor> parts;
-    const auto add = [&](const Tensor& gradient) {
-      parts.push_back(gradient.view({-1, gradient.size(-1)}));
-    };
-    if (heads.logits.defined()) {
-      const Tensor gradient = GradientOf(heads.logits);
-      add(masked_.defined() ? gradient.masked_fill(masked_, 0.0) : gradient);
-    }
-    if (heads.mean.defined()) add(GradientOf(heads.mean));
-    return parts.size() == 1 ? parts[0] : torch::cat(parts, 1);
   }
 
   const std::shared_ptr<BuiltinPolicy> policy_;

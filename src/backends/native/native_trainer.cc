@@ -11,20 +11,12 @@
 #include "millrace/core/status.h"
 
 namespace millrace {
-namespace {
-
-std::span<float> Floats(torch::Tensor& tensor) {
-  return {tensor.data_ptr<float>(), static_cast<size_t>(tensor.numel())};
-}
-
-}  // namespace
-
 bool NativeTrainer::Trains(std::string_view model_type) {
   return model_type == "mlp" || model_type == "lstm";
 }
 
 NativeTrainer::NativeTrainer(std::shared_ptr<const BuiltinPolicy> policy,
-                             std::unique_ptr<RowNetwork> network, FlatParameters& parameters,
+                             std::shared_ptr<RowNetwork> network, FlatParameters& parameters,
                              FlatAdam& adam, const kernels::KernelSet& kernels)
     : policy_(std::move(policy)),
       flat_(parameters),
@@ -81,9 +73,9 @@ absl::Status NativeTrainer::Begin(const TensorDict& items, const RowLoss& loss) 
   }
   MILLRACE_ASSIGN_OR_RETURN(mask_, MakeColumn(items, ObservationField(kActionMask), recurrent_));
   if (recurrent_) MILLRACE_RETURN_IF_ERROR(MakeStateColumns(items));
-  network_->Import(Floats(flat_.trainable()), parameters_.data());
-  network_->Import(Floats(adam_.mean()), mean_.data());
-  network_->Import(Floats(adam_.variance()), variance_.data());
+  network_->Import(FloatsOf(flat_.trainable()), parameters_.data());
+  network_->Import(FloatsOf(adam_.mean()), mean_.data());
+  network_->Import(FloatsOf(adam_.variance()), variance_.data());
   steps_ = static_cast<int64_t>(adam_.step().item<float>());
   network_->Take(parameters_.data());
   return absl::OkStatus();
@@ -191,9 +183,9 @@ void NativeTrainer::Step(const OptimizerStep& step, StepReport& report) {
 }
 
 void NativeTrainer::End() {
-  network_->Export(parameters_.data(), Floats(flat_.trainable()));
-  network_->Export(mean_.data(), Floats(adam_.mean()));
-  network_->Export(variance_.data(), Floats(adam_.variance()));
+  network_->Export(parameters_.data(), FloatsOf(flat_.trainable()));
+  network_->Export(mean_.data(), FloatsOf(adam_.mean()));
+  network_->Export(variance_.data(), FloatsOf(adam_.variance()));
   adam_.step().fill_(static_cast<float>(steps_));
   for (ItemColumn* column : {&actor_input_, &critic_input_, &mask_, &first_, &state_}) {
     *column = {};

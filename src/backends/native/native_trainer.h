@@ -28,7 +28,7 @@ class NativeTrainer final : public RowTrainer {
   static bool Trains(std::string_view model_type);
 
   // The references are kept. `policy` is of a type that it trains, `network` computes it.
-  NativeTrainer(std::shared_ptr<const BuiltinPolicy> policy, std::unique_ptr<RowNetwork> network,
+  NativeTrainer(std::shared_ptr<const BuiltinPolicy> policy, std::shared_ptr<RowNetwork> network,
                 FlatParameters& parameters, FlatAdam& adam, const kernels::KernelSet& kernels);
 
   absl::Status Begin(const TensorDict& items, const RowLoss& loss) override;
@@ -58,7 +58,7 @@ class NativeTrainer final : public RowTrainer {
   const EntityInputs actor_reads_, critic_reads_;
   const bool same_input_;  // of actor and critic
   const int64_t choices_, reals_;
-  const std::unique_ptr<RowNetwork> network_;
+  const std::shared_ptr<RowNetwork> network_;
 
   const RowLoss* loss_ = nullptr;
   ItemColumn actor_input_, critic_input_, mask_;  // critic_input_: absent if it is the actor's

@@ -8,6 +8,7 @@ SparseLayer::SparseLayer(SparseLayout& layout, const std::string& name,
                          const LayerPatterns& patterns, bool input_gradient,
                          const sparse::KernelSet& kernels)
     : kernels_(kernels),
+      name_(name),
       weight_(layout.Add(name + ".weight")),
       bias_(layout.Add(name + ".bias")),
       input_gradient_(input_gradient),

@@ -4,19 +4,11 @@
 #include <cstdint>
 #include <string>
 
-#include "absl/functional/function_ref.h"
 #include "backends/nm_sparse/sparse_layout.h"
+#include "inference/sparsity.h"
 #include "sparse/packed_matrix.h"
-#include "sparse/pattern.h"
 
 namespace millrace {
-
-// Which weights take part: in the forward product groups lie along the inputs, in the gradient of
-// the inputs along the outputs, each chosen by itself. The gradient of the weights is dense.
-struct LayerPatterns {
-  sparse::Pattern forward = sparse::DensePattern();
-  sparse::Pattern backward = sparse::DensePattern();
-};
 
 // y = W x + b over tiles (sparse/sparse_kernels.h). `parameters` and `gradients` are buffers of the
 // layout. Thread-compatible.
@@ -26,6 +18,7 @@ class SparseLayer {
   SparseLayer(SparseLayout& layout, const std::string& name, const LayerPatterns& patterns,
               bool input_gradient, const sparse::KernelSet& kernels);
 
+  const std::string& name() const { return name_; }
   int64_t in() const { return weight_.columns; }
   int64_t out() const { return weight_.rows; }
   int64_t panels() const { return forward_.panels(); }
@@ -49,6 +42,7 @@ class SparseLayer {
 
  private:
   const sparse::KernelSet& kernels_;
+  const std::string name_;
   const SparseParameter weight_, bias_;
   const bool input_gradient_;
   sparse::PackedMatrix forward_, backward_;

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "inference/entity_inputs.h"
 #include "kernels/kernels.h"
+#include "millrace/core/check.h"
 #include "sparse/kernel_choice.h"
 
 namespace millrace {
@@ -138,6 +139,13 @@ std::vector<SparseLayer*> SparsePolicy::Layers() {
   return layers;
 }
 
+const sparse::PackedMatrix& SparsePolicy::MatrixOf(const std::string& layer) {
+  const auto layers = Layers();
+  const auto found = std::ranges::find(layers, layer, &SparseLayer::name);
+  MILLRACE_CHECK(found != layers.end(), "no such layer");
+  return (*found)->forward();
+}
+
 void SparsePolicy::Take(const float* parameters) {
   constexpr int64_t kParts = 8;  // of a layer
   const auto layers = Layers();
@@ -145,6 +153,12 @@ void SparsePolicy::Take(const float* parameters) {
     layers[static_cast<size_t>(part / kParts)]->Pack(parameters, choose_, part % kParts, kParts);
   });
   choose_ = false;
+}
+
+void SparsePolicy::TakeFlat(std::span<const float> flat) {
+  flat_.Reserve(static_cast<size_t>(size()));
+  Import(flat, flat_.data());
+  Take(flat_.data());
 }
 
 void SparsePolicy::Reserve(int64_t tiles) {

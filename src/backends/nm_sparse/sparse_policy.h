@@ -87,6 +87,10 @@ class SparsePolicy final : public RowNetwork {
   // Packs the weights; at the places chosen last unless ChooseNext() was called since.
   void Take(const float* parameters) override;
   void ChooseNext() { choose_ = true; }
+  // The same of parameters in the order of ParameterLayout.
+  void TakeFlat(std::span<const float> flat);
+  // The forward matrix of a layer, as Take() left it.
+  const sparse::PackedMatrix& MatrixOf(const std::string& layer);
 
  private:
   // A head and what it reads.
@@ -120,6 +124,7 @@ class SparsePolicy final : public RowNetwork {
   Head policy_, value_;
   const int64_t log_std_offset_;
   bool choose_ = true;
+  AlignedFloats flat_;                  // what TakeFlat() took, in this order
   int64_t tiles_ = 0;                   // of the last Forward()
   std::vector<AlignedFloats> scratch_;  // of each thread
 };

@@ -54,7 +54,7 @@ absl::Status Acting::DrawWeights(Rng& rng) {
   for (size_t i = 0; i < model_->layout().num_trainable(); ++i) {
     weights[i] = static_cast<float>(0.1 * rng.Normal());
   }
-  return model_->Load(std::as_bytes(std::span(weights)));
+  return model_->LoadParameters(std::as_bytes(std::span(weights)));
 }
 
 absl::Status Acting::Act() {

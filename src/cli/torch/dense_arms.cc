@@ -1,8 +1,5 @@
 #include "cli/torch/dense_arms.h"
 
-#include <ATen/autocast_mode.h>
-#include <ATen/core/dispatch/Dispatcher.h>
-
 #include <memory>
 
 namespace millrace {
@@ -41,24 +38,6 @@ class OneDnnFunction : public torch::autograd::Function<OneDnnFunction> {
   }
 };
 
-// Turns autocast to bfloat16 on for its lifetime.
-class Autocast {
- public:
-  explicit Autocast(bool on) : on_(on) {
-    if (!on_) return;
-    at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
-    at::autocast::set_autocast_enabled(at::kCPU, true);
-  }
-  ~Autocast() {
-    if (!on_) return;
-    at::autocast::clear_cache();
-    at::autocast::set_autocast_enabled(at::kCPU, false);
-  }
-
- private:
-  const bool on_;
-};
-
 class Step {
  public:
   enum class Kind { kFloat32, kOneDnn, kBfloat16 };
@@ -91,12 +70,18 @@ class Step {
   }
 
  private:
+  Tensor Apply(torch::nn::LinearImpl& layer, const Tensor& x) const {
+    if (kind_ == Kind::kOneDnn) return OneDnnFunction::apply(x, layer.weight, layer.bias);
+    if (kind_ == Kind::kFloat32) return layer.forward(x);
+    // What autocast does.
+    const auto half = [](const Tensor& tensor) { return tensor.to(torch::kBFloat16); };
+    return torch::linear(half(x), half(layer.weight), half(layer.bias));
+  }
+
   Tensor Forward() {
-    const Autocast autocast(kind_ == Kind::kBfloat16);
     Tensor x = x_;
     for (size_t i = 0; i < layers_.size(); ++i) {
-      x = kind_ == Kind::kOneDnn ? OneDnnFunction::apply(x, layers_[i]->weight, layers_[i]->bias)
-                                 : layers_[i]->forward(x);
+      x = Apply(*layers_[i], x);
       if (i + 1 < layers_.size()) x = x.relu();
     }
     return torch::mse_loss(x.to(torch::kFloat32), target_);

@@ -21,7 +21,7 @@ std::vector<BenchArm> DenseProducts(int64_t rows, int64_t in, int64_t out);
 
 // A step of an mlp 64 - width - width - width - 16 with ReLU: forward, mean squared error,
 // backward, clipping by the global norm, fused Adam; by autograd. `fp32`: torch::nn::Linear as it
-// is; `fp32_onednn`: the same layers by oneDNN; `bf16`: autocast, float32 master weights.
+// is; `fp32_onednn`: the same layers by oneDNN; `bf16`: as under autocast, float32 master weights.
 std::vector<BenchArm> DenseSteps(int64_t rows, int64_t width);
 
 }  // namespace millrace

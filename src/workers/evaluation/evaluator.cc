@@ -113,7 +113,7 @@ absl::StatusOr<Player> MakePlayer(const PolicyConfig& policy, const PolicyAgents
   MILLRACE_ASSIGN_OR_RETURN(player.model, make_model(policy, agents));
   MILLRACE_ASSIGN_OR_RETURN(const std::vector<std::byte> weights,
                             weights_of(agents.policy, player.model->layout()));
-  MILLRACE_RETURN_IF_ERROR(player.model->Load(weights));
+  MILLRACE_RETURN_IF_ERROR(player.model->LoadParameters(weights));
   const size_t rows = static_cast<size_t>(environments * agents.agents);
   player.state.resize(rows * static_cast<size_t>(player.model->state_size()));
   player.logits.resize(rows * static_cast<size_t>(agents.action.num_choices()));

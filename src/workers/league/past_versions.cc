@@ -40,7 +40,7 @@ absl::Status PastVersions::Load(uint64_t version, Player& player) {
   }
   MILLRACE_ASSIGN_OR_RETURN(player.model, make_model_());
   player.version = version;
-  return player.model->Load(*weights);
+  return player.model->LoadParameters(*weights);
 }
 
 }  // namespace millrace

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "inference/sparse_model.h"
+#include "inference/sparsity.h"
 #include "millrace/core/check.h"
 #include "millrace/core/status.h"
 #include "workers/common/worker_process.h"
@@ -23,6 +25,11 @@ absl::StatusOr<std::unique_ptr<InferenceModel>> MakeNativeInferenceModel(
               {.items = {policy.model.type}, .is_list = false, .where = policy.model.where});
   MILLRACE_ASSIGN_OR_RETURN(const ModelSpec spec,
                             ModelSpec::FromOptions(options, agents.observation, agents.action));
+  if (policy.backend.type == Sparsity::kBackend) {
+    MILLRACE_ASSIGN_OR_RETURN(const Sparsity sparsity,
+                              Sparsity::FromOptions(policy.backend.options, spec));
+    return std::make_unique<SparseModel>(spec, sparsity);
+  }
   return MakeNativeModel(spec);
 }
 

@@ -91,8 +91,8 @@ absl::StatusOr<Learner> MakeLearner(const TorchRegistry& registry, const Experim
   contract.unroll = config.trainer.unroll;
   MILLRACE_ASSIGN_OR_RETURN(contract.chunk, ChunkOf(config, learner));
   contract.state_size = learner.backend->state_size();
-  contract.weight_bytes = learner.backend->layout().bytes();
-  contract.layout_hash = learner.backend->layout().hash();
+  contract.weight_bytes = learner.backend->published_bytes();
+  contract.layout_hash = learner.backend->published_hash();
   MILLRACE_ASSIGN_OR_RETURN(contract.sample, SampleSchema(registry, config, agents, learner));
   return learner;
 }

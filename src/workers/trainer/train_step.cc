@@ -117,6 +117,7 @@ absl::StatusOr<TrainReport> TrainStep::RunOrThrow(SampleBatch& batch, double pro
                                ? TrainRows(*row_trainer, items, batch.number, plan, group, report)
                                : TrainTensors(items, batch.number, plan, group, report));
   MILLRACE_RETURN_IF_ERROR(UpdateNormalizers(std::move(tensors), value_targets, new_rows, group));
+  backend_->EndBatch();
   return report;
 }
 

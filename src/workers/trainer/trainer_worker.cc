@@ -97,7 +97,8 @@ class Trainer {
   std::unique_ptr<WeightPublisher> publisher_;
   std::unique_ptr<LeagueWriter> league_;            // null without a league
   std::unique_ptr<PolicyCheckpoints> checkpoints_;  // leader
-  std::vector<std::byte> blob_;
+  std::vector<std::byte> blob_;                     // all weights
+  std::vector<std::byte> published_;                // what actors load of them
 
   bool has_parameters_ = false;
   uint64_t epoch_ = 0;
@@ -140,6 +141,7 @@ absl::Status Trainer::SetUpLearner() {
   step_ = std::make_unique<TrainStep>(algorithm_.get(), backend_.get(),
                                       config_.seed + policy_index_, config_.trainer.sample_reuse);
   blob_.resize(backend_->layout().bytes());
+  published_.resize(backend_->published_bytes());
   if (!leader()) return absl::OkStatus();
   return process_.control().Put(ContractKey(agents_.policy), contract_.ToJson());
 }
@@ -307,7 +309,7 @@ absl::Status Trainer::OpenStreams(const ConsumerState& state) {
   if (!leader()) return absl::OkStatus();
   const WeightSpec weights{.policy = agents_.policy,
                            .layout_hash = contract_.layout_hash,
-                           .bytes = blob_.size(),
+                           .bytes = published_.size(),
                            .checksum = config_.weight_stream.checksum};
   MILLRACE_ASSIGN_OR_RETURN(
       publisher_,
@@ -336,9 +338,12 @@ absl::Status Trainer::OpenCheckpoints() {
 
 absl::Status Trainer::PublishVersion(uint64_t version) {
   const ActivityScope publishing(Activity::kPublish);
-  backend_->Snapshot(blob_);
-  if (league_ != nullptr) league_->Offer(version, blob_);
-  absl::Status status = publisher_->Publish({epoch_, version}, blob_);
+  if (league_ != nullptr) {
+    backend_->Snapshot(blob_);
+    league_->Offer(version, blob_);
+  }
+  backend_->Publish(published_);
+  absl::Status status = publisher_->Publish({epoch_, version}, published_);
   ledger_->SetMax(Counter::kPolicyVersion, version);
   if (status.code() == absl::StatusCode::kFailedPrecondition) {
     return absl::AbortedError("another trainer has taken over: " + std::string(status.message()));

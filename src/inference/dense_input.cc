@@ -1,16 +1,15 @@
-#include "inference/mlp_trunk.h"
+#include "inference/dense_input.h"
 
 #include <algorithm>
 
 namespace millrace {
 
-MlpTrunk::MlpTrunk(const ModelSpec& spec, Network network, const kernels::KernelSet& kernels)
+DenseInput::DenseInput(const ModelSpec& spec, Network network)
     : inputs_(EntityInputsOf(spec, network)),
       features_(spec.num_features()),
-      width_(inputs_.dense_width()),
-      layers_(width_, spec.hidden, spec.activation, /*layer_norm=*/false, kernels) {}
+      width_(inputs_.dense_width()) {}
 
-const float* MlpTrunk::Join(const TrunkInput& input) {
+const float* DenseInput::Join(const TrunkInput& input) {
   joined_.Reserve(static_cast<size_t>(input.rows * width_));
   float* to = joined_.data();
   for (int64_t row = 0; row < input.rows; ++row) {

@@ -1,0 +1,73 @@
+// The built-in mlp with N:M-sparse layers, without LibTorch: it acts on packed weights.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "inference/dense_input.h"
+#include "inference/feature_reader.h"
+#include "inference/published_form.h"
+#include "millrace/inference/inference_model.h"
+
+namespace millrace {
+
+// Computes what the N:M-sparse trainer computes, in the same kernels: the same bits on processors
+// that run the same ones. Bound to one thread.
+class SparseModel : public InferenceModel {
+ public:
+  SparseModel(const ModelSpec& spec, const Sparsity& sparsity);
+
+  const ActionSpec& action() const override { return spec_.action; }
+  int64_t state_size() const override { return 0; }
+  const ParameterLayout& layout() const override { return form_.layout(); }
+  size_t weight_bytes() const override { return form_.bytes(); }
+  uint64_t layout_hash() const override { return form_.hash(); }
+  absl::Status Load(std::span<const std::byte> form) override;
+  absl::Status LoadParameters(std::span<const std::byte> parameters) override;
+  absl::Status Forward(int rows, std::span<const TensorView> observation, std::span<float> state,
+                       const HeadSpans& heads) override;
+
+ private:
+  struct Layer {
+    const sparse::PackedMatrix* weights;
+    AlignedFloats bias;  // filled up to a whole panel
+  };
+  // Hidden layers and a head.
+  struct Branch {
+    Branch(const ModelSpec& spec, Network network) : input(spec, network) {}
+    DenseInput input;
+    std::vector<Layer> hidden;
+  };
+
+  Layer MakeLayer(const std::string& name) const;
+  Branch MakeBranch(Network network) const;
+  void TakeParameters();
+  // The output of the hidden layers for rows [begin, begin + rows) of the input; valid until the
+  // next call.
+  const std::byte* Hidden(const Branch& branch, const float* input, int64_t rows);
+  // head_ [rows, outputs filled up to whole panels].
+  void Head(const Layer& head, const std::byte* hidden, int64_t rows);
+  void WritePolicy(int64_t begin, int64_t rows, const HeadSpans& heads);
+  void WriteValue(int64_t begin, int64_t rows, std::span<float> value);
+
+  const ModelSpec spec_;
+  const sparse::KernelSet& kernels_;
+  const sparse::Nonlinearity activation_;
+  const PublishedForm form_;
+  PublishedForm::Layers layers_;
+  std::vector<float> parameters_;  // by form_'s layout, but for the weights of layers
+  bool loaded_ = false;
+
+  FeatureReader reader_;
+  Branch actor_;  // or the one branch that both heads read
+  std::optional<Branch> critic_;
+  Layer policy_head_, value_head_;
+  float value_mean_ = 0.0F, value_scale_ = 1.0F;
+  std::span<const float> log_std_;
+  AlignedFloats scratch_, head_;
+  AlignedBuffer<std::byte> tiles_[2];  // inputs and outputs of a layer, in turn
+};
+
+}  // namespace millrace

@@ -1,0 +1,100 @@
+#include "inference/sparsity.h"
+
+#include <algorithm>
+#include <regex>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "millrace/core/status.h"
+
+namespace millrace {
+namespace {
+
+absl::Status Wrong(const Options& options, const std::string& key, const std::string& what) {
+  const auto value = options.values().find(key);
+  if (value == options.values().end()) {
+    return absl::InvalidArgumentError(absl::StrCat("backend ", Sparsity::kBackend, ": ", what));
+  }
+  const std::string& path = value->second.path;
+  return absl::InvalidArgumentError(
+      absl::StrCat(value->second.where, ": ", path.empty() ? key : path, ": ", what));
+}
+
+absl::StatusOr<sparse::Pattern> ReadPattern(const Options& options, const std::string& key,
+                                            const std::string& fallback) {
+  auto pattern = sparse::ParsePattern(options.GetString(key, fallback));
+  if (!pattern.ok()) return Wrong(options, key, std::string(pattern.status().message()));
+  if (sparse::IsDense(*pattern)) return pattern;
+  pattern->shared_by = options.GetInt("shared_by", 1, 1, sparse::kPanel);
+  if (sparse::IsKnown(*pattern)) return pattern;
+  return Wrong(options, "shared_by",
+               absl::StrCat("expected 1, 2, 4, 8 or 16, got ", pattern->shared_by));
+}
+
+std::vector<std::string> HiddenLayers(const ModelSpec& spec, size_t first) {
+  std::vector<std::string> names;
+  for (const Network network : {Network::kActor, Network::kCritic}) {
+    if (network == Network::kCritic && spec.one_trunk()) continue;
+    for (size_t i = first; i < spec.hidden.size(); ++i) {
+      names.push_back(absl::StrCat(spec.TrunkName(network), ".", i));
+    }
+  }
+  return names;
+}
+
+// Names of layers that match one of the expressions.
+absl::StatusOr<std::vector<std::string>> Matching(const Options& options,
+                                                  const std::vector<std::string>& expressions,
+                                                  const std::vector<std::string>& names) {
+  std::vector<std::string> matching;
+  for (const std::string& expression : expressions) {
+    const size_t before = matching.size();
+    try {
+      const std::regex regex(expression);
+      std::ranges::copy_if(names, std::back_inserter(matching), [&](const std::string& name) {
+        return std::regex_match(name, regex) && std::ranges::count(matching, name) == 0;
+      });
+    } catch (const std::regex_error&) {
+      return Wrong(options, "layers",
+                   absl::StrCat("not a regular expression: \"", expression, "\""));
+    }
+    if (matching.size() > before) continue;
+    return Wrong(options, "layers",
+                 absl::StrCat("expected some of the hidden layers ", absl::StrJoin(names, ", "),
+                              ", got \"", expression, "\""));
+  }
+  return matching;
+}
+
+}  // namespace
+
+LayerPatterns Sparsity::Of(const std::string& layer) const {
+  return std::ranges::count(layers, layer) > 0 ? patterns : LayerPatterns{};
+}
+
+absl::StatusOr<Sparsity> Sparsity::FromOptions(const Options& options, const ModelSpec& spec) {
+  if (spec.type != "mlp") {
+    return Wrong(options, "type",
+                 absl::StrCat("expected a model of type mlp, got \"", spec.type, "\""));
+  }
+  if (spec.hidden.empty()) {
+    return Wrong(options, "type", "expected a model with hidden layers, got one without");
+  }
+  Sparsity sparsity;
+  const std::string name = options.GetString("pattern", "2:8");
+  MILLRACE_ASSIGN_OR_RETURN(sparsity.patterns.forward, ReadPattern(options, "pattern", name));
+  MILLRACE_ASSIGN_OR_RETURN(sparsity.patterns.backward,
+                            ReadPattern(options, "backward_pattern", name));
+  const std::string precision = options.GetChoice("precision", "bfloat16", {"bfloat16", "float32"});
+  if (precision == "float32") sparsity.precision = sparse::Precision::kFloat32;
+  const auto expressions = options.GetStrings("layers", {});
+  if (expressions.empty()) {
+    sparsity.layers = HiddenLayers(spec, /*first=*/1);
+  } else {
+    MILLRACE_ASSIGN_OR_RETURN(sparsity.layers,
+                              Matching(options, expressions, HiddenLayers(spec, /*first=*/0)));
+  }
+  return sparsity;
+}
+
+}  // namespace millrace

@@ -1,0 +1,275 @@
+#include "backends/nm_sparse/nm_sparse_backend.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "algorithms/ppo.h"
+#include "backends/single_rank_collectives.h"
+#include "inference/sparse_model.h"
+
+namespace millrace {
+namespace {
+
+constexpr int64_t kRows = 100;
+
+ModelSpec Spec(bool shared_trunk) {
+  ModelSpec spec;
+  spec.hidden = {48, 40, 33};
+  spec.shared_trunk = shared_trunk;
+  spec.normalize_observation = true;
+  spec.normalize_value = true;
+  spec.observation.fields = {{"position", DType::kFloat32, {5}}, {kActionMask, DType::kUInt8, {3}}};
+  spec.action = ActionSpec::Discrete(3);
+  spec.action.components.push_back(ActionSpec::Continuous({-1, -1}, {1, 1}).components[0]);
+  return spec;
+}
+
+Options OptionsOf(const std::map<std::string, std::string>& values) {
+  Options options;
+  for (const auto& [key, value] : values) {
+    options.Set(key, {.items = {value},
+                      .is_list = key == "layers",
+                      .where = "run.yaml:7",
+                      .path = "backend." + key});
+  }
+  return options;
+}
+
+std::unique_ptr<NmSparseBackend> Make(const ModelSpec& spec, const Sparsity& sparsity,
+                                      int threads = 1, uint64_t seed = 3) {
+  auto policy = std::make_shared<BuiltinPolicy>(spec, seed);
+  auto backend = NmSparseBackend::Create(policy, {}, sparsity, threads);
+  EXPECT_TRUE(backend.ok()) << backend.status();
+  return *std::move(backend);
+}
+
+Sparsity SparsityOf(const ModelSpec& spec, const std::map<std::string, std::string>& values) {
+  const auto sparsity = Sparsity::FromOptions(OptionsOf(values), spec);
+  EXPECT_TRUE(sparsity.ok()) << sparsity.status();
+  return *sparsity;
+}
+
+TensorDict Items() {
+  torch::manual_seed(5);
+  TensorDict items = {{"observation/position", torch::randn({kRows, 5})},
+                      {"observation/action_mask", torch::ones({kRows, 3}, torch::kUInt8)},
+                      {"log_prob", -1.0 - torch::rand({kRows})},
+                      {"value", torch::randn({kRows})},
+                      {"advantage", torch::randn({kRows})},
+                      {"value_target", torch::randn({kRows})},
+                      {"present", torch::ones({kRows}, torch::kUInt8)},
+                      {"action/discrete", torch::zeros({kRows, 1}, torch::kInt32)},
+                      {"action/continuous", torch::randn({kRows, 2})}};
+  items["observation/action_mask"].select(1, 2).zero_();
+  return items;
+}
+
+std::unique_ptr<Algorithm> MakeAlgorithm(const ActionSpec& action) {
+  Options options;
+  options.Set("minibatch", {.items = {"50"}, .where = {}, .path = {}});
+  return *MakePpo(options, action);
+}
+
+// Two minibatches by rows, then the end of the batch.
+void TrainRows(Backend& backend, const TensorDict& items, Algorithm& algorithm) {
+  const auto group = MakeSingleRankCollectives();
+  RowTrainer& trainer = *backend.row_trainer();
+  const RowLoss& loss = *algorithm.row_loss();
+  std::vector<double> metrics(loss.metrics().size());
+  ASSERT_TRUE(trainer.Begin(items, loss).ok());
+  std::vector<int64_t> order(kRows);
+  std::iota(order.begin(), order.end(), 0);
+  for (const size_t begin : {0, 50}) {
+    const auto part = std::span<const int64_t>(order).subspan(begin, 50);
+    ASSERT_TRUE(trainer.Train(part, {}, *group, metrics).ok());
+  }
+  trainer.End();
+  ASSERT_TRUE(backend.UpdateNormalizers(items, items.at("value_target"), *group).ok());
+  backend.EndBatch();
+}
+
+// The same as tensors.
+void TrainTensors(Backend& backend, const TensorDict& items, Algorithm& algorithm) {
+  const auto group = MakeSingleRankCollectives();
+  for (const int64_t begin : {0, 50}) {
+    TensorDict minibatch;
+    for (const auto& [name, tensor] : items) minibatch[name] = tensor.narrow(0, begin, 50);
+    const auto heads = backend.Forward(minibatch);
+    ASSERT_TRUE(heads.ok()) << heads.status();
+    const auto loss = algorithm.Loss(*heads, minibatch);
+    ASSERT_TRUE(loss.ok()) << loss.status();
+    loss->loss.backward();
+    ASSERT_TRUE(backend.Backward(*heads).ok());
+    ASSERT_TRUE(backend.Step({}, *group).ok());
+  }
+  ASSERT_TRUE(backend.UpdateNormalizers(items, items.at("value_target"), *group).ok());
+  backend.EndBatch();
+}
+
+std::vector<std::byte> SnapshotOf(const Backend& backend) {
+  std::vector<std::byte> blob(backend.layout().bytes());
+  backend.Snapshot(blob);
+  return blob;
+}
+
+std::vector<std::byte> PublishedBy(Backend& backend) {
+  std::vector<std::byte> blob(backend.published_bytes());
+  backend.Publish(blob);
+  return blob;
+}
+
+struct Outputs {
+  std::vector<float> logits = std::vector<float>(kRows * 3);
+  std::vector<float> mean = std::vector<float>(kRows * 2);
+  std::vector<float> log_std = std::vector<float>(2);
+  std::vector<float> value = std::vector<float>(kRows);
+};
+
+Outputs Act(InferenceModel& model, const TensorDict& items) {
+  Outputs out;
+  std::vector<TensorView> views;
+  for (const char* name : {"observation/position", "observation/action_mask"}) {
+    const torch::Tensor& tensor = items.at(name);
+    const bool floats = tensor.scalar_type() == torch::kFloat32;
+    views.push_back({.dtype = floats ? DType::kFloat32 : DType::kUInt8,
+                     .shape = {tensor.sizes().data(), tensor.sizes().size()},
+                     .data = static_cast<std::byte*>(tensor.data_ptr())});
+  }
+  const absl::Status status = model.Forward(
+      kRows, views, {},
+      {.logits = out.logits, .mean = out.mean, .log_std = out.log_std, .value = out.value});
+  EXPECT_TRUE(status.ok()) << status;
+  return out;
+}
+
+class NmSparse : public testing::TestWithParam<std::map<std::string, std::string>> {};
+
+TEST_P(NmSparse, PublishedWeightsActAsTheTrainerComputes) {
+  for (const bool shared_trunk : {false, true}) {
+    const ModelSpec spec = Spec(shared_trunk);
+    const Sparsity sparsity = SparsityOf(spec, GetParam());
+    const auto backend = Make(spec, sparsity);
+    const TensorDict items = Items();
+    const auto algorithm = MakeAlgorithm(spec.action);
+    TrainRows(*backend, items, *algorithm);
+
+    SparseModel model(spec, sparsity);
+    EXPECT_EQ(model.weight_bytes(), backend->published_bytes());
+    EXPECT_EQ(model.layout_hash(), backend->published_hash());
+    ASSERT_TRUE(model.Load(PublishedBy(*backend)).ok());
+    const Outputs acted = Act(model, items);
+    const auto heads = backend->Forward(items);
+    ASSERT_TRUE(heads.ok()) << heads.status();
+    const torch::Tensor value = backend->DenormalizeValue(heads->value.detach());
+    for (int64_t row = 0; row < kRows; ++row) {
+      for (int64_t i = 0; i < 2; ++i) {  // the third choice is masked by whoever samples
+        EXPECT_NEAR(acted.logits[static_cast<size_t>(row * 3 + i)],
+                    heads->logits[row][i].item<float>(), 1e-5);
+        EXPECT_NEAR(acted.mean[static_cast<size_t>(row * 2 + i)], heads->mean[row][i].item<float>(),
+                    1e-5);
+      }
+      EXPECT_NEAR(acted.value[static_cast<size_t>(row)], value[row].item<float>(), 1e-5);
+    }
+
+    // Whoever has the parameters alone, from a checkpoint, chooses the same weights.
+    SparseModel from_checkpoint(spec, sparsity);
+    ASSERT_TRUE(from_checkpoint.LoadParameters(SnapshotOf(*backend)).ok());
+    const Outputs again = Act(from_checkpoint, items);
+    EXPECT_EQ(again.logits, acted.logits);
+    EXPECT_EQ(again.mean, acted.mean);
+    EXPECT_EQ(again.value, acted.value);
+    EXPECT_EQ(again.log_std, acted.log_std);
+  }
+}
+
+TEST_P(NmSparse, RowsAndTensorsTrainAlike) {
+  const ModelSpec spec = Spec(/*shared_trunk=*/false);
+  const Sparsity sparsity = SparsityOf(spec, GetParam());
+  const auto rows = Make(spec, sparsity), tensors = Make(spec, sparsity, /*threads=*/2);
+  const TensorDict items = Items();
+  const auto algorithm = MakeAlgorithm(spec.action);
+  TrainRows(*rows, items, *algorithm);
+  TrainTensors(*tensors, items, *algorithm);
+  const torch::Tensor a = rows->parameters().weights(), b = tensors->parameters().weights();
+  // Adam's first steps are as large as the learning rate, whatever the gradient's size.
+  EXPECT_LT((a - b).abs().max().item<float>(), 2e-4);
+  EXPECT_LT((a - b).abs().mean().item<float>(), 1e-6);
+}
+
+TEST_P(NmSparse, GoesOnFromACheckpointWithTheSameBits) {
+  const ModelSpec spec = Spec(/*shared_trunk=*/false);
+  const Sparsity sparsity = SparsityOf(spec, GetParam());
+  const TensorDict items = Items();
+  const auto algorithm = MakeAlgorithm(spec.action);
+  const auto whole = Make(spec, sparsity);
+  TrainRows(*whole, items, *algorithm);
+  const auto weights = SnapshotOf(*whole);
+  const auto state = whole->OptimizerState();
+  TrainRows(*whole, items, *algorithm);
+
+  const auto resumed = Make(spec, sparsity, /*threads=*/2, /*seed=*/9);
+  ASSERT_TRUE(resumed->LoadWeights(weights).ok());
+  ASSERT_TRUE(resumed->LoadOptimizerState(state).ok());
+  TrainRows(*resumed, items, *algorithm);
+  EXPECT_EQ(SnapshotOf(*resumed), SnapshotOf(*whole));
+  EXPECT_EQ(PublishedBy(*resumed), PublishedBy(*whole));
+}
+
+INSTANTIATE_TEST_SUITE_P(Options, NmSparse,
+                         testing::Values(std::map<std::string, std::string>{{"pattern", "2:8"}},
+                                         std::map<std::string, std::string>{
+                                             {"pattern", "2:4"}, {"precision", "float32"}},
+                                         std::map<std::string, std::string>{{"pattern", "1:8"},
+                                                                            {"shared_by", "4"}},
+                                         std::map<std::string, std::string>{
+                                             {"pattern", "dense"}, {"backward_pattern", "4:16"}}),
+                         [](const auto& one) { return "Number" + std::to_string(one.index); });
+
+TEST(NmSparseBackend, PublishesLessThanTheWeights) {
+  ModelSpec spec = Spec(/*shared_trunk=*/true);
+  spec.hidden = {256, 256, 256};
+  const auto backend = Make(spec, SparsityOf(spec, {{"pattern", "2:8"}}));
+  EXPECT_LT(backend->published_bytes() * 5, backend->layout().bytes());
+}
+
+TEST(NmSparseBackend, BytesThatCannotHaveBeenWrittenAreRefused) {
+  const ModelSpec spec = Spec(/*shared_trunk=*/true);
+  const Sparsity sparsity = SparsityOf(spec, {{"pattern", "2:8"}});
+  SparseModel model(spec, sparsity);
+  std::vector<std::byte> blob(model.weight_bytes(), std::byte{0xFF});
+  EXPECT_EQ(model.Load(blob).code(), absl::StatusCode::kDataLoss);
+  blob.pop_back();
+  EXPECT_EQ(model.Load(blob).code(), absl::StatusCode::kInvalidArgument);
+}
+
+std::string ErrorOf(const std::map<std::string, std::string>& values, const ModelSpec& spec) {
+  const auto made =
+      MakeNmSparseBackend(OptionsOf(values), std::make_shared<BuiltinPolicy>(spec, 1));
+  return made.ok() ? "" : std::string(made.status().message());
+}
+
+TEST(NmSparseBackend, ErrorsNameThePlaceAndWhatThereIs) {
+  const ModelSpec spec = Spec(/*shared_trunk=*/false);
+  EXPECT_EQ(
+      ErrorOf({{"pattern", "2:9"}}, spec),
+      "run.yaml:7: backend.pattern: no such sparsity pattern: \"2:9\"; did you mean \"2:4\"?");
+  EXPECT_EQ(ErrorOf({{"shared_by", "3"}}, spec),
+            "run.yaml:7: backend.shared_by: expected 1, 2, 4, 8 or 16, got 3");
+  EXPECT_EQ(ErrorOf({{"layers", "trunk.1"}}, spec),
+            "run.yaml:7: backend.layers: expected some of the hidden layers actor.0, actor.1, "
+            "actor.2, critic.0, critic.1, critic.2, got \"trunk.1\"");
+  EXPECT_NE(ErrorOf({{"layer", "actor.1"}}, spec).find("did you mean \"layers\"?"),
+            std::string::npos);
+  ModelSpec lstm = spec;
+  lstm.type = "lstm";
+  lstm.lstm_size = 16;
+  EXPECT_EQ(ErrorOf({}, lstm), "backend nm_sparse: expected a model of type mlp, got \"lstm\"");
+  ModelSpec shallow = spec;
+  shallow.hidden.clear();
+  EXPECT_EQ(ErrorOf({}, shallow),
+            "backend nm_sparse: expected a model with hidden layers, got one without");
+}
+
+}  // namespace
+}  // namespace millrace
