@@ -51,6 +51,9 @@ for example in "$scratch"/examples/*/; do
 done
 ((examples > 0))
 
+# A user's algorithm trains an N:M-sparse policy as it is.
+reaches_its_goal "$scratch/examples/custom_algorithm/cartpole_count_bonus.yaml" --set 'backend={type: nm_sparse}'
+
 # An algorithm whose sample field nobody computes: found before anything starts, and in a run by whoever notices first.
 experiment="$scratch/examples/custom_algorithm/cartpole_count_bonus.yaml"
 sed -i 's/build.libvisit_count.so, //' "$experiment"

@@ -64,6 +64,23 @@ TEST(Bench, MeasuresModelsBesideLibTorch) {
                                    "training/native/lstm256/16/roof_share"}));
 }
 
+TEST(Bench, MeasuresSparseProductsBesideDenseOnes) {
+  const std::set<std::string> names = BenchNames(
+      {"nm_sparse", "--width", "64", "--pattern", "2:8", "--batch", "128", "--rounds", "2"});
+  for (const char* name :
+       {"nm_sparse/forward/2:8/v1/fp32/rows/D64", "nm_sparse/forward/2:8/v4/bf16/chain/D64",
+        "nm_sparse/input_gradient/2:8/v2/bf16/rows/D64", "nm_sparse/step/2:8/v1/bf16/chain/D64",
+        "nm_sparse/step/dense/bf16/D64", "nm_sparse/pack/2:8/v1/bf16/D64"}) {
+    EXPECT_TRUE(names.contains(name)) << name;
+  }
+}
+
+TEST(Bench, RefusesAPatternThatIsNotThere) {
+  const CommandOutput output = RunMillrace({"bench", "nm_sparse", "--pattern", "2:7"});
+  EXPECT_EQ(output.exit_code, 2);
+  EXPECT_THAT(output.err, HasSubstr("no such sparsity pattern: \"2:7\"; did you mean \"2:4\"?"));
+}
+
 TEST(Bench, RefusesAModelAndADeviceThatAreNotThere) {
   const CommandOutput model = RunMillrace({"bench", "training", "--model", "mlp64x46"});
   EXPECT_EQ(model.exit_code, 2);
