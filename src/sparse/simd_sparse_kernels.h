@@ -67,6 +67,12 @@ struct Float32 {
     Store(pair, first);
     Store(pair + kPanel, second);
   }
+  // Of one output.
+  static void StoreWeight(std::byte* values, int64_t p, int64_t o, float first, float second) {
+    float* pair = reinterpret_cast<float*>(values) + p * 2 * kPanel + o;
+    pair[0] = first;
+    pair[kPanel] = second;
+  }
 };
 struct Bfloat16 {
   using Element = uint16_t;
@@ -88,7 +94,16 @@ struct Bfloat16 {
     StoreWords(reinterpret_cast<uint32_t*>(values) + p * kPanel + o,
                RoundToBfloat16(first) | RoundToBfloat16(second) << 16);
   }
+  static void StoreWeight(std::byte* values, int64_t p, int64_t o, float first, float second) {
+    const Vector both = {first, second};
+    const UintVector rounded = RoundToBfloat16(both);
+    reinterpret_cast<uint32_t*>(values)[p * kPanel + o] = rounded[0] | rounded[1] << 16;
+  }
 };
+
+// Offset from one input to the next.
+template <typename Format>
+constexpr uint32_t kUnit = kTile* ElementBytes(Format::kPrecision) / kOffsetBytes;
 
 // ---- products ----
 
@@ -504,7 +519,8 @@ struct Candidate {
 };
 
 template <typename Lanes>
-inline Candidate Select(Lanes which, const Candidate& a, const Candidate& b) {
+[[gnu::always_inline]] inline Candidate Select(Lanes which, const Candidate& a,
+                                               const Candidate& b) {
   return {which ? a.score : b.score, which ? a.input : b.input, which ? a.weight : b.weight};
 }
 
@@ -515,10 +531,10 @@ struct Best {
 };
 
 // Of candidates that are all before those of `b`.
-inline Best<1> Merge(const Best<1>& a, const Best<1>& b) {
+[[gnu::always_inline]] inline Best<1> Merge(const Best<1>& a, const Best<1>& b) {
   return {{Select(b.of[0].score > a.of[0].score, b.of[0], a.of[0])}};
 }
-inline Best<2> Merge(const Best<2>& a, const Best<2>& b) {
+[[gnu::always_inline]] inline Best<2> Merge(const Best<2>& a, const Best<2>& b) {
   const auto second_wins = b.of[0].score > a.of[0].score;
   // The loser of the first round against the one behind the winner.
   const Candidate winner = Select(second_wins, b.of[0], a.of[0]);
@@ -533,8 +549,9 @@ inline Best<2> Merge(const Best<2>& a, const Best<2>& b) {
 // Those of the inputs from `begin` on, of which there are `size`; the rest are of the first input
 // and have weight 0. The sign of a weight is kept with its input.
 template <bool kShared>
-inline Candidate CandidateOf(const PanelWeights& weights, const float* scores, int64_t begin,
-                             int64_t i, int64_t size, int64_t output) {
+[[gnu::always_inline]] inline Candidate CandidateOf(const PanelWeights& weights,
+                                                    const float* scores, int64_t begin, int64_t i,
+                                                    int64_t size, int64_t output) {
   if (i >= size) return {IntVector{}, UintVector{} + static_cast<uint32_t>(begin), Vector{}};
   const Vector weight = weights.Get(begin + i, output);
   const Vector score = kShared ? Load(scores + i * kPanel + output) : Magnitude(weight);
@@ -543,7 +560,7 @@ inline Candidate CandidateOf(const PanelWeights& weights, const float* scores, i
 }
 
 template <int64_t kKept, int64_t kGroup, typename Get>
-inline Best<kKept> BestOf(Get get, int64_t first = 0) {
+[[gnu::always_inline]] inline Best<kKept> BestOf(Get get, int64_t first = 0) {
   if constexpr (kKept == 4) {
     Best<4> best = {{get(0), get(1), get(2), get(3)}};
     // Insertion sort, then insertion of the others.
@@ -581,7 +598,7 @@ struct Slot {
 
 // In the order of the inputs; of the same input, that with a weight first.
 template <int64_t kKept, bool kShared>
-inline void InOrder(const Best<kKept>& best, Slot (&slots)[kKept]) {
+[[gnu::always_inline]] inline void InOrder(const Best<kKept>& best, Slot (&slots)[kKept]) {
 #pragma GCC unroll 4
   for (int64_t n = 0; n < kKept; ++n) {
     const Candidate& c = best.of[n];
@@ -602,12 +619,12 @@ inline void InOrder(const Best<kKept>& best, Slot (&slots)[kKept]) {
 }
 
 template <typename Format>
-inline void StorePair(const PackedPanel& panel, int64_t shared_by, int64_t pair, int64_t output,
-                      const Slot& first, const Slot& second) {
-  constexpr uint32_t kUnit = kTile * ElementBytes(Format::kPrecision) / kOffsetBytes;
+[[gnu::always_inline]] inline void StorePair(const PackedPanel& panel, int64_t shared_by,
+                                             int64_t pair, int64_t output, const Slot& first,
+                                             const Slot& second) {
   Format::StoreWeights(panel.values, pair, output, first.weight, second.weight);
   uint32_t* offsets = panel.offsets + (pair * kPanel + output) / shared_by;
-  const UintVector words = first.input * kUnit | second.input * kUnit << 16;
+  const UintVector words = first.input * kUnit<Format> | second.input * kUnit<Format> << 16;
   if (shared_by == 1) {
     StoreWords(offsets, words);
   } else {
@@ -618,19 +635,42 @@ inline void StorePair(const PackedPanel& panel, int64_t shared_by, int64_t pair,
   }
 }
 
+// The row that each lane's index names.
+template <int64_t kCount>
+[[gnu::always_inline]] inline Vector Pick(const Vector* rows, UintVector index) {
+  if constexpr (kCount == 1) {
+    return rows[0];
+  } else {
+    constexpr int64_t kHalf = kCount / 2;
+    const Vector low = Pick<kHalf>(rows, index), high = Pick<kHalf>(rows + kHalf, index);
+    return (index & static_cast<uint32_t>(kHalf)) != 0 ? high : low;
+  }
+}
+
+// Offsets of a pair for kWidth outputs.
+[[gnu::always_inline]] inline UintVector LoadOffsets(const PackedPanel& panel, int64_t shared_by,
+                                                     int64_t pair, int64_t output) {
+  const uint32_t* offsets = panel.offsets + (pair * kPanel + output) / shared_by;
+  if (shared_by == 1) return LoadWords(offsets);
+  uint32_t lanes[kWidth];
+  for (int64_t o = 0; o < kWidth; ++o) lanes[o] = offsets[(output % shared_by + o) / shared_by];
+  return LoadWords(lanes);
+}
+
 // What is packed at a time: a group or, if one weight of each is kept, two.
 template <typename Format, int64_t kKept, int64_t kGroup, bool kShared>
 struct GroupPacker {
   static constexpr int64_t kInputs = kKept == 1 ? 2 * kGroup : kGroup;
+  static constexpr int64_t kPairs = kKept == 4 ? 2 : 1;
 
-  static void Pack(const PanelWeights& weights, int64_t shared_by, int64_t begin, int64_t inputs,
-                   const PackedPanel& panel) {
+  [[gnu::always_inline]] static void Pack(const PanelWeights& weights, int64_t shared_by,
+                                          int64_t begin, int64_t inputs, const PackedPanel& panel) {
     const int64_t size = inputs - begin < kInputs ? inputs - begin : kInputs;
     float scores[kShared ? kInputs * kPanel : 1];
     if constexpr (kShared) ShareScores(weights, begin, size, shared_by, scores);
-    const int64_t pair = begin / kInputs * (kKept == 1 ? 1 : kKept / 2);
+    const int64_t pair = begin / kInputs * kPairs;
     for (int64_t output = 0; output < kPanel; output += kWidth) {
-      Slot slots[kKept == 1 ? 2 : kKept];
+      Slot slots[2 * kPairs];
       if constexpr (kKept == 1) {
         for (int64_t half = 0; half < 2; ++half) {
           Slot one[1];
@@ -649,8 +689,51 @@ struct GroupPacker {
         InOrder<kKept, kShared>(BestOf<kKept, kGroup>(get), slots);
       }
 #pragma GCC unroll 2
-      for (int64_t n = 0; n < (kKept == 4 ? 2 : 1); ++n) {
+      for (int64_t n = 0; n < kPairs; ++n) {
         StorePair<Format>(panel, shared_by, pair + n, output, slots[2 * n], slots[2 * n + 1]);
+      }
+    }
+  }
+
+  [[gnu::always_inline]] static void Repack(const PanelWeights& weights, int64_t shared_by,
+                                            int64_t begin, int64_t inputs,
+                                            const PackedPanel& panel) {
+    const int64_t pair = begin / kInputs * kPairs;
+    if (inputs - begin < kInputs) {
+      RepackPart(weights, shared_by, pair, panel);
+      return;
+    }
+    for (int64_t output = 0; output < kPanel; output += kWidth) {
+      Vector rows[kInputs];
+#pragma GCC unroll 32
+      for (int64_t i = 0; i < kInputs; ++i) rows[i] = weights.Get(begin + i, output);
+#pragma GCC unroll 2
+      for (int64_t n = 0; n < kPairs; ++n) {
+        const UintVector offsets = LoadOffsets(panel, shared_by, pair + n, output);
+        const UintVector first = (offsets & 0xFFFF) / kUnit<Format>;
+        const UintVector second = (offsets >> 16) / kUnit<Format>;
+        // Groups begin at multiples of their size.
+        const Vector* second_group = kKept == 1 ? rows + kGroup : rows;
+        Format::StoreWeights(panel.values, pair + n, output, Pick<kGroup>(rows, first),
+                             Pick<kGroup>(second_group, second));
+      }
+    }
+  }
+
+ private:
+  // Of the last groups of a block, which may be incomplete.
+  static void RepackPart(const PanelWeights& weights, int64_t shared_by, int64_t pair,
+                         const PackedPanel& panel) {
+    for (int64_t output = 0; output < kPanel; ++output) {
+      // A slot that is left over repeats the input before it, and has no weight.
+      uint32_t previous = UINT32_MAX;
+      for (int64_t n = 0; n < kPairs; ++n) {
+        const uint32_t offsets = panel.offsets[((pair + n) * kPanel + output) / shared_by];
+        const uint32_t a = (offsets & 0xFFFF) / kUnit<Format>, b = (offsets >> 16) / kUnit<Format>;
+        const float first = a == previous ? 0.0F : weights.data[a * weights.stride + output];
+        const float second = b == a ? 0.0F : weights.data[b * weights.stride + output];
+        previous = b;
+        Format::StoreWeight(panel.values, pair + n, output, first, second);
       }
     }
   }
@@ -660,8 +743,8 @@ template <typename Format>
 struct DensePacker {
   static constexpr int64_t kInputs = 2;
 
-  static void Pack(const PanelWeights& weights, int64_t shared_by, int64_t begin, int64_t inputs,
-                   const PackedPanel& panel) {
+  [[gnu::always_inline]] static void Pack(const PanelWeights& weights, int64_t shared_by,
+                                          int64_t begin, int64_t inputs, const PackedPanel& panel) {
     const bool both = begin + 1 < inputs;
     for (int64_t output = 0; output < kPanel; output += kWidth) {
       const UintVector input = UintVector{} + static_cast<uint32_t>(begin);
@@ -670,50 +753,57 @@ struct DensePacker {
           {input + (both ? 1U : 0U), both ? weights.Get(begin + 1, output) : Vector{}});
     }
   }
+  [[gnu::always_inline]] static void Repack(const PanelWeights& weights, int64_t shared_by,
+                                            int64_t begin, int64_t inputs,
+                                            const PackedPanel& panel) {
+    Pack(weights, shared_by, begin, inputs, panel);
+  }
 };
 
 // Panel after panel or, if outputs lie side by side, all panels group by group: a row of the
 // weights is then read as a whole, which rows that lie a page apart need.
-template <typename Format, typename Packer>
+template <typename Format, typename Packer, bool kChoose>
 inline void PackPanels(int64_t shared_by, const float* w, int64_t row, int64_t depth,
                        int64_t outputs, int64_t inputs, const PackedPanels& panels) {
   alignas(64) float buffer[DepthBlock(Format::kPrecision) * kPanel];
+  const auto pack = [&](const PanelWeights& weights, int64_t begin, int64_t p) {
+    if constexpr (kChoose) {
+      Packer::Pack(weights, shared_by, begin, inputs, PanelOf(panels, p));
+    } else {
+      Packer::Repack(weights, shared_by, begin, inputs, PanelOf(panels, p));
+    }
+  };
   const int64_t count = (outputs + kPanel - 1) / kPanel;
   const int64_t whole = row == 1 ? outputs / kPanel : 0;
-  if (whole > 0) {
-    for (int64_t begin = 0; begin < inputs; begin += Packer::kInputs) {
-      for (int64_t p = 0; p < whole; ++p) {
-        Packer::Pack({w + p * kPanel, depth}, shared_by, begin, inputs, PanelOf(panels, p));
-      }
-    }
+  for (int64_t begin = 0; whole > 0 && begin < inputs; begin += Packer::kInputs) {
+    for (int64_t p = 0; p < whole; ++p) pack({w + p * kPanel, depth}, begin, p);
   }
   for (int64_t p = whole; p < count; ++p) {
     const PanelWeights weights =
         WeightsOf(w + p * kPanel * row, row, depth, outputs - p * kPanel, inputs, buffer);
-    for (int64_t begin = 0; begin < inputs; begin += Packer::kInputs) {
-      Packer::Pack(weights, shared_by, begin, inputs, PanelOf(panels, p));
-    }
+    for (int64_t begin = 0; begin < inputs; begin += Packer::kInputs) pack(weights, begin, p);
   }
 }
 
-template <typename Format, int64_t kKept, int64_t kGroup>
+template <typename Format, int64_t kKept, int64_t kGroup, bool kChoose>
 inline void PackPattern(int64_t shared_by, const float* w, int64_t row, int64_t depth,
                         int64_t outputs, int64_t inputs, const PackedPanels& panels) {
   if (shared_by == 1) {
-    PackPanels<Format, GroupPacker<Format, kKept, kGroup, false>>(1, w, row, depth, outputs, inputs,
-                                                                  panels);
+    PackPanels<Format, GroupPacker<Format, kKept, kGroup, false>, kChoose>(1, w, row, depth,
+                                                                           outputs, inputs, panels);
   } else {
-    PackPanels<Format, GroupPacker<Format, kKept, kGroup, true>>(shared_by, w, row, depth, outputs,
-                                                                 inputs, panels);
+    PackPanels<Format, GroupPacker<Format, kKept, kGroup, true>, kChoose>(shared_by, w, row, depth,
+                                                                          outputs, inputs, panels);
   }
 }
 
-template <typename Format>
+template <typename Format, bool kChoose>
 void Pack(const Pattern& pattern, const float* w, int64_t row, int64_t depth, int64_t outputs,
           int64_t inputs, const PackedPanels& panels) {
   const auto pack = [&]<int64_t kKept, int64_t kGroup>() {
     if (pattern.kept == kKept && pattern.group == kGroup) {
-      PackPattern<Format, kKept, kGroup>(pattern.shared_by, w, row, depth, outputs, inputs, panels);
+      PackPattern<Format, kKept, kGroup, kChoose>(pattern.shared_by, w, row, depth, outputs, inputs,
+                                                  panels);
     }
   };
   pack.template operator()<1, 4>();
@@ -725,38 +815,8 @@ void Pack(const Pattern& pattern, const float* w, int64_t row, int64_t depth, in
   pack.template operator()<2, 16>();
   pack.template operator()<4, 16>();
   if (pattern.kept == pattern.group) {
-    PackPanels<Format, DensePacker<Format>>(pattern.shared_by, w, row, depth, outputs, inputs,
-                                            panels);
-  }
-}
-
-template <typename Format>
-void Repack(const Pattern& pattern, const float* w, int64_t row, int64_t depth, int64_t outputs,
-            int64_t inputs, const PackedPanels& panels) {
-  constexpr uint32_t kUnit = kTile * ElementBytes(Format::kPrecision) / kOffsetBytes;
-  alignas(64) float buffer[DepthBlock(Format::kPrecision) * kPanel];
-  for (int64_t p = 0; p * kPanel < outputs; ++p) {
-    const PackedPanel panel = PanelOf(panels, p);
-    const PanelWeights weights =
-        WeightsOf(w + p * kPanel * row, row, depth, outputs - p * kPanel, inputs, buffer);
-    // A slot that is left over repeats the input before it, and has no weight.
-    uint32_t previous[kPanel];
-    for (uint32_t& input : previous) input = UINT32_MAX;
-    for (int64_t pair = 0; pair < panels.pairs; ++pair) {
-      const uint32_t* offsets = panel.offsets + pair * kPanel / pattern.shared_by;
-      float first[kPanel], second[kPanel];
-      for (int64_t output = 0; output < kPanel; ++output) {
-        const uint32_t offset = offsets[output / pattern.shared_by];
-        const uint32_t a = (offset & 0xFFFF) / kUnit, b = (offset >> 16) / kUnit;
-        first[output] = a == previous[output] ? 0.0F : weights.data[a * weights.stride + output];
-        second[output] = b == a ? 0.0F : weights.data[b * weights.stride + output];
-        previous[output] = b;
-      }
-      for (int64_t output = 0; output < kPanel; output += kWidth) {
-        Format::StoreWeights(panel.values, pair, output, Load(first + output),
-                             Load(second + output));
-      }
-    }
+    PackPanels<Format, DensePacker<Format>, kChoose>(pattern.shared_by, w, row, depth, outputs,
+                                                     inputs, panels);
   }
 }
 
@@ -771,8 +831,8 @@ constexpr KernelSet MakeKernelSet(const char* name) {
           .rows_of_sums = RowsOfSums,
           .transpose = TransposePanel<Format>,
           .weight_gradient = WeightGradient<GenericGradient<Format>, Format::kPrecision>,
-          .pack = Pack<Format>,
-          .repack = Repack<Format>};
+          .pack = Pack<Format, true>,
+          .repack = Pack<Format, false>};
 }
 
 }  // namespace
