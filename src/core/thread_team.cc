@@ -1,22 +1,28 @@
 #include "core/thread_team.h"
 
+#include "core/deadline.h"
 #include "core/thread_name.h"
 #include "millrace/core/check.h"
 
 namespace millrace {
 namespace {
 
-constexpr int kSpins = 2000;  // a few microseconds: parts of one computation follow each other fast
+// Parts of one computation follow each other fast.
+constexpr auto kSpin = std::chrono::microseconds(20);
+constexpr int kChecks = 16;  // between two looks at the clock
 
 // Returns what `value` holds once it is no longer `old`.
 template <typename T>
 T AwaitChange(const std::atomic<T>& value, T old) {
-  for (int spin = 0; spin < kSpins; ++spin) {
-    if (const T now = value.load(std::memory_order_acquire); now != old) return now;
+  const Clock::time_point end = Clock::now() + kSpin;
+  do {
+    for (int check = 0; check < kChecks; ++check) {
+      if (const T now = value.load(std::memory_order_acquire); now != old) return now;
 #if defined(__x86_64__)
-    __builtin_ia32_pause();
+      __builtin_ia32_pause();
 #endif
-  }
+    }
+  } while (Clock::now() < end);
   value.wait(old, std::memory_order_acquire);
   return value.load(std::memory_order_acquire);
 }

@@ -11,7 +11,8 @@
 namespace millrace {
 
 // The calling thread is one of them; the others sleep between calls, after a moment of spinning.
-// Bound to one thread.
+// Waits have no deadline: they end with the parts of the computation, which wait for nobody. Bound
+// to one thread.
 class ThreadTeam {
  public:
   using Task = absl::FunctionRef<void(int64_t part, int thread)>;

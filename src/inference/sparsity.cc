@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "config/place.h"
 #include "millrace/core/status.h"
 
 namespace millrace {
@@ -17,15 +18,15 @@ absl::Status Wrong(const Options& options, const std::string& key, const std::st
   }
   const std::string& path = value->second.path;
   return absl::InvalidArgumentError(
-      absl::StrCat(value->second.where, ": ", path.empty() ? key : path, ": ", what));
+      absl::StrCat(Subject(value->second.where, path.empty() ? key : path), ": ", what));
 }
 
 absl::StatusOr<sparse::Pattern> ReadPattern(const Options& options, const std::string& key,
-                                            const std::string& fallback) {
+                                            const std::string& fallback, int64_t shared_by) {
   auto pattern = sparse::ParsePattern(options.GetString(key, fallback));
   if (!pattern.ok()) return Wrong(options, key, std::string(pattern.status().message()));
   if (sparse::IsDense(*pattern)) return pattern;
-  pattern->shared_by = options.GetInt("shared_by", 1, 1, sparse::kPanel);
+  pattern->shared_by = shared_by;
   if (sparse::IsKnown(*pattern)) return pattern;
   return Wrong(options, "shared_by",
                absl::StrCat("expected 1, 2, 4, 8 or 16, got ", pattern->shared_by));
@@ -82,14 +83,24 @@ absl::StatusOr<Sparsity> Sparsity::FromOptions(const Options& options, const Mod
   }
   Sparsity sparsity;
   const std::string name = options.GetString("pattern", "2:8");
-  MILLRACE_ASSIGN_OR_RETURN(sparsity.patterns.forward, ReadPattern(options, "pattern", name));
+  const int64_t shared_by = options.GetInt("shared_by", 1, 1, sparse::kPanel);
+  MILLRACE_ASSIGN_OR_RETURN(sparsity.patterns.forward,
+                            ReadPattern(options, "pattern", name, shared_by));
   MILLRACE_ASSIGN_OR_RETURN(sparsity.patterns.backward,
-                            ReadPattern(options, "backward_pattern", name));
+                            ReadPattern(options, "backward_pattern", name, shared_by));
   const std::string precision = options.GetChoice("precision", "bfloat16", {"bfloat16", "float32"});
   if (precision == "float32") sparsity.precision = sparse::Precision::kFloat32;
   const auto expressions = options.GetStrings("layers", {});
-  if (expressions.empty()) {
+  if (!options.Has("layers")) {
     sparsity.layers = HiddenLayers(spec, /*first=*/1);
+    const bool sparse =
+        !sparse::IsDense(sparsity.patterns.forward) || !sparse::IsDense(sparsity.patterns.backward);
+    if (sparsity.layers.empty() && sparse) {
+      return Wrong(
+          options, "layers",
+          "expected a model with two hidden layers or more, of which all but the first are "
+          "sparse, or the names of those that shall be");
+    }
   } else {
     MILLRACE_ASSIGN_OR_RETURN(sparsity.layers,
                               Matching(options, expressions, HiddenLayers(spec, /*first=*/0)));

@@ -15,7 +15,7 @@ TorchRegistry BuiltinTorchRegistry() {
   registry.AddBackend("dense", MakeDenseBackend, "LibTorch on CPU; what `auto` chooses");
   registry.AddBackend("native", MakeNativeBackend,
                       "our own kernels for the built-in mlp and lstm, LibTorch for the rest");
-  registry.AddBackend("nm_sparse", MakeNmSparseBackend,
+  registry.AddBackend(Sparsity::kBackend, MakeNmSparseBackend,
                       "N:M-sparse forward and backward passes of the built-in mlp (BDWP)");
   return registry;
 }

@@ -4,9 +4,9 @@
 // Activations lie feature by feature: a *tile* is 64 rows of a batch, [features, kTile], so that a
 // kept weight multiplies whole vectors of rows, whichever input it belongs to. In bfloat16 two
 // inputs are interleaved on the fly and multiplied at once (`vdpbf16ps`); which two is free, so
-// every output may have its own pattern. A row's result depends neither on the other rows nor, in
-// bfloat16, on the instruction set: every product of two bfloat16 is exact in float32, and the sums
-// have one order.
+// every output may have its own pattern. A row's result does not depend on the other rows. Products
+// of bfloat16 have the same bits with every instruction set (but for subnormal numbers): every one
+// of two numbers is exact in float32, and the sums have one order.
 #pragma once
 
 #include <cstddef>

@@ -100,7 +100,8 @@ class Backend {
   virtual torch::Tensor DenormalizeValue(const torch::Tensor& value) const = 0;
   virtual torch::Tensor NormalizeValue(const torch::Tensor& value) const = 0;
 
-  // All steps of a batch are done, and UpdateNormalizers(): before its weights are published.
+  // All steps of a batch are done, and UpdateNormalizers(): before its weights are published. Not
+  // after an error.
   virtual void EndBatch() {}
 
   // The weight blob (layout().bytes()).

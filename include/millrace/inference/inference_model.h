@@ -34,7 +34,8 @@ class InferenceModel {
   // weight blob.
   virtual size_t weight_bytes() const { return layout().bytes(); }
   virtual uint64_t layout_hash() const { return layout().hash(); }
-  // Replaces the weights by published ones. kInvalidArgument if the size is wrong.
+  // Replaces the weights by published ones. kInvalidArgument if the size is wrong, kDataLoss if the
+  // bytes cannot be weights.
   virtual absl::Status Load(std::span<const std::byte> blob) = 0;
   // The same from the weight blob.
   virtual absl::Status LoadParameters(std::span<const std::byte> blob) { return Load(blob); }

@@ -15,10 +15,9 @@ NmSparseBackend::NmSparseBackend(std::shared_ptr<BuiltinPolicy> policy,
                                  int threads)
     : DenseBackend(policy, std::move(parameters), adam_options),
       form_(policy->spec(), sparsity),
-      team_(threads),
       network_(std::make_shared<SparsePolicy>(
           policy->spec(), [&](const std::string& layer) { return sparsity.Of(layer); },
-          sparsity.precision, team_)) {
+          sparsity.precision, threads)) {
   ComputeWith(MakeSparseEvaluator(policy, network_, this->parameters()),
               std::make_unique<NativeTrainer>(policy, network_, this->parameters(), adam(),
                                               kernels::BestKernels()));

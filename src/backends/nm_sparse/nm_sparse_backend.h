@@ -39,7 +39,6 @@ class NmSparseBackend : public DenseBackend {
   void Choose();
 
   const PublishedForm form_;
-  ThreadTeam team_;
   const std::shared_ptr<SparsePolicy> network_;
 };
 

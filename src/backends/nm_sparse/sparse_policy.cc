@@ -14,6 +14,8 @@ namespace {
 using sparse::kPanel;
 using sparse::kTile;
 
+static_assert(kernels::kPanel == kPanel, "parameters are padded to whole panels");
+
 int64_t PadFeatures(int64_t features) { return (features + kPanel - 1) / kPanel * kPanel; }
 
 int64_t RowsOfTile(int64_t rows, int64_t tile) { return std::min(kTile, rows - tile * kTile); }
@@ -111,16 +113,16 @@ void SparseBranch::WriteBiasGradients(int64_t tiles, float* gradients) const {
 }
 
 SparsePolicy::SparsePolicy(const ModelSpec& spec, const PatternsOf& patterns,
-                           sparse::Precision precision, ThreadTeam& team)
+                           sparse::Precision precision, int threads)
     : kernels_(sparse::BestKernels(precision)),
-      team_(team),
+      team_(threads),
       layout_(spec),
       actor_(spec, Network::kActor, patterns, layout_, kernels_),
       critic_(MakeCritic(spec, patterns, layout_, kernels_)),
       policy_(layout_, "policy_head", actor_, patterns, kernels_),
       value_(layout_, "value_head", critic_ ? *critic_ : actor_, patterns, kernels_),
       log_std_offset_(layout_.Has("log_std") ? layout_.Add("log_std").offset : layout_.size()),
-      scratch_(static_cast<size_t>(team.size())) {
+      scratch_(static_cast<size_t>(threads)) {
   int64_t widest = 0;
   for (const SparseLayer* layer : Layers()) {
     widest = std::max({widest, layer->padded_out(), PadFeatures(layer->in())});

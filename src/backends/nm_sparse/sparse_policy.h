@@ -70,12 +70,12 @@ class SparseBranch {
   std::vector<TileRows> transposed_;      // inputs of layer i; behind them the last output
 };
 
-// Of an mlp with hidden layers. Bound to one thread, for which a team of threads works.
+// Of an mlp with hidden layers. Bound to one thread, for which `threads` work.
 class SparsePolicy final : public RowNetwork {
  public:
-  // `spec` is of type mlp. The team is kept.
+  // `spec` is of type mlp.
   SparsePolicy(const ModelSpec& spec, const PatternsOf& patterns, sparse::Precision precision,
-               ThreadTeam& team);
+               int threads);
 
   int64_t size() const override { return layout_.size(); }
   void Import(std::span<const float> flat, float* own) const override { layout_.Import(flat, own); }
@@ -117,7 +117,7 @@ class SparsePolicy final : public RowNetwork {
   std::vector<SparseLayer*> Layers();
 
   const sparse::KernelSet& kernels_;
-  ThreadTeam& team_;
+  ThreadTeam team_;
   SparseLayout layout_;
   SparseBranch actor_;  // or the one branch that both heads read
   std::optional<SparseBranch> critic_;

@@ -124,7 +124,7 @@ class SparseProduct {
 class SparseStep {
  public:
   SparseStep(int64_t rows, int64_t width, const sparse::Pattern& pattern, Precision precision,
-             ThreadTeam& team)
+             int threads)
       : rows_(rows),
         policy_(
             Spec(width),
@@ -132,7 +132,7 @@ class SparseStep {
               const bool between = layer == "trunk.1" || layer == "trunk.2";
               return between ? LayerPatterns{pattern, pattern} : LayerPatterns{};
             },
-            precision, team),
+            precision, threads),
         x_(Random(rows * kInputs, 1)),
         parameters_(Random(policy_.size(), 2, 1 / std::sqrt(static_cast<double>(width)))),
         gradients_(parameters_.size()),
@@ -226,7 +226,7 @@ class Bench {
     }
     for (const auto& [pattern, precision] : ours) {
       const auto step =
-          std::make_shared<SparseStep>(options_.batch, width, pattern, precision, team_);
+          std::make_shared<SparseStep>(options_.batch, width, pattern, precision, options_.threads);
       arms.push_back({fmt::format("{}/chain/D{}", Name("step", pattern, precision), width),
                       [step] { step->Run(); }});
     }

@@ -15,7 +15,9 @@
 #include "cli/torch/single_process_ppo.h"
 #include "cli/torch/training_bench.h"
 #include "core/log.h"
+#include "inference/sparsity.h"
 #include "millrace/core/status.h"
+#include "models/guarded_torch.h"
 #include "models/torch_device.h"
 #include "models/torch_inference_model.h"
 #include "registry/torch_plugin_loader.h"
@@ -47,7 +49,8 @@ InferenceModelFactory ModelFactoryFor(const TorchRegistry& registry, const std::
              const PolicyConfig& policy,
              const PolicyAgents& agents) -> absl::StatusOr<std::unique_ptr<InferenceModel>> {
     const bool builtin = ModelSpec::IsBuiltinType(policy.model.type);
-    if (builtin && (device == "auto" || device == "cpu")) {
+    const bool sparse = policy.backend.type == Sparsity::kBackend;  // on the CPU alone
+    if (sparse || (builtin && (device == "auto" || device == "cpu"))) {
       return MakeNativeInferenceModel(policy, agents);
     }
     MILLRACE_ASSIGN_OR_RETURN(const torch::Device where, FindDevice(device));
@@ -192,7 +195,10 @@ int RunCommandLine(int argc, char** argv, TorchRegistry& registry) {
   bench_nm_sparse->add_option("--rounds", nm_sparse.rounds)->check(CLI::PositiveNumber);
   bench_nm_sparse->add_option("--threads", nm_sparse.threads)->check(CLI::PositiveNumber);
   bench_nm_sparse->add_option("--json", table);
-  bench_nm_sparse->callback([&] { finish(Print(RunNmSparseBench(nm_sparse), table)); });
+  bench_nm_sparse->callback([&] {
+    finish(
+        Print(GuardedTorch("bench nm_sparse", [&] { return RunNmSparseBench(nm_sparse); }), table));
+  });
   EvalArguments eval_arguments;
   PlayArguments play_arguments;
   LeagueArguments league_arguments;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backends/native/native_trainer.h"
+#include "inference/sparsity.h"
 #include "millrace/core/status.h"
 #include "models/policy_check.h"
 #include "models/torch_device.h"
@@ -52,18 +53,33 @@ absl::StatusOr<int32_t> ChunkOf(const ExperimentConfig& config, const Learner& l
                   config.Subject("workers.trainer.unroll"), chunk, unroll));
 }
 
+// N:M-sparse networks train and act in kernels of the CPU alone.
+absl::Status CheckSparseDevices(const ExperimentConfig& config) {
+  if (config.backend.type != Sparsity::kBackend) return absl::OkStatus();
+  for (const auto& [key, device] : {std::pair{"workers.trainer.device", config.trainer.device},
+                                    {"workers.policy.device", config.policy_worker.device}}) {
+    if (device == "auto" || device == "cpu") continue;
+    return absl::InvalidArgumentError(
+        fmt::format("{}: expected auto or cpu with backend {}, got \"{}\"", config.Subject(key),
+                    Sparsity::kBackend, device));
+  }
+  return absl::OkStatus();
+}
+
 // Our own kernels, which run on the CPU, are the fastest way to train a model of the usual sizes.
 std::string TrainerDevice(const ExperimentConfig& config, const TypedOptions& model,
                           const Algorithm& algorithm) {
   const bool native = (config.backend.type == "auto" || config.backend.type == "native") &&
                       NativeTrainer::Trains(model.type) && algorithm.row_loss() != nullptr;
-  return config.trainer.device == "auto" && native ? "cpu" : config.trainer.device;
+  const bool on_cpu = native || config.backend.type == Sparsity::kBackend;
+  return config.trainer.device == "auto" && on_cpu ? "cpu" : config.trainer.device;
 }
 
 }  // namespace
 
 absl::StatusOr<Learner> MakeLearner(const TorchRegistry& registry, const ExperimentConfig& config,
                                     size_t policy, const PolicyAgents& agents) {
+  MILLRACE_RETURN_IF_ERROR(CheckSparseDevices(config));
   Learner learner;
   const TypedOptions& model = config.policies[policy].model;
   MILLRACE_ASSIGN_OR_RETURN(

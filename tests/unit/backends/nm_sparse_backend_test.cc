@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <numeric>
 
 #include "algorithms/ppo.h"
@@ -226,6 +227,38 @@ INSTANTIATE_TEST_SUITE_P(Options, NmSparse,
                                              {"pattern", "dense"}, {"backward_pattern", "4:16"}}),
                          [](const auto& one) { return "Number" + std::to_string(one.index); });
 
+TEST(NmSparseBackend, GoesBackToTheStartOfABatch) {
+  const ModelSpec spec = Spec(/*shared_trunk=*/false);
+  const auto backend = Make(spec, SparsityOf(spec, {{"pattern", "2:8"}}));
+  const TensorDict items = Items();
+  const auto algorithm = MakeAlgorithm(spec.action);
+  TrainRows(*backend, items, *algorithm);
+  const auto weights = SnapshotOf(*backend), published = PublishedBy(*backend);
+  backend->Checkpoint();
+  TrainRows(*backend, items, *algorithm);
+  EXPECT_NE(PublishedBy(*backend), published);
+  backend->Rollback();
+  EXPECT_EQ(SnapshotOf(*backend), weights);
+  EXPECT_EQ(PublishedBy(*backend), published);
+}
+
+TEST(NmSparseBackend, ASkippedStepChangesNothing) {
+  const ModelSpec spec = Spec(/*shared_trunk=*/true);
+  const auto backend = Make(spec, SparsityOf(spec, {{"pattern", "2:8"}}));
+  const auto weights = SnapshotOf(*backend), published = PublishedBy(*backend);
+  const TensorDict items = Items();
+  const auto heads = backend->Forward(items);
+  ASSERT_TRUE(heads.ok()) << heads.status();
+  (heads->value * std::numeric_limits<float>::quiet_NaN()).sum().backward();
+  ASSERT_TRUE(backend->Backward(*heads).ok());
+  const auto group = MakeSingleRankCollectives();
+  const auto step = backend->Step({}, *group);
+  ASSERT_TRUE(step.ok()) << step.status();
+  EXPECT_TRUE(step->skipped);
+  EXPECT_EQ(SnapshotOf(*backend), weights);
+  EXPECT_EQ(PublishedBy(*backend), published);
+}
+
 TEST(NmSparseBackend, PublishesLessThanTheWeights) {
   ModelSpec spec = Spec(/*shared_trunk=*/true);
   spec.hidden = {256, 256, 256};
@@ -261,6 +294,13 @@ TEST(NmSparseBackend, ErrorsNameThePlaceAndWhatThereIs) {
             "actor.2, critic.0, critic.1, critic.2, got \"trunk.1\"");
   EXPECT_NE(ErrorOf({{"layer", "actor.1"}}, spec).find("did you mean \"layers\"?"),
             std::string::npos);
+  EXPECT_EQ(ErrorOf({{"pattern", "dense"}, {"shared_by", "4"}}, spec), "");
+  ModelSpec one_layer = spec;
+  one_layer.hidden = {64};
+  EXPECT_NE(ErrorOf({{"pattern", "2:8"}}, one_layer).find("two hidden layers or more"),
+            std::string::npos);
+  EXPECT_EQ(ErrorOf({{"pattern", "2:8"}, {"layers", "actor.0"}}, one_layer), "");
+  EXPECT_EQ(ErrorOf({{"pattern", "dense"}}, one_layer), "");
   ModelSpec lstm = spec;
   lstm.type = "lstm";
   lstm.lstm_size = 16;

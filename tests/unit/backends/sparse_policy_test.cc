@@ -170,8 +170,7 @@ void ExpectTheReference(const Case& c, sparse::Precision precision, double toler
   const PatternsOf patterns = [&](const std::string& layer) {
     return HiddenSparse(layer, c.forward, c.backward);
   };
-  ThreadTeam team(c.threads);
-  SparsePolicy policy(spec, patterns, precision, team);
+  SparsePolicy policy(spec, patterns, precision, c.threads);
   constexpr int64_t kRows = 150;  // three tiles, the last one not full
   const ParameterLayout layout(spec);
   auto flat = Random(static_cast<int64_t>(layout.num_trainable()), 1);
@@ -265,13 +264,12 @@ TEST(SparsePolicy, HasTheSameBitsWithAnyNumberOfThreads) {
   const NativeMinibatch batch{.chunks = 500, .actor_input = x.data(), .critic_input = x.data()};
   std::vector<std::vector<float>> results;
   for (const int threads : {1, 2, 3}) {
-    ThreadTeam team(threads);
     SparsePolicy policy(
         spec,
         [](const std::string& layer) {
           return HiddenSparse(layer, {2, 8}, {2, 8});
         },
-        sparse::Precision::kBfloat16, team);
+        sparse::Precision::kBfloat16, threads);
     const auto parameters = Random(policy.size(), 1);
     policy.Take(parameters.data());
     const RowNetwork::Heads heads = policy.Forward(parameters.data(), batch);

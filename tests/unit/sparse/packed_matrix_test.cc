@@ -30,7 +30,7 @@ std::vector<int64_t> Kept(const MatrixView& m, const Pattern& pattern, int64_t o
     std::vector<int64_t> group(static_cast<size_t>(std::min(pattern.group, m.inputs - first)));
     std::iota(group.begin(), group.end(), first);
     const auto score = [&](int64_t input) {
-      // Neighbours in pairs, as documented nowhere: small integers make the order irrelevant.
+      // The tests' weights are multiples of a power of two: sums are exact in any order.
       float sum = 0;
       for (int64_t o = begin; o < end; ++o) sum += std::fabs(At(m, o, input));
       return sum;
@@ -128,41 +128,98 @@ TEST_P(PackedMatrixOfSet, MultipliesLikeTheMaskedMatrixInDoublePrecision) {
   }
 }
 
+std::vector<std::byte> Wire(const PackedMatrix& packed) {
+  std::vector<std::byte> bytes(packed.wire_bytes());
+  packed.Write(bytes.data());
+  return bytes;
+}
+
+// Shapes with whole and ragged blocks, groups and panels, down to one weight.
+const std::vector<std::pair<int64_t, int64_t>>& Shapes() {
+  static const std::vector<std::pair<int64_t, int64_t>> shapes = {{16, 256}, {37, 259}, {5, 3},
+                                                                  {1, 1},    {33, 9},   {20, 133}};
+  return shapes;
+}
+
 TEST_P(PackedMatrixOfSet, RepackingMovesNoWeight) {
   for (const Pattern& pattern : Patterns()) {
-    const int64_t out = 37, in = 259;
-    const auto old = Normal(out * in, 1), w = Normal(out * in, 2);
-    for (const bool forward : {true, false}) {
-      const auto view = forward ? ForwardView : BackwardView;
-      const MatrixView m = view(w, out, in);
-      PackedMatrix packed(m.outputs, m.inputs, pattern, *GetParam());
-      packed.Pack(view(old, out, in));
-      std::vector<std::vector<int64_t>> before;
-      for (int64_t o = 0; o < m.outputs; ++o) before.push_back(Chosen(packed, o));
-      packed.Repack(m);
-      // A matrix that is 0 elsewhere has the same product.
-      std::vector<float> masked(w.size());
-      for (int64_t o = 0; o < m.outputs; ++o) {
-        EXPECT_EQ(Chosen(packed, o), before[static_cast<size_t>(o)]);
-        for (const int64_t i : before[static_cast<size_t>(o)]) {
-          masked[static_cast<size_t>(o * m.row + i * m.depth)] = At(m, o, i);
+    for (const auto& [out, in] : Shapes()) {
+      const auto old = Normal(out * in, 1), w = Normal(out * in, 2);
+      for (const auto view : {ForwardView, BackwardView}) {
+        const MatrixView m = view(w, out, in);
+        PackedMatrix packed(m.outputs, m.inputs, pattern, *GetParam());
+        packed.Pack(view(old, out, in));
+        std::vector<std::vector<int64_t>> places;
+        for (int64_t o = 0; o < m.outputs; ++o) places.push_back(packed.ChosenInputs(o));
+        packed.Repack(m);
+        // A matrix in which these weights are by far the largest is packed to the same bytes, once
+        // the weights are right.
+        std::vector<float> raised(w.size());
+        for (int64_t o = 0; o < m.outputs; ++o) {
+          EXPECT_EQ(packed.ChosenInputs(o), places[static_cast<size_t>(o)]);
+          for (const int64_t i : places[static_cast<size_t>(o)]) {
+            raised[static_cast<size_t>(o * m.row + i * m.depth)] = 1e6F;
+          }
         }
+        PackedMatrix expected(m.outputs, m.inputs, pattern, *GetParam());
+        expected.Pack(view(raised, out, in));
+        expected.Repack(m);
+        EXPECT_EQ(Wire(packed), Wire(expected)) << NameOf(pattern) << " " << out << " " << in;
       }
-      PackedMatrix expected(m.outputs, m.inputs, DensePattern(), *GetParam());
-      expected.Pack(view(masked, out, in));
-      const auto x = Normal(kTile * m.inputs, 7);
-      AlignedBuffer<std::byte> tile;
-      tile.Reserve(static_cast<size_t>(m.inputs * kTile * 4));
-      GetParam()->tile_of_rows(x.data(), m.inputs, kTile, m.inputs, tile.data());
-      AlignedFloats scratch, other;
-      scratch.Reserve(static_cast<size_t>(packed.panels() * kPanel * kTile));
-      other.Reserve(static_cast<size_t>(packed.panels() * kPanel * kTile));
-      packed.Multiply(tile.data(), scratch.data(), [](int64_t, const float*) {});
-      expected.Multiply(tile.data(), other.data(), [](int64_t, const float*) {});
-      for (int64_t i = 0; i < m.outputs * kTile; ++i) {
-        ASSERT_NEAR(scratch.data()[i], other.data()[i], 2e-4) << NameOf(pattern);
+      // Unchanged weights stay what they are.
+      PackedMatrix packed(out, in, pattern, *GetParam());
+      packed.Pack(ForwardView(w, out, in));
+      const auto before = Wire(packed);
+      packed.Repack(ForwardView(w, out, in));
+      EXPECT_EQ(Wire(packed), before) << NameOf(pattern) << " " << out << " " << in;
+    }
+  }
+}
+
+TEST_P(PackedMatrixOfSet, WhatTravelsIsTheSameMatrix) {
+  for (const Pattern& pattern : Patterns()) {
+    for (const auto& [out, in] : Shapes()) {
+      const auto w = Normal(out * in, 3);
+      PackedMatrix sent(out, in, pattern, *GetParam()), received(out, in, pattern, *GetParam());
+      sent.Pack(ForwardView(w, out, in));
+      const auto bytes = Wire(sent);
+      ASSERT_TRUE(received.Read(bytes.data()).ok());
+      EXPECT_EQ(Wire(received), bytes);
+      for (int64_t o = 0; o < out; ++o) {
+        EXPECT_EQ(received.ChosenInputs(o), sent.ChosenInputs(o))
+            << NameOf(pattern) << " " << out << " " << in;
       }
     }
+  }
+}
+
+TEST_P(PackedMatrixOfSet, AddsTheProductOfAnotherMatrix) {
+  // Several blocks of inputs in both.
+  const int64_t out = 40, first_in = 530, second_in = 300;
+  const auto a = Normal(out * first_in, 1), b = Normal(out * second_in, 2);
+  PackedMatrix first(out, first_in, {2, 8, 1}, *GetParam());
+  PackedMatrix second(out, second_in, DensePattern(), *GetParam());
+  first.Pack(ForwardView(a, out, first_in));
+  second.Pack(ForwardView(b, out, second_in));
+  const auto tile_of = [&](int64_t in, uint64_t stream) {
+    const auto x = Normal(kTile * in, stream);
+    AlignedBuffer<std::byte> tile;
+    tile.Reserve(static_cast<size_t>(in * kTile * 4));
+    GetParam()->tile_of_rows(x.data(), in, kTile, in, tile.data());
+    return tile;
+  };
+  const auto x = tile_of(first_in, 3), y = tile_of(second_in, 4);
+  const auto size = static_cast<size_t>(3 * kPanel * kTile);
+  std::vector<float> alone(size), other(size), sums(size);
+  const auto nothing = [](int64_t, const float*) {};
+  first.Multiply(x.data(), alone.data(), nothing);
+  second.Multiply(y.data(), other.data(), nothing);
+  first.MultiplyFirst(x.data(), sums.data());
+  int finished = 0;
+  second.MultiplyAdd(y.data(), sums.data(), [&](int64_t, const float*) { ++finished; });
+  EXPECT_EQ(finished, 3);
+  for (size_t i = 0; i < static_cast<size_t>(out * kTile); ++i) {
+    ASSERT_NEAR(sums[i], alone[i] + other[i], 1e-3);
   }
 }
 
