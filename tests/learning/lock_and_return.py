@@ -35,7 +35,7 @@ def judge(arguments, moments):
 def table(arguments, results):
     text = [f"# {arguments.config.name}", "",
             f"`tests/learning/lock_and_return.py --config configs/{arguments.config.name} --hours {arguments.hours:g} --goal "
-            f"{arguments.goal:g} --episodes {arguments.episodes}`, two cores.", "",
+            f"{arguments.goal:g} --episodes {arguments.episodes}{''.join(f' --set {value}' for value in arguments.set)}`, two cores.", "",
             "| seed | goal reached after | most success | box locked then | trained |", "|---|---|---|---|---|"]
     for seed, result in sorted(results.items()):
         text.append(f"| {seed} | {when(result['reached'])} | {result['success']:.3f} | {result['locked']:.3f} | "
