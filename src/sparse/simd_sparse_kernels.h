@@ -433,6 +433,8 @@ void WeightGradient(const std::byte* g, int64_t g_stride, const std::byte* trans
 }
 
 // ---- choosing and packing ----
+//
+// always_inline: left to itself g++ 12 calls some of these, which takes packing twice the time.
 
 // Weights of a panel within a block, [inputs, kPanel]; those that there are not, are 0.
 struct PanelWeights {
