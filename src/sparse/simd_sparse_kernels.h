@@ -569,7 +569,7 @@ template <int64_t kKept, int64_t kGroup, typename Get>
 #pragma GCC unroll 16
     for (int64_t i = 1; i < kGroup; ++i) {
       Candidate moving = i < 4 ? best.of[i] : get(i);
-      auto inserted = moving.score != moving.score;  // from there on all of them move
+      decltype(moving.score > moving.score) inserted{};  // from there on all of them move
 #pragma GCC unroll 4
       for (int64_t n = 0; n < (i < 4 ? i : 4); ++n) {
         inserted |= moving.score > best.of[n].score;
