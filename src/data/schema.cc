@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/fnv1a.h"
 #include "millrace/core/check.h"
 
 namespace millrace {
@@ -48,28 +49,14 @@ absl::Status CheckField(const Field& field) {
   return absl::OkStatus();
 }
 
-class Fnv1a {
- public:
-  void Add(std::string_view bytes) {
-    for (char c : bytes) state_ = (state_ ^ static_cast<uint8_t>(c)) * 0x100000001B3;
-  }
-  void Add(uint64_t number) {
-    for (int i = 0; i < 8; ++i) state_ = (state_ ^ ((number >> (8 * i)) & 0xFF)) * 0x100000001B3;
-  }
-  uint64_t state() const { return state_; }
-
- private:
-  uint64_t state_ = 0xCBF29CE484222325;
-};
-
 uint64_t HashOf(const std::vector<Field>& fields) {
   Fnv1a hash;
   for (const Field& field : fields) {
-    hash.Add(field.name.size());
-    hash.Add(field.name);
+    hash.Add(static_cast<uint64_t>(field.name.size()));
+    hash.Add(std::string_view(field.name));
     hash.Add(static_cast<uint64_t>(field.dtype));
     hash.Add(static_cast<uint64_t>(field.extent));
-    hash.Add(field.shape.size());
+    hash.Add(static_cast<uint64_t>(field.shape.size()));
     for (int64_t extent : field.shape) hash.Add(static_cast<uint64_t>(extent));
   }
   return hash.state();

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <optional>
-#include <vector>
 
 #include "inference/feature_reader.h"
 #include "inference/native_network.h"
+#include "inference/output_heads.h"
 #include "millrace/inference/inference_model.h"
 
 namespace millrace {
@@ -24,21 +24,19 @@ class NativeModel : public InferenceModel {
 
  private:
   absl::Status Check(int rows, std::span<float> state, const HeadSpans& heads) const;
-  void WritePolicyHead(const RowMatrix& x, int rows, const HeadSpans& heads);
-  void WriteValue(const RowMatrix& x, int rows, std::span<float> value);
+  // Valid until the next call.
+  RowMatrix ApplyHead(const PackedLayer& head, const RowMatrix& x, int rows);
 
   const ModelSpec spec_;
   const kernels::KernelSet& kernels_;
 
   WeightBlob weights_;
+  OutputHeads heads_;
   FeatureReader reader_;
   NativeNetwork actor_;                  // or both networks'
   std::optional<NativeNetwork> critic_;  // unless there is one trunk
   PackedLayer policy_head_;
   PackedLayer value_head_;
-  float value_mean_ = 0.0F;
-  float value_scale_ = 1.0F;
-  std::vector<float> log_std_;
   AlignedFloats head_;
 };
 

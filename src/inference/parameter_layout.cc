@@ -1,4 +1,5 @@
 #include "absl/strings/str_cat.h"
+#include "core/fnv1a.h"
 #include "inference/entity_inputs.h"
 #include "inference/image_inputs.h"
 #include "millrace/inference/model_spec.h"
@@ -124,19 +125,13 @@ std::vector<ParameterEntry> EntriesOf(const ModelSpec& spec) {
   return builder.Take();
 }
 
-void HashBytes(uint64_t& hash, const void* data, size_t size) {  // FNV-1a
-  for (size_t i = 0; i < size; ++i) {
-    hash = (hash ^ static_cast<const uint8_t*>(data)[i]) * 0x100000001B3;
-  }
-}
-
 }  // namespace
 
 ParameterLayout::ParameterLayout(const ModelSpec& spec) : ParameterLayout(EntriesOf(spec)) {}
 
 ParameterLayout::ParameterLayout(std::vector<ParameterEntry> entries)
     : entries_(std::move(entries)) {
-  hash_ = 0xCBF29CE484222325;
+  Fnv1a hash;
   bool trainable = true;
   for (ParameterEntry& entry : entries_) {
     MILLRACE_CHECK(trainable || !entry.trainable, "trainable parameters come first");
@@ -144,10 +139,11 @@ ParameterLayout::ParameterLayout(std::vector<ParameterEntry> entries)
     entry.offset = num_floats_;
     num_floats_ += static_cast<size_t>(NumElements(entry.shape));
     if (entry.trainable) num_trainable_ = num_floats_;
-    HashBytes(hash_, entry.name.data(), entry.name.size());
-    HashBytes(hash_, entry.shape.data(), entry.shape.size() * sizeof(int64_t));
-    HashBytes(hash_, &entry.trainable, 1);
+    hash.Add(std::string_view(entry.name));
+    hash.Add(entry.shape.data(), entry.shape.size() * sizeof(int64_t));
+    hash.Add(&entry.trainable, 1);
   }
+  hash_ = hash.state();
 }
 
 const ParameterEntry* ParameterLayout::Find(std::string_view name) const {

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "core/fnv1a.h"
 #include "millrace/core/check.h"
 #include "millrace/core/status.h"
 #include "sparse/kernel_choice.h"
@@ -13,27 +14,25 @@ namespace {
 
 size_t SizeOf(const ParameterEntry& entry) { return static_cast<size_t>(NumElements(entry.shape)); }
 
-// FNV-1a over what both ends must agree on besides the layout.
-uint64_t HashOf(uint64_t layout, const std::string& form) {
-  uint64_t hash = 0xCBF29CE484222325 ^ layout;
-  for (const char c : form) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001B3;
-  return hash;
-}
-
 }  // namespace
 
 PublishedForm::PublishedForm(const ModelSpec& spec, const Sparsity& sparsity)
     : layout_(spec), sparsity_(sparsity) {
-  std::string form = sparsity.precision == sparse::Precision::kFloat32 ? "float32" : "bfloat16";
+  Fnv1a hash;
+  hash.Add(layout_.hash());
+  hash.Add(static_cast<uint64_t>(sparsity.precision));
   for (const auto& [name, matrix] : MakeLayers()) {
     bytes_ += matrix.wire_bytes();
-    absl::StrAppend(&form, " ", name, " ", sparse::NameOf(matrix.pattern()), " ",
-                    matrix.pattern().shared_by);
+    hash.Add(std::string_view(name));
+    for (const int64_t number :
+         {matrix.pattern().kept, matrix.pattern().group, matrix.pattern().shared_by}) {
+      hash.Add(static_cast<uint64_t>(number));
+    }
   }
   for (const ParameterEntry& entry : layout_.entries()) {
     if (LayerOf(entry).empty()) bytes_ += SizeOf(entry) * sizeof(float);
   }
-  hash_ = HashOf(layout_.hash(), form);
+  hash_ = hash.state();
 }
 
 std::string PublishedForm::LayerOf(const ParameterEntry& entry) {
@@ -93,12 +92,10 @@ absl::Status PublishedForm::Read(std::span<const std::byte> form, Layers& layers
   return absl::OkStatus();
 }
 
-void PublishedForm::Pack(std::span<const float> parameters, Layers& layers) const {
-  for (const ParameterEntry& entry : layout_.entries()) {
-    const std::string layer = LayerOf(entry);
-    if (layer.empty()) continue;
-    const int64_t out = entry.shape[0], in = entry.shape[1];
-    layers.at(layer).Pack({parameters.data() + entry.offset, out, in, /*row=*/in, /*depth=*/1});
+void PublishedForm::Pack(const WeightBlob& parameters, Layers& layers) const {
+  for (auto& [name, matrix] : layers) {
+    matrix.Pack({parameters.Tensor(name + ".weight").data(), matrix.outputs(), matrix.inputs(),
+                 /*row=*/matrix.inputs(), /*depth=*/1});
   }
 }
 

@@ -9,6 +9,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "inference/sparsity.h"
+#include "inference/weight_blob.h"
 #include "millrace/inference/model_spec.h"
 #include "sparse/packed_matrix.h"
 
@@ -38,7 +39,7 @@ class PublishedForm {
   absl::Status Read(std::span<const std::byte> form, Layers& layers,
                     std::span<float> parameters) const;
   // From all parameters as they are trained, choosing the weights that take part.
-  void Pack(std::span<const float> parameters, Layers& layers) const;
+  void Pack(const WeightBlob& parameters, Layers& layers) const;
 
  private:
   // The layer that an entry has the weights of, or an empty name.

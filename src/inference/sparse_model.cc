@@ -1,12 +1,8 @@
 #include "inference/sparse_model.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "inference/head_check.h"
-#include "inference/normalization.h"
 #include "millrace/core/status.h"
 #include "sparse/kernel_choice.h"
 
@@ -16,18 +12,16 @@ namespace {
 using sparse::kPanel;
 using sparse::kTile;
 
-int64_t Padded(const sparse::PackedMatrix& weights) { return weights.panels() * kPanel; }
-
 }  // namespace
 
 SparseModel::SparseModel(const ModelSpec& spec, const Sparsity& sparsity)
     : spec_(spec),
       kernels_(sparse::BestKernels(sparsity.precision)),
-      activation_(spec.activation == Activation::kTanh ? sparse::Nonlinearity::kTanh
-                                                       : sparse::Nonlinearity::kRelu),
+      activation_(NonlinearityOf(spec.activation)),
       form_(spec, sparsity),
       layers_(form_.MakeLayers()),
-      parameters_(form_.layout().num_floats()),
+      parameters_(form_.layout()),
+      heads_(spec),
       reader_(spec),
       actor_(MakeBranch(Network::kActor)),
       policy_head_(MakeLayer("policy_head")),
@@ -35,7 +29,7 @@ SparseModel::SparseModel(const ModelSpec& spec, const Sparsity& sparsity)
   if (!spec.one_trunk()) critic_.emplace(MakeBranch(Network::kCritic));
   int64_t widest = 0;
   for (const auto& [name, weights] : layers_) {
-    widest = std::max({widest, Padded(weights), weights.inputs()});
+    widest = std::max({widest, weights.padded_outputs(), weights.inputs()});
   }
   scratch_.Reserve(static_cast<size_t>(widest * kTile));
   head_.Reserve(static_cast<size_t>(widest * kTile));
@@ -46,7 +40,7 @@ SparseModel::SparseModel(const ModelSpec& spec, const Sparsity& sparsity)
 
 SparseModel::Layer SparseModel::MakeLayer(const std::string& name) const {
   Layer layer{.weights = &layers_.at(name), .bias = {}};
-  layer.bias.Reserve(static_cast<size_t>(Padded(*layer.weights)));
+  layer.bias.Reserve(static_cast<size_t>(layer.weights->padded_outputs()));
   return layer;
 }
 
@@ -59,14 +53,8 @@ SparseModel::Branch SparseModel::MakeBranch(Network network) const {
 }
 
 void SparseModel::TakeParameters() {
-  const auto tensor = [&](const std::string& name) -> std::span<const float> {
-    const ParameterEntry* entry = form_.layout().Find(name);
-    if (entry == nullptr) return {};
-    return std::span(parameters_)
-        .subspan(entry->offset, static_cast<size_t>(NumElements(entry->shape)));
-  };
   const auto take = [&](const std::string& name, Layer& layer) {
-    std::ranges::copy(tensor(name + ".bias"), layer.bias.data());
+    std::ranges::copy(parameters_.Tensor(name + ".bias"), layer.bias.data());
   };
   const auto take_branch = [&](Network network, Branch& branch) {
     for (size_t i = 0; i < branch.hidden.size(); ++i) {
@@ -77,28 +65,21 @@ void SparseModel::TakeParameters() {
   if (critic_) take_branch(Network::kCritic, *critic_);
   take("policy_head", policy_head_);
   take("value_head", value_head_);
-  log_std_ = tensor("log_std");
-  reader_.SetNormalizer(tensor("observation_mean"), tensor("observation_variance"));
-  if (spec_.normalize_value) {
-    value_mean_ = tensor("value_mean")[0];
-    value_scale_ = std::sqrt(tensor("value_variance")[0] + kNormalizerEpsilon);
-  }
+  heads_.Load(parameters_);
+  reader_.SetNormalizer(parameters_.Tensor("observation_mean"),
+                        parameters_.Tensor("observation_variance"));
   loaded_ = true;
 }
 
 absl::Status SparseModel::Load(std::span<const std::byte> form) {
   loaded_ = false;
-  MILLRACE_RETURN_IF_ERROR(form_.Read(form, layers_, parameters_));
+  MILLRACE_RETURN_IF_ERROR(form_.Read(form, layers_, parameters_.Fill()));
   TakeParameters();
   return absl::OkStatus();
 }
 
 absl::Status SparseModel::LoadParameters(std::span<const std::byte> parameters) {
-  if (parameters.size() != layout().bytes()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "weights of the model: expected ", layout().bytes(), " bytes, got ", parameters.size()));
-  }
-  std::memcpy(parameters_.data(), parameters.data(), parameters.size());
+  MILLRACE_RETURN_IF_ERROR(parameters_.Load(parameters));
   form_.Pack(parameters_, layers_);
   TakeParameters();
   return absl::OkStatus();
@@ -120,36 +101,19 @@ const std::byte* SparseModel::Hidden(const Branch& branch, const float* input, i
   return tiles_[branch.hidden.size() % 2].data();
 }
 
-void SparseModel::Head(const Layer& head, const std::byte* hidden, int64_t rows) {
-  const int64_t stride = Padded(*head.weights);
+RowMatrix SparseModel::ApplyHead(const Layer& head, const std::byte* hidden, int64_t rows) {
+  const int64_t stride = head.weights->padded_outputs();
   head.weights->Multiply(hidden, scratch_.data(), [&](int64_t panel, const float* sums) {
     kernels_.rows_of_sums(sums, head.bias.data() + panel * kPanel, rows, kPanel,
                           head_.data() + panel * kPanel, stride);
   });
-}
-
-void SparseModel::WritePolicy(int64_t begin, int64_t rows, const HeadSpans& heads) {
-  const int64_t stride = Padded(*policy_head_.weights);
-  const int64_t choices = spec_.action.num_choices(), reals = spec_.action.continuous_size();
-  for (int64_t row = 0; row < rows; ++row) {
-    const float* out = head_.data() + row * stride;
-    std::copy_n(out, choices, heads.logits.data() + (begin + row) * choices);
-    std::copy_n(out + choices, reals, heads.mean.data() + (begin + row) * reals);
-  }
-}
-
-void SparseModel::WriteValue(int64_t begin, int64_t rows, std::span<float> value) {
-  const int64_t stride = Padded(*value_head_.weights);
-  for (int64_t row = 0; row < rows; ++row) {
-    value[static_cast<size_t>(begin + row)] =
-        head_.data()[row * stride] * value_scale_ + value_mean_;
-  }
+  return {head_.data(), stride};
 }
 
 absl::Status SparseModel::Forward(int rows, std::span<const TensorView> observation,
                                   std::span<float> /*state*/, const HeadSpans& heads) {
   if (!loaded_) return absl::FailedPreconditionError("forward: no weights were loaded");
-  MILLRACE_RETURN_IF_ERROR(CheckHeads(spec_, rows, heads));
+  MILLRACE_RETURN_IF_ERROR(heads_.Check(rows, heads));
   MILLRACE_ASSIGN_OR_RETURN(const float* features, reader_.Read(rows, observation));
   const TrunkInput input{rows, features, observation};
   const float* actor_input = actor_.input.Read(input);
@@ -157,13 +121,11 @@ absl::Status SparseModel::Forward(int rows, std::span<const TensorView> observat
   for (int64_t begin = 0; begin < rows; begin += kTile) {
     const int64_t count = std::min<int64_t>(kTile, rows - begin);
     const std::byte* hidden = Hidden(actor_, actor_input + begin * actor_.input.width(), count);
-    Head(policy_head_, hidden, count);
-    WritePolicy(begin, count, heads);
+    heads_.WritePolicy(ApplyHead(policy_head_, hidden, count), begin, count, heads);
     if (critic_) hidden = Hidden(*critic_, critic_input + begin * critic_->input.width(), count);
-    Head(value_head_, hidden, count);
-    WriteValue(begin, count, heads.value);
+    heads_.WriteValue(ApplyHead(value_head_, hidden, count), begin, count, heads);
   }
-  std::ranges::copy(log_std_, heads.log_std.begin());
+  heads_.WriteLogStd(heads);
   return absl::OkStatus();
 }
 

@@ -8,7 +8,9 @@
 
 #include "inference/dense_input.h"
 #include "inference/feature_reader.h"
+#include "inference/output_heads.h"
 #include "inference/published_form.h"
+#include "inference/weight_blob.h"
 #include "millrace/inference/inference_model.h"
 
 namespace millrace {
@@ -47,25 +49,22 @@ class SparseModel : public InferenceModel {
   // The output of the hidden layers for rows [begin, begin + rows) of the input; valid until the
   // next call.
   const std::byte* Hidden(const Branch& branch, const float* input, int64_t rows);
-  // head_ [rows, outputs filled up to whole panels].
-  void Head(const Layer& head, const std::byte* hidden, int64_t rows);
-  void WritePolicy(int64_t begin, int64_t rows, const HeadSpans& heads);
-  void WriteValue(int64_t begin, int64_t rows, std::span<float> value);
+  // [rows, outputs filled up to whole panels]; valid until the next call.
+  RowMatrix ApplyHead(const Layer& head, const std::byte* hidden, int64_t rows);
 
   const ModelSpec spec_;
   const sparse::KernelSet& kernels_;
   const sparse::Nonlinearity activation_;
   const PublishedForm form_;
   PublishedForm::Layers layers_;
-  std::vector<float> parameters_;  // by form_'s layout, but for the weights of layers
+  WeightBlob parameters_;  // of published ones all but the weights of layers
   bool loaded_ = false;
 
+  OutputHeads heads_;
   FeatureReader reader_;
   Branch actor_;  // or the one branch that both heads read
   std::optional<Branch> critic_;
   Layer policy_head_, value_head_;
-  float value_mean_ = 0.0F, value_scale_ = 1.0F;
-  std::span<const float> log_std_;
   AlignedFloats scratch_, head_;
   AlignedBuffer<std::byte> tiles_[2];  // inputs and outputs of a layer, in turn
 };

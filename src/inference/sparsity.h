@@ -21,6 +21,11 @@ struct LayerPatterns {
   sparse::Pattern backward = sparse::DensePattern();
 };
 
+inline sparse::Nonlinearity NonlinearityOf(Activation activation) {
+  return activation == Activation::kTanh ? sparse::Nonlinearity::kTanh
+                                         : sparse::Nonlinearity::kRelu;
+}
+
 struct Sparsity {
   static constexpr char kBackend[] = "nm_sparse";
 

@@ -22,6 +22,11 @@ class WeightBlob {
 
   const ParameterLayout& layout() const { return layout_; }
   bool empty() const { return weights_.empty(); }
+  // All of them, to be written by somebody else.
+  std::span<float> Fill() {
+    weights_.resize(layout_.num_floats());
+    return weights_;
+  }
   // Empty if there is no such entry.
   std::span<const float> Tensor(std::string_view name) const;
   // Fills `layer` from NAME.weight [out, layer.in()] and NAME.bias.

@@ -27,6 +27,7 @@ class PackedMatrix {
   int64_t outputs() const { return outputs_; }
   int64_t inputs() const { return inputs_; }
   int64_t panels() const { return (outputs_ + kPanel - 1) / kPanel; }
+  int64_t padded_outputs() const { return panels() * kPanel; }
   const Pattern& pattern() const { return pattern_; }
   // Of offsets and weights.
   size_t bytes() const;

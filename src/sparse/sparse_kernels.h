@@ -12,10 +12,13 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/kernels.h"
+
 namespace millrace::sparse {
 
-inline constexpr int64_t kTile = 64;   // rows of a batch
-inline constexpr int64_t kPanel = 16;  // outputs that are computed and packed together
+inline constexpr int64_t kTile = 64;  // rows of a batch
+// Outputs that are computed and packed together.
+inline constexpr int64_t kPanel = kernels::kPanel;
 
 // N:M: of every `group` neighbouring weights along the direction that a product sums over, the
 // `kept` ones of largest magnitude take part (Zhou et al. 2021, arXiv:2102.04010); all of them if

@@ -1,5 +1,5 @@
 #if defined(__x86_64__)
-#include "sparse/simd_sparse_kernels.h"
+#include "sparse/simd_kernel_set.h"
 
 namespace millrace::sparse {
 

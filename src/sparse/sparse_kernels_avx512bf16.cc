@@ -1,7 +1,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#include "sparse/simd_sparse_kernels.h"
+#include "sparse/simd_kernel_set.h"
 
 namespace millrace::sparse {
 namespace {

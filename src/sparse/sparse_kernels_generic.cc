@@ -1,4 +1,4 @@
-#include "sparse/simd_sparse_kernels.h"
+#include "sparse/simd_kernel_set.h"
 
 namespace millrace::sparse {
 

@@ -58,7 +58,6 @@ class DenseBackend : public Backend {
   void ComputeWith(std::unique_ptr<HeadEvaluator> evaluator,
                    std::unique_ptr<RowTrainer> row_trainer);
   FlatAdam& adam() { return adam_; }
-  HeadEvaluator& evaluator() { return *evaluator_; }
 
  private:
   const std::shared_ptr<Policy> policy_;

@@ -77,7 +77,6 @@ absl::Status NativeTrainer::Begin(const TensorDict& items, const RowLoss& loss) 
   network_->Import(FloatsOf(adam_.mean()), mean_.data());
   network_->Import(FloatsOf(adam_.variance()), variance_.data());
   steps_ = static_cast<int64_t>(adam_.step().item<float>());
-  network_->Take(parameters_.data());
   return absl::OkStatus();
 }
 

@@ -35,7 +35,8 @@ class RowNetwork {
   virtual void Backward(const float* parameters, const NativeMinibatch& batch,
                         const float* policy_gradient, const float* value_gradient,
                         float* gradients) = 0;
-  // After every change of the parameters.
+  // After every change of the parameters. Whoever changes them elsewhere, between batches, sees to
+  // that itself.
   virtual void Take(const float* /*parameters*/) {}
 };
 

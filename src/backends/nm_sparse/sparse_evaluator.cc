@@ -19,7 +19,6 @@ class SparseEvaluator : public HeadEvaluator {
         actor_reads_(EntityInputsOf(policy_->spec(), Network::kActor)),
         critic_reads_(EntityInputsOf(policy_->spec(), Network::kCritic)),
         outputs_(policy_->spec().action.num_choices() + policy_->spec().action.continuous_size()) {
-    parameters_.Reserve(static_cast<size_t>(network_->size()));
     gradients_.Reserve(static_cast<size_t>(network_->size()));
   }
 
@@ -37,8 +36,7 @@ class SparseEvaluator : public HeadEvaluator {
     batch_ = {.chunks = actor_input_.size(0),
               .actor_input = actor_input_.const_data_ptr<float>(),
               .critic_input = critic_input_.const_data_ptr<float>()};
-    network_->Import(FloatsOf(flat_.trainable()), parameters_.data());
-    const RowNetwork::Heads heads = network_->Forward(parameters_.data(), batch_);
+    const RowNetwork::Heads heads = network_->Forward(network_->taken(), batch_);
     strides_ = {heads.policy_stride, heads.value_stride};
     // Copies: the network's buffers are used again.
     const auto copy = [&](float* data, int64_t stride, int64_t columns) {
@@ -60,7 +58,7 @@ class SparseEvaluator : public HeadEvaluator {
     };
     const Tensor policy = padded(PolicyHeadGradient(heads, masked_), strides_.first);
     const Tensor value = padded(GradientOf(heads.value).view({-1, 1}), strides_.second);
-    network_->Backward(parameters_.data(), batch_, policy.const_data_ptr<float>(),
+    network_->Backward(network_->taken(), batch_, policy.const_data_ptr<float>(),
                        value.const_data_ptr<float>(), gradients_.data());
     network_->Export(gradients_.data(), FloatsOf(flat_.gradients()));
     if (Tensor log_std = flat_.Gradient("log_std"); log_std.defined()) {
@@ -74,7 +72,7 @@ class SparseEvaluator : public HeadEvaluator {
   FlatParameters& flat_;
   const EntityInputs actor_reads_, critic_reads_;
   const int64_t outputs_;  // of the policy head
-  AlignedFloats parameters_, gradients_;
+  AlignedFloats gradients_;
   // Of the last Forward().
   Tensor actor_input_, critic_input_, masked_;
   NativeMinibatch batch_;

@@ -11,9 +11,9 @@ SparseLayer::SparseLayer(SparseLayout& layout, const std::string& name,
       name_(name),
       weight_(layout.Add(name + ".weight")),
       bias_(layout.Add(name + ".bias")),
-      input_gradient_(input_gradient),
-      forward_(out(), in(), patterns.forward, kernels),
-      backward_(in(), out(), patterns.backward, kernels) {}
+      forward_(out(), in(), patterns.forward, kernels) {
+  if (input_gradient) backward_.emplace(in(), out(), patterns.backward, kernels);
+}
 
 void SparseLayer::Pack(const float* parameters, bool choose, int64_t part, int64_t parts) {
   const float* w = parameters + weight_.offset;
@@ -24,7 +24,7 @@ void SparseLayer::Pack(const float* parameters, bool choose, int64_t part, int64
     choose ? packed.Pack(view, begin, end) : packed.Repack(view, begin, end);
   };
   pack(forward_, in(), 1);
-  if (input_gradient_) pack(backward_, 1, in());
+  if (backward_) pack(*backward_, 1, in());
 }
 
 void SparseLayer::WriteGradients(const std::byte* g, int64_t g_stride, const std::byte* transposed,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "backends/nm_sparse/sparse_layout.h"
@@ -23,10 +24,12 @@ class SparseLayer {
   int64_t out() const { return weight_.rows; }
   int64_t panels() const { return forward_.panels(); }
   // Features of the output with those that fill up the last panel.
-  int64_t padded_out() const { return panels() * sparse::kPanel; }
-  const float* bias(const float* parameters) const { return parameters + bias_.offset; }
+  int64_t padded_out() const { return forward_.padded_outputs(); }
+  // In parameters and gradients alike.
+  int64_t bias_offset() const { return bias_.offset; }
   const sparse::PackedMatrix& forward() const { return forward_; }
-  const sparse::PackedMatrix& backward() const { return backward_; }
+  // With `input_gradient` alone.
+  const sparse::PackedMatrix& backward() const { return *backward_; }
 
   // Chooses weights (or keeps those chosen before) and packs them: the panels of both forms that
   // are number `part` of `parts`.
@@ -44,8 +47,8 @@ class SparseLayer {
   const sparse::KernelSet& kernels_;
   const std::string name_;
   const SparseParameter weight_, bias_;
-  const bool input_gradient_;
-  sparse::PackedMatrix forward_, backward_;
+  sparse::PackedMatrix forward_;
+  std::optional<sparse::PackedMatrix> backward_;
 };
 
 }  // namespace millrace

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "inference/entity_inputs.h"
 #include "kernels/kernels.h"
+#include "kernels/packed_layer.h"
 #include "millrace/core/check.h"
 #include "sparse/kernel_choice.h"
 
@@ -13,10 +14,6 @@ namespace {
 
 using sparse::kPanel;
 using sparse::kTile;
-
-static_assert(kernels::kPanel == kPanel, "parameters are padded to whole panels");
-
-int64_t PadFeatures(int64_t features) { return (features + kPanel - 1) / kPanel * kPanel; }
 
 int64_t RowsOfTile(int64_t rows, int64_t tile) { return std::min(kTile, rows - tile * kTile); }
 
@@ -31,11 +28,9 @@ std::optional<SparseBranch> MakeCritic(const ModelSpec& spec, const PatternsOf& 
 
 SparseBranch::SparseBranch(const ModelSpec& spec, Network network, const PatternsOf& patterns,
                            SparseLayout& layout, const sparse::KernelSet& kernels)
-    : kernels_(kernels),
-      activation_(spec.activation == Activation::kTanh ? sparse::Nonlinearity::kTanh
-                                                       : sparse::Nonlinearity::kRelu) {
+    : kernels_(kernels), activation_(NonlinearityOf(spec.activation)) {
   const auto tiles_of = [&](int64_t features) {
-    return TileRows{.stride = PadFeatures(features) * kTile * ElementBytes(kernels.precision)};
+    return TileRows{.stride = PadToPanel(features) * kTile * ElementBytes(kernels.precision)};
   };
   int64_t in = EntityInputsOf(spec, network).dense_width();
   input_ = tiles_of(in);
@@ -73,7 +68,7 @@ const std::byte* SparseBranch::Forward(const float* parameters, const float* inp
   for (size_t i = 0; i < layers_.size(); ++i) {
     std::byte* y = outputs_[i].at(tile);
     // Biases are padded like all parameters.
-    const float* bias = layers_[i].bias(parameters);
+    const float* bias = parameters + layers_[i].bias_offset();
     layers_[i].forward().Multiply(x, scratch, [&](int64_t panel, const float* sums) {
       std::byte* to = y + panel * panel_bytes;
       kernels_.activate(sums, bias + panel * kPanel, activation_, to);
@@ -125,7 +120,7 @@ SparsePolicy::SparsePolicy(const ModelSpec& spec, const PatternsOf& patterns,
       scratch_(static_cast<size_t>(threads)) {
   int64_t widest = 0;
   for (const SparseLayer* layer : Layers()) {
-    widest = std::max({widest, layer->padded_out(), PadFeatures(layer->in())});
+    widest = std::max({widest, layer->padded_out(), PadToPanel(layer->in())});
   }
   for (AlignedFloats& scratch : scratch_) scratch.Reserve(static_cast<size_t>(widest * kTile));
 }
@@ -177,7 +172,7 @@ void SparsePolicy::HeadForward(const float* parameters, Head& head, const std::b
                                int64_t rows, int64_t tile, float* scratch) {
   const int64_t stride = head.layer.padded_out();
   float* to = head.output.data() + tile * kTile * stride;
-  const float* bias = head.layer.bias(parameters);
+  const float* bias = parameters + head.layer.bias_offset();
   head.layer.forward().Multiply(hidden, scratch, [&](int64_t panel, const float* sums) {
     kernels_.rows_of_sums(sums, bias + panel * kPanel, rows, kPanel, to + panel * kPanel, stride);
   });
@@ -268,7 +263,7 @@ void SparsePolicy::WriteGradients(int64_t tiles, float* gradients) {
   if (critic_) critic_->WriteBiasGradients(tiles, gradients);
 }
 
-void SparsePolicy::Backward(const float* parameters, const NativeMinibatch& batch,
+void SparsePolicy::Backward(const float* /*parameters*/, const NativeMinibatch& batch,
                             const float* policy_gradient, const float* value_gradient,
                             float* gradients) {
   const int64_t rows = batch.rows();
@@ -280,7 +275,7 @@ void SparsePolicy::Backward(const float* parameters, const NativeMinibatch& batc
   const auto& kernels = kernels::BestKernels();
   const auto head_biases = [&](const Head& head, const float* gradient) {
     kernels.column_sums(gradient, head.layer.padded_out(), rows, head.layer.panels(),
-                        gradients + (head.layer.bias(parameters) - parameters));
+                        gradients + head.layer.bias_offset());
   };
   head_biases(policy_, policy_gradient);
   head_biases(value_, value_gradient);

@@ -36,7 +36,6 @@ class SparseBranch {
                SparseLayout& layout, const sparse::KernelSet& kernels);
 
   std::vector<SparseLayer>& layers() { return layers_; }
-  int64_t width() const { return layers_.back().out(); }
   void Reserve(int64_t tiles);
 
   // Rows of the input, `rows` of them, become tile `tile`; the output of the last layer.
@@ -87,8 +86,9 @@ class SparsePolicy final : public RowNetwork {
   // Packs the weights; at the places chosen last unless ChooseNext() was called since.
   void Take(const float* parameters) override;
   void ChooseNext() { choose_ = true; }
-  // The same of parameters in the order of ParameterLayout.
+  // The same of parameters in the order of ParameterLayout; they are kept, in this order.
   void TakeFlat(std::span<const float> flat);
+  const float* taken() const { return flat_.data(); }
   // The forward matrix of a layer, as Take() left it.
   const sparse::PackedMatrix& MatrixOf(const std::string& layer);
 
@@ -124,7 +124,7 @@ class SparsePolicy final : public RowNetwork {
   Head policy_, value_;
   const int64_t log_std_offset_;
   bool choose_ = true;
-  AlignedFloats flat_;                  // what TakeFlat() took, in this order
+  AlignedFloats flat_;                  // what TakeFlat() took
   int64_t tiles_ = 0;                   // of the last Forward()
   std::vector<AlignedFloats> scratch_;  // of each thread
 };
