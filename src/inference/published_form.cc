@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/fnv1a.h"
@@ -16,23 +17,47 @@ size_t SizeOf(const ParameterEntry& entry) { return static_cast<size_t>(NumEleme
 
 }  // namespace
 
+const sparse::PackedMatrix& PublishedLayers::At(const std::string& layer) const {
+  if (dense_) {
+    const auto found = dense_matrices_.find(layer);
+    if (found != dense_matrices_.end()) return found->second;
+  }
+  return matrices_.at(layer);
+}
+
+sparse::PackedMatrix& PublishedLayers::At(const std::string& layer) {
+  return const_cast<sparse::PackedMatrix&>(std::as_const(*this).At(layer));
+}
+
 PublishedForm::PublishedForm(const ModelSpec& spec, const Sparsity& sparsity)
     : layout_(spec), sparsity_(sparsity) {
+  PublishedLayers layers = MakeLayers();
+  bytes_ = BytesOf(layers);
   Fnv1a hash;
   hash.Add(layout_.hash());
   hash.Add(static_cast<uint64_t>(sparsity.precision));
-  for (const auto& [name, matrix] : MakeLayers()) {
-    bytes_ += matrix.wire_bytes();
+  for (const std::string& name : layers.names()) {
+    const sparse::Pattern& pattern = layers.At(name).pattern();
     hash.Add(std::string_view(name));
-    for (const int64_t number :
-         {matrix.pattern().kept, matrix.pattern().group, matrix.pattern().shared_by}) {
+    for (const int64_t number : {pattern.kept, pattern.group, pattern.shared_by}) {
       hash.Add(static_cast<uint64_t>(number));
     }
   }
-  for (const ParameterEntry& entry : layout_.entries()) {
-    if (LayerOf(entry).empty()) bytes_ += SizeOf(entry) * sizeof(float);
+  if (sparsity_.has_dense_phase()) {
+    layers.set_dense(true);
+    bytes_ = sizeof(uint32_t) + std::max(bytes_, BytesOf(layers));
+    hash.Add(std::string_view("dense at times"));
   }
   hash_ = hash.state();
+}
+
+size_t PublishedForm::BytesOf(const PublishedLayers& layers) const {
+  size_t bytes = 0;
+  for (const std::string& name : layers.names()) bytes += layers.At(name).wire_bytes();
+  for (const ParameterEntry& entry : layout_.entries()) {
+    if (LayerOf(entry).empty()) bytes += SizeOf(entry) * sizeof(float);
+  }
+  return bytes;
 }
 
 std::string PublishedForm::LayerOf(const ParameterEntry& entry) {
@@ -41,21 +66,32 @@ std::string PublishedForm::LayerOf(const ParameterEntry& entry) {
   return entry.name.substr(0, entry.name.size() - kSuffix.size());
 }
 
-PublishedForm::Layers PublishedForm::MakeLayers() const {
+PublishedLayers PublishedForm::MakeLayers() const {
   const sparse::KernelSet& kernels = sparse::BestKernels(sparsity_.precision);
-  Layers layers;
+  PublishedLayers layers;
   for (const ParameterEntry& entry : layout_.entries()) {
-    const std::string layer = LayerOf(entry);
-    if (layer.empty()) continue;
-    layers.try_emplace(layer, entry.shape[0], entry.shape[1], sparsity_.Of(layer).forward, kernels);
+    const std::string name = LayerOf(entry);
+    if (name.empty()) continue;
+    const sparse::Pattern& pattern = sparsity_.Of(name).forward;
+    layers.names_.push_back(name);
+    layers.matrices_.try_emplace(name, entry.shape[0], entry.shape[1], pattern, kernels);
+    if (sparsity_.has_dense_phase() && !sparse::IsDense(pattern)) {
+      layers.dense_matrices_.try_emplace(name, entry.shape[0], entry.shape[1],
+                                         sparse::DensePattern(), kernels);
+    }
   }
   return layers;
 }
 
-void PublishedForm::Write(std::span<const float> parameters, MatrixOf matrix_of,
+void PublishedForm::Write(std::span<const float> parameters, bool dense, MatrixOf matrix_of,
                           std::span<std::byte> form) const {
   MILLRACE_CHECK(form.size() == bytes_, "another form");
   std::byte* to = form.data();
+  if (sparsity_.has_dense_phase()) {
+    const uint32_t word = dense ? 1 : 0;
+    std::memcpy(to, &word, sizeof(word));
+    to += sizeof(word);
+  }
   for (const ParameterEntry& entry : layout_.entries()) {
     const std::string layer = LayerOf(entry);
     if (layer.empty()) {
@@ -70,13 +106,20 @@ void PublishedForm::Write(std::span<const float> parameters, MatrixOf matrix_of,
   }
 }
 
-absl::Status PublishedForm::Read(std::span<const std::byte> form, Layers& layers,
+absl::Status PublishedForm::Read(std::span<const std::byte> form, PublishedLayers& layers,
                                  std::span<float> parameters) const {
   if (form.size() != bytes_) {
     return absl::InvalidArgumentError(absl::StrCat("packed weights of the model: expected ", bytes_,
                                                    " bytes, got ", form.size()));
   }
   const std::byte* from = form.data();
+  if (sparsity_.has_dense_phase()) {
+    uint32_t word;
+    std::memcpy(&word, from, sizeof(word));
+    if (word > 1) return absl::DataLossError("packed weights: neither sparse nor dense");
+    layers.set_dense(word == 1);
+    from += sizeof(word);
+  }
   for (const ParameterEntry& entry : layout_.entries()) {
     const std::string layer = LayerOf(entry);
     if (layer.empty()) {
@@ -84,7 +127,7 @@ absl::Status PublishedForm::Read(std::span<const std::byte> form, Layers& layers
       std::memcpy(parameters.data() + entry.offset, from, bytes);
       from += bytes;
     } else {
-      sparse::PackedMatrix& matrix = layers.at(layer);
+      sparse::PackedMatrix& matrix = layers.At(layer);
       MILLRACE_RETURN_IF_ERROR(matrix.Read(from));
       from += matrix.wire_bytes();
     }
@@ -92,8 +135,10 @@ absl::Status PublishedForm::Read(std::span<const std::byte> form, Layers& layers
   return absl::OkStatus();
 }
 
-void PublishedForm::Pack(const WeightBlob& parameters, Layers& layers) const {
-  for (auto& [name, matrix] : layers) {
+void PublishedForm::Pack(const WeightBlob& parameters, PublishedLayers& layers) const {
+  layers.set_dense(sparsity_.DenseAt(/*progress=*/1));
+  for (const std::string& name : layers.names()) {
+    sparse::PackedMatrix& matrix = layers.At(name);
     matrix.Pack({parameters.Tensor(name + ".weight").data(), matrix.outputs(), matrix.inputs(),
                  /*row=*/matrix.inputs(), /*depth=*/1});
   }

@@ -28,7 +28,8 @@ SparseModel::SparseModel(const ModelSpec& spec, const Sparsity& sparsity)
       value_head_(MakeLayer("value_head")) {
   if (!spec.one_trunk()) critic_.emplace(MakeBranch(Network::kCritic));
   int64_t widest = 0;
-  for (const auto& [name, weights] : layers_) {
+  for (const std::string& name : layers_.names()) {
+    const sparse::PackedMatrix& weights = layers_.At(name);
     widest = std::max({widest, weights.padded_outputs(), weights.inputs()});
   }
   scratch_.Reserve(static_cast<size_t>(widest * kTile));
@@ -39,7 +40,7 @@ SparseModel::SparseModel(const ModelSpec& spec, const Sparsity& sparsity)
 }
 
 SparseModel::Layer SparseModel::MakeLayer(const std::string& name) const {
-  Layer layer{.weights = &layers_.at(name), .bias = {}};
+  Layer layer{.weights = &layers_.At(name), .bias = {}};
   layer.bias.Reserve(static_cast<size_t>(layer.weights->padded_outputs()));
   return layer;
 }
@@ -54,6 +55,7 @@ SparseModel::Branch SparseModel::MakeBranch(Network network) const {
 
 void SparseModel::TakeParameters() {
   const auto take = [&](const std::string& name, Layer& layer) {
+    layer.weights = &layers_.At(name);
     std::ranges::copy(parameters_.Tensor(name + ".bias"), layer.bias.data());
   };
   const auto take_branch = [&](Network network, Branch& branch) {

@@ -33,8 +33,8 @@ class SparseModel : public InferenceModel {
 
  private:
   struct Layer {
-    const sparse::PackedMatrix* weights;
-    AlignedFloats bias;  // filled up to a whole panel
+    const sparse::PackedMatrix* weights;  // of the version that was loaded
+    AlignedFloats bias;                   // filled up to a whole panel
   };
   // Hidden layers and a head.
   struct Branch {
@@ -56,7 +56,7 @@ class SparseModel : public InferenceModel {
   const sparse::KernelSet& kernels_;
   const sparse::Nonlinearity activation_;
   const PublishedForm form_;
-  PublishedForm::Layers layers_;
+  PublishedLayers layers_;
   WeightBlob parameters_;  // of published ones all but the weights of layers
   bool loaded_ = false;
 

@@ -11,6 +11,8 @@
 namespace millrace {
 namespace {
 
+constexpr char kAsForward[] = "forward";
+
 absl::Status Wrong(const Options& options, const std::string& key, const std::string& what) {
   const auto value = options.values().find(key);
   if (value == options.values().end()) {
@@ -67,6 +69,24 @@ absl::StatusOr<std::vector<std::string>> Matching(const Options& options,
   return matching;
 }
 
+absl::Status ReadSchedule(const Options& options, Sparsity& sparsity) {
+  const std::string refresh =
+      options.GetChoice("refresh", "per_iteration", {"per_iteration", "per_step", "never"});
+  sparsity.refresh = refresh == "never"      ? Refresh::kNever
+                     : refresh == "per_step" ? Refresh::kStep
+                                             : Refresh::kIteration;
+  sparsity.refresh_interval = options.GetInt("refresh_interval", 1, 1, 1'000'000'000);
+  sparsity.decay = options.GetDouble("decay", 0, 0, 1);
+  sparsity.dense_until = options.GetDouble("dense_until", 0, 0, 1);
+  sparsity.dense_from = options.GetDouble("dense_from", 1, 0, 1);
+  sparsity.freeze_variance = options.GetBool("freeze_variance", false);
+  if (sparsity.freeze_variance && sparsity.dense_until == 0) {
+    return Wrong(options, "freeze_variance",
+                 "expected dense_until as well, which says from when on");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 LayerPatterns Sparsity::Of(const std::string& layer) const {
@@ -86,8 +106,14 @@ absl::StatusOr<Sparsity> Sparsity::FromOptions(const Options& options, const Mod
   const int64_t shared_by = options.GetInt("shared_by", 1, 1, sparse::kPanel);
   MILLRACE_ASSIGN_OR_RETURN(sparsity.patterns.forward,
                             ReadPattern(options, "pattern", name, shared_by));
-  MILLRACE_ASSIGN_OR_RETURN(sparsity.patterns.backward,
-                            ReadPattern(options, "backward_pattern", name, shared_by));
+  sparsity.patterns.backward_as_forward = options.GetString("backward_pattern", name) == kAsForward;
+  if (!sparsity.patterns.backward_as_forward) {
+    MILLRACE_ASSIGN_OR_RETURN(sparsity.patterns.backward,
+                              ReadPattern(options, "backward_pattern", name, shared_by));
+  } else {
+    sparsity.patterns.backward = sparse::DensePattern();
+  }
+  MILLRACE_RETURN_IF_ERROR(ReadSchedule(options, sparsity));
   const std::string precision = options.GetChoice("precision", "bfloat16", {"bfloat16", "float32"});
   if (precision == "float32") sparsity.precision = sparse::Precision::kFloat32;
   const auto expressions = options.GetStrings("layers", {});

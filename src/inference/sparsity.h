@@ -19,6 +19,16 @@ namespace millrace {
 struct LayerPatterns {
   sparse::Pattern forward = sparse::DensePattern();
   sparse::Pattern backward = sparse::DensePattern();
+  // The gradient of the inputs is of the weights that the forward product chose, and `backward` is
+  // dense (SR-STE: Zhou et al. 2021, arXiv:2102.04010).
+  bool backward_as_forward = false;
+};
+
+// When the weights that take part are chosen anew.
+enum class Refresh : uint8_t {
+  kIteration,  // before a version is published, so that all of a version's steps have the same
+  kStep,
+  kNever,  // once; all others are zero from then on (ASP: Mishra et al. 2021, arXiv:2104.08378)
 };
 
 inline sparse::Nonlinearity NonlinearityOf(Activation activation) {
@@ -35,13 +45,29 @@ struct Sparsity {
   // is among them only if it is named.
   std::vector<std::string> layers;
 
+  Refresh refresh = Refresh::kIteration;
+  int64_t refresh_interval = 1;  // of so many steps or iterations
+  // Weights that do not take part are pulled to zero: this times each of them is added to its
+  // gradient (SR-STE).
+  double decay = 0;
+  // Shares of a run (Algorithm::Plan): all weights take part before and from then on.
+  double dense_until = 0, dense_from = 1;
+  // Adam's second moments stay as the dense beginning left them (STEP: Lu et al. 2023,
+  // arXiv:2302.01172).
+  bool freeze_variance = false;
+
   // Dense for all others.
   LayerPatterns Of(const std::string& layer) const;
+  bool has_dense_phase() const { return dense_until > 0 || dense_from < 1; }
+  bool DenseAt(double progress) const {
+    return progress < dense_until || (dense_from < 1 && progress >= dense_from);
+  }
 
-  // Reads pattern ("2:8"), backward_pattern (as pattern), shared_by (1), precision (bfloat16 or
-  // float32) and layers (regular expressions; all hidden ones but the first of each trunk).
-  // kInvalidArgument, with the place, if the model has no such layer or is of a type whose layers
-  // cannot be sparse.
+  // Reads pattern ("2:8"), backward_pattern (as pattern; also "forward"), shared_by (1), precision
+  // (bfloat16 or float32), layers (regular expressions; all hidden ones but the first of each
+  // trunk), refresh (per_iteration, per_step or never), refresh_interval (1), decay (0),
+  // dense_until (0), dense_from (1) and freeze_variance (false). kInvalidArgument, with the place,
+  // if the model has no such layer or is of a type whose layers cannot be sparse.
   static absl::StatusOr<Sparsity> FromOptions(const Options& options, const ModelSpec& spec);
 };
 

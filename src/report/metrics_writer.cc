@@ -71,7 +71,7 @@ ordered_json ToJson(const RunMetrics& metrics) {
   json["sample_reuse"] = metrics.sample_reuse ? ordered_json(*metrics.sample_reuse) : nullptr;
   for (const auto& [name, value] : metrics.environment) json[name] = Number(value);
   if (!metrics.stages.empty()) json["stage"] = metrics.stages.size();
-  for (const auto& [name, value] : metrics.losses) json[name] = Number(value);
+  for (const auto& [name, value] : metrics.training) json[name] = Number(value);
   for (const auto& [role, profile] : metrics.recent) AddShares(json, role, profile);
   if (metrics.policies.size() < 2) return json;
   for (const auto& [name, policy] : metrics.policies) {

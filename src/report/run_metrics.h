@@ -50,8 +50,9 @@ struct RunMetrics {
   // "environment/NAME": means over the episodes that ended in the last window, or the newest there
   // were (EnvironmentSpec::statistics).
   std::map<std::string, double> environment;
-  std::vector<StageReached> stages;      // in their order
-  std::map<std::string, double> losses;  // "loss/policy", ...; the caller's, from trainer reports
+  std::vector<StageReached> stages;  // in their order
+  // "loss/policy", "backend/flip_rate", ...; the caller's, from trainer reports.
+  std::map<std::string, double> training;
   std::optional<GoalReached> goal_reached;
 };
 

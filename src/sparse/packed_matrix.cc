@@ -1,8 +1,10 @@
 #include "sparse/packed_matrix.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "millrace/core/check.h"
+#include "millrace/core/status.h"
 #include "sparse/pattern.h"
 
 namespace millrace::sparse {
@@ -41,6 +43,12 @@ int64_t PackedMatrix::InputsOfBlock(int64_t block) const {
 
 int64_t PackedMatrix::PairsOfBlock(int64_t block) const {
   return PairsOf(pattern_, InputsOfBlock(block));
+}
+
+int64_t PackedMatrix::UsedPairs() const {
+  int64_t pairs = 0;
+  for (int64_t block = 0; block < blocks(); ++block) pairs += PairsOfBlock(block) * panels();
+  return pairs;
 }
 
 PackedPanel PackedMatrix::PanelAt(int64_t block, int64_t panel) const {
@@ -129,29 +137,21 @@ void PackedMatrix::ForPlaces(Visit visit) const {
   }
 }
 
-size_t PackedMatrix::wire_bytes() const {
-  int64_t pairs = 0;
-  for (int64_t block = 0; block < blocks(); ++block) pairs += PairsOfBlock(block) * panels();
-  const int64_t places = IsDense(pattern_) ? 0 : kPanel / pattern_.shared_by;
-  return static_cast<size_t>(pairs * (places + value_bytes_));
+size_t PackedMatrix::place_bytes() const {
+  if (IsDense(pattern_)) return 0;
+  return static_cast<size_t>(UsedPairs() * kPanel / pattern_.shared_by);
 }
 
-void PackedMatrix::Write(std::byte* to) const {
-  if (!IsDense(pattern_)) {
-    ForPlaces([&](uint32_t offset, const PairPlace& place) {
-      const int64_t first = int64_t{offset & 0xFFFF} / unit() - place.first;
-      const int64_t second = int64_t{offset >> 16} / unit() - place.second;
-      *to++ = static_cast<std::byte>(first | second << 4);
-    });
-  }
-  for (int64_t block = 0; block < blocks(); ++block) {
-    for (int64_t panel = 0; panel < panels(); ++panel) {
-      to = std::copy_n(PanelAt(block, panel).values, PairsOfBlock(block) * value_bytes_, to);
-    }
-  }
+void PackedMatrix::WritePlaces(std::byte* to) const {
+  if (IsDense(pattern_)) return;
+  ForPlaces([&](uint32_t offset, const PairPlace& place) {
+    const int64_t first = int64_t{offset & 0xFFFF} / unit() - place.first;
+    const int64_t second = int64_t{offset >> 16} / unit() - place.second;
+    *to++ = static_cast<std::byte>(first | second << 4);
+  });
 }
 
-absl::Status PackedMatrix::Read(const std::byte* from) {
+absl::Status PackedMatrix::ReadPlaces(const std::byte* from) {
   bool valid = true;
   ForPlaces([&](uint32_t& offset, const PairPlace& place) {
     int64_t first = place.first, second = place.second;
@@ -165,7 +165,61 @@ absl::Status PackedMatrix::Read(const std::byte* from) {
     valid = valid && first < place.end && second < place.end;
     offset = static_cast<uint32_t>(first * unit() | second * unit() << 16);
   });
-  if (!valid) return absl::DataLossError("packed weights: a place outside of its group");
+  if (valid) return absl::OkStatus();
+  return absl::DataLossError("packed weights: a place outside of its group");
+}
+
+int64_t PackedMatrix::CountFlips(const std::byte* before, const std::byte* after) const {
+  if (IsDense(pattern_)) return 0;
+  const int64_t pairs_of_group = std::max<int64_t>(1, pattern_.kept / 2);
+  const int64_t lanes = kPanel / pattern_.shared_by;
+  int64_t flips = 0;
+  for (int64_t block = 0; block < blocks(); ++block) {
+    const int64_t groups = (InputsOfBlock(block) + pattern_.group - 1) / pattern_.group;
+    for (int64_t panel = 0; panel < panels(); ++panel) {
+      for (int64_t pair = 0; pair < PairsOfBlock(block); pair += pairs_of_group) {
+        // If one of each group is kept, a pair is of two groups, of which there may be no second.
+        const bool apart = pattern_.kept == 1;
+        const bool second = !apart || 2 * pair + 1 < groups;
+        const auto chosen = [&](const std::byte* places) {
+          uint32_t bits = 0;
+          for (int64_t i = 0; i < pairs_of_group; ++i) {
+            const auto both = static_cast<uint32_t>(places[i * lanes]);
+            bits |= 1U << (both & 0xF);
+            if (second) bits |= 1U << ((both >> 4) + (apart ? 16 : 0));
+          }
+          return bits;
+        };
+        for (int64_t lane = 0; lane < lanes; ++lane) {
+          const int64_t output = panel * kPanel + lane * pattern_.shared_by;
+          flips += std::popcount(chosen(before + lane) ^ chosen(after + lane)) *
+                   std::clamp<int64_t>(outputs_ - output, 0, pattern_.shared_by);
+        }
+        before += pairs_of_group * lanes;
+        after += pairs_of_group * lanes;
+      }
+    }
+  }
+  return flips;
+}
+
+size_t PackedMatrix::wire_bytes() const {
+  return place_bytes() + static_cast<size_t>(UsedPairs() * value_bytes_);
+}
+
+void PackedMatrix::Write(std::byte* to) const {
+  WritePlaces(to);
+  to += place_bytes();
+  for (int64_t block = 0; block < blocks(); ++block) {
+    for (int64_t panel = 0; panel < panels(); ++panel) {
+      to = std::copy_n(PanelAt(block, panel).values, PairsOfBlock(block) * value_bytes_, to);
+    }
+  }
+}
+
+absl::Status PackedMatrix::Read(const std::byte* from) {
+  MILLRACE_RETURN_IF_ERROR(ReadPlaces(from));
+  from += place_bytes();
   for (int64_t block = 0; block < blocks(); ++block) {
     for (int64_t panel = 0; panel < panels(); ++panel) {
       const int64_t bytes = PairsOfBlock(block) * value_bytes_;
@@ -183,11 +237,27 @@ std::vector<int64_t> PackedMatrix::ChosenInputs(int64_t output) const {
     for (int64_t pair = 0; pair < PairsOfBlock(block); ++pair) {
       const uint32_t offsets =
           panel.offsets[(pair * kPanel + output % kPanel) / pattern_.shared_by];
-      inputs.push_back(block * block_ + int64_t{offsets & 0xFFFF} / unit());
-      inputs.push_back(block * block_ + int64_t{offsets >> 16} / unit());
+      inputs.push_back(InputAt(block, offsets & 0xFFFF));
+      inputs.push_back(InputAt(block, offsets >> 16));
     }
   }
   return inputs;
+}
+
+void PackedMatrix::MarkChosen(int64_t begin, int64_t end, uint8_t* taking_part) const {
+  const int64_t last = std::min(end * kPanel, outputs_);
+  std::fill(taking_part + begin * kPanel * inputs_, taking_part + last * inputs_, uint8_t{0});
+  for (int64_t block = 0; block < blocks(); ++block) {
+    for (int64_t output = begin * kPanel; output < last; ++output) {
+      const uint32_t* offsets =
+          PanelAt(block, output / kPanel).offsets + output % kPanel / pattern_.shared_by;
+      uint8_t* const row = taking_part + output * inputs_;
+      for (int64_t pair = 0; pair < PairsOfBlock(block); ++pair) {
+        const uint32_t both = offsets[pair * kPanel / pattern_.shared_by];
+        row[InputAt(block, both & 0xFFFF)] = row[InputAt(block, both >> 16)] = 1;
+      }
+    }
+  }
 }
 
 }  // namespace millrace::sparse

@@ -49,16 +49,28 @@ class PackedMatrix {
   void MultiplyAdd(const std::byte* tile, float* scratch,
                    absl::FunctionRef<void(int64_t panel, const float* sums)> finish) const;
 
-  // The form that travels: of every pair of weights a byte with their places within a group, if
-  // they are chosen, and the two weights.
+  // Where the chosen weights are: of every pair a byte with the places within a group; nothing if
+  // all weights take part.
+  size_t place_bytes() const;
+  void WritePlaces(std::byte* to) const;
+  // What Repack() packs from then on. kDataLoss if that cannot have been written; the matrix must
+  // then not be used.
+  absl::Status ReadPlaces(const std::byte* from);
+  // How many weights take part at one of two such places alone.
+  int64_t CountFlips(const std::byte* before, const std::byte* after) const;
+
+  // The form that travels: places, and the weights of every pair.
   size_t wire_bytes() const;
   void Write(std::byte* to) const;
   // kDataLoss if that cannot have been written; the matrix must then not be used.
   absl::Status Read(const std::byte* from);
 
   // The chosen inputs of an output, in packed order (some of weight 0 twice, behind one another).
-  // For tests and statistics.
+  // For tests.
   std::vector<int64_t> ChosenInputs(int64_t output) const;
+  // Sets taking_part [outputs, inputs] to 1 where a weight is chosen, else to 0; outputs of panels
+  // [begin, end).
+  void MarkChosen(int64_t begin, int64_t end, uint8_t* taking_part) const;
 
  private:
   int64_t blocks() const { return (inputs_ + block_ - 1) / block_; }
@@ -66,6 +78,7 @@ class PackedMatrix {
   int64_t unit() const { return kTile * ElementBytes(kernels_.precision) / kOffsetBytes; }
   int64_t InputsOfBlock(int64_t block) const;
   int64_t PairsOfBlock(int64_t block) const;
+  int64_t UsedPairs() const;  // of all panels, of the pairs that blocks have
   PackedPanel PanelAt(int64_t block, int64_t panel) const;
   // Where the inputs of a pair may lie in their block: from these on, before `end`.
   struct PairPlace {
@@ -74,6 +87,8 @@ class PackedMatrix {
   // Calls visit(offsets of a pair, where they may lie) for all of them.
   template <typename Visit>
   void ForPlaces(Visit visit) const;
+  // The input of a pair's output, within all inputs.
+  int64_t InputAt(int64_t block, uint32_t offset) const { return block * block_ + offset / unit(); }
   template <typename Finish>
   void Product(const std::byte* tile, float* scratch, bool first, bool last, Finish finish) const;
   template <typename Function>

@@ -43,7 +43,13 @@ inline void ProductBlock512(const PackedPanel& panel, int64_t pairs, int64_t out
   const int64_t patterns = kPanel / shared_by;
   const uint32_t* offsets = panel.offsets + output / shared_by;
   const uint32_t* weights = reinterpret_cast<const uint32_t*>(panel.values) + output;
-  for (int64_t p = 0; p < pairs; ++p, offsets += patterns, weights += kPanel) {
+  // What is shared by so many outputs is streamed from behind the second-level cache. Every one of
+  // a panel's blocks of outputs asks for its share of the next panel.
+  constexpr bool kPrefetch = kOutputs == 4;
+  const uint32_t* ahead =
+      reinterpret_cast<const uint32_t*>(panel.values) + pairs * (kPanel + output);
+  for (int64_t p = 0; p < pairs; ++p, offsets += patterns, weights += kPanel, ahead += kRows) {
+    if constexpr (kPrefetch) _mm_prefetch(ahead, _MM_HINT_T0);
 #pragma GCC unroll 4
     for (int g = 0; g < kGroups; ++g) {
       const uint32_t both = offsets[g];
@@ -119,10 +125,15 @@ struct Gradient512 {
 #pragma GCC unroll 2
       for (int64_t n = 0; n < kVectors; ++n) sums[r][n] = _mm512_setzero_ps();
     }
+    // Short runs far apart, which the processor does not foresee.
+    constexpr int64_t kLines = kRows * kTile * 2 / 64;
+    const std::byte* const next_rows = g + kRows * kTile * 2;
     for (int64_t tile = 0; tile < tiles; ++tile, g += g_stride, transposed += x_stride) {
+      const std::byte* const ahead = tile + 1 < tiles ? g + g_stride : next_rows;
       const auto* scalars = reinterpret_cast<const int*>(g);
       const std::byte* x = transposed;
       for (int64_t word = 0; word < kWords; ++word, x += kPanel * 4, ++scalars) {
+        if (word < kLines) _mm_prefetch(ahead + word * 64, _MM_HINT_T0);
         __m512bh features[kVectors];
 #pragma GCC unroll 2
         for (int64_t n = 0; n < kVectors; ++n) {

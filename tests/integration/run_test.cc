@@ -330,11 +330,26 @@ INSTANTIATE_TEST_SUITE_P(
                           20480,
                           {"backend={type: nm_sparse, pattern: 2:4}", "workers.trainer.count=2",
                            "workers.actor.inference=inline", "streams.weight.transport=grpc"}},
+        DeterministicCase{"nm_sparse_between_dense_ends",
+                          "cartpole_ppo.yaml",
+                          20480,
+                          {"backend={type: nm_sparse, dense_until: 0.2, dense_from: 0.8, "
+                           "refresh_interval: 2, decay: 2.0e-4, freeze_variance: true}"}},
         DeterministicCase{"recurrent", "memory_lstm.yaml", 20480, {}},
         DeterministicCase{"pictures", "catch_cnn_ppo.yaml", 20480, {}},
         DeterministicCase{"two_policies", "two_agent_cartpole.yaml", 20480, {}},
         DeterministicCase{"assortment", "assortment_lstm.yaml", 20480, {}}),
     [](const auto& test) { return test.param.name; });
+
+TEST(Run, ReportsWhatABackendSaysOfItself) {
+  const TemporaryDirectory runs;
+  RunToEnd(runs.path(), "sparse", {"stop={env_steps: 20480}", "backend={type: nm_sparse}"});
+  const json last = LastLine(runs.path() / "sparse" / "metrics.jsonl");
+  ASSERT_TRUE(last.contains("backend/refresh_kl")) << last.dump();
+  EXPECT_GE(last["backend/refresh_kl"].get<double>(), 0);
+  EXPECT_GT(last["backend/flip_rate"].get<double>(), 0);
+  EXPECT_EQ(last["backend/dense"].get<double>(), 0);
+}
 
 // Dictionary observations, masks, tuple actions, memory, and agents of two policies that come and
 // go.

@@ -46,6 +46,15 @@ struct StepReport {
   bool stop_epochs = false;  // RowTrainer: the loss wants no further minibatches of this batch
 };
 
+// A batch whose steps are done.
+struct BatchEnd {
+  // As the batch's Algorithm::Plan() had it.
+  double progress = 0;
+  // Some of its steps, as of Evaluate(), evenly spaced: about `steps` of them, fewer if there are
+  // no more. Valid during the call.
+  std::function<TensorDict(int64_t steps)> sample;
+};
+
 // Trains minibatches of single steps, or of chunks of a recurrent policy, without LibTorch: a
 // backend's fast path, for algorithms with a RowLoss. Between Begin() and End() it holds parameters
 // and optimiser state; without End() the backend has them as they were. Bound to the trainer's
@@ -101,8 +110,10 @@ class Backend {
   virtual torch::Tensor NormalizeValue(const torch::Tensor& value) const = 0;
 
   // All steps of a batch are done, and UpdateNormalizers(): before its weights are published. Not
-  // after an error.
-  virtual void EndBatch() {}
+  // after an error. Returns numbers for `backend/*` of the metrics, by name.
+  virtual absl::StatusOr<std::map<std::string, double>> EndBatch(const BatchEnd& /*batch*/) {
+    return std::map<std::string, double>();
+  }
 
   // The weight blob (layout().bytes()).
   virtual void Snapshot(std::span<std::byte> blob) const = 0;

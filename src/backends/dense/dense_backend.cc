@@ -61,6 +61,11 @@ void DenseBackend::ComputeWith(std::unique_ptr<HeadEvaluator> evaluator,
   row_trainer_ = std::move(row_trainer);
 }
 
+void DenseBackend::AddState(const std::string& name, const torch::Tensor& tensor) {
+  state_[name] = tensor;
+  optional_.insert(name);
+}
+
 absl::StatusOr<std::unique_ptr<DenseBackend>> DenseBackend::Create(std::shared_ptr<Policy> policy,
                                                                    const AdamOptions& adam,
                                                                    Evaluation evaluation) {
@@ -154,10 +159,16 @@ std::map<std::string, torch::Tensor> DenseBackend::OptimizerState() const {
 }
 
 absl::Status DenseBackend::LoadOptimizerState(const std::map<std::string, torch::Tensor>& state) {
+  std::set<std::string> absent;
   for (const auto& [name, tensor] : state_) {
-    MILLRACE_RETURN_IF_ERROR(CheckState(name, tensor, state));
+    const absl::Status fits = CheckState(name, tensor, state);
+    if (fits.ok()) continue;
+    if (!optional_.contains(name)) return fits;
+    absent.insert(name);
   }
-  for (auto& [name, tensor] : state_) tensor.copy_(state.at(name));
+  for (auto& [name, tensor] : state_) {
+    if (!absent.contains(name)) tensor.copy_(state.at(name));
+  }
   return absl::OkStatus();
 }
 

@@ -1,7 +1,11 @@
 // The trainer backend of dense networks on LibTorch.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <set>
+#include <string>
+#include <vector>
 
 #include "backends/dense/flat_adam.h"
 #include "backends/dense/flat_parameters.h"
@@ -58,6 +62,9 @@ class DenseBackend : public Backend {
   void ComputeWith(std::unique_ptr<HeadEvaluator> evaluator,
                    std::unique_ptr<RowTrainer> row_trainer);
   FlatAdam& adam() { return adam_; }
+  // Makes a tensor part of the state that checkpoints, batches that go back, and groups keep. One
+  // that a checkpoint lacks, or has in another shape, stays as it is.
+  void AddState(const std::string& name, const torch::Tensor& tensor);
 
  private:
   const std::shared_ptr<Policy> policy_;
@@ -69,6 +76,7 @@ class DenseBackend : public Backend {
   // Views of all that a step changes, by name: the flat weights and the optimiser state.
   torch::Tensor weights_;
   std::map<std::string, torch::Tensor> state_;
+  std::set<std::string> optional_;  // of AddState()
   // Copies made by Checkpoint(): the weights, then the state in order.
   std::vector<torch::Tensor> saved_;
 };

@@ -21,13 +21,22 @@ class FlatAdam {
   void Step(const torch::Tensor& parameters, const torch::Tensor& gradients, double learning_rate,
             double epsilon);
 
+  // From now on the second moments, and the correction of their bias, stay as they were after this
+  // many steps; 0: they follow the gradients.
+  void FreezeVariance(int64_t at_step) { frozen_at_ = at_step; }
+  int64_t frozen_at() const { return frozen_at_; }
+
   const AdamOptions& options() const { return options_; }
   torch::Tensor& mean() { return mean_; }          // first moment [size]
   torch::Tensor& variance() { return variance_; }  // second moment [size]
   torch::Tensor& step() { return step_; }          // [1]: how many steps were taken
 
  private:
+  void StepFrozen(const torch::Tensor& parameters, const torch::Tensor& gradients,
+                  double learning_rate, double epsilon);
+
   const AdamOptions options_;
+  int64_t frozen_at_ = 0;
   torch::Tensor mean_, variance_, step_;
 };
 

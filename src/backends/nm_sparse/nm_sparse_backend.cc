@@ -4,24 +4,37 @@
 
 #include "absl/strings/str_cat.h"
 #include "backends/native/native_trainer.h"
+#include "backends/nm_sparse/policy_divergence.h"
 #include "backends/nm_sparse/sparse_evaluator.h"
+#include "millrace/core/check.h"
 #include "millrace/core/status.h"
 
 namespace millrace {
+namespace {
+
+// Of the schedule, what is where.
+enum Slot : size_t { kForm, kDense, kSinceChoice, kFrozenAt, kScheduleSize };
+
+}  // namespace
 
 NmSparseBackend::NmSparseBackend(std::shared_ptr<BuiltinPolicy> policy,
                                  std::unique_ptr<FlatParameters> parameters,
                                  const AdamOptions& adam_options, const Sparsity& sparsity,
                                  int threads)
     : DenseBackend(policy, std::move(parameters), adam_options),
+      sparsity_(sparsity),
+      policy_(policy),
       form_(policy->spec(), sparsity),
-      network_(std::make_shared<SparsePolicy>(
-          policy->spec(), [&](const std::string& layer) { return sparsity.Of(layer); },
-          sparsity.precision, threads)) {
+      network_(std::make_shared<SparsePolicy>(policy->spec(), sparsity, threads)),
+      // Not empty: there is nothing to say of an empty tensor to a group.
+      places_(torch::zeros({static_cast<int64_t>(network_->place_bytes()) + 1}, torch::kUInt8)),
+      schedule_(torch::zeros({kScheduleSize}, torch::kInt64)) {
   ComputeWith(MakeSparseEvaluator(policy, network_, this->parameters()),
               std::make_unique<NativeTrainer>(policy, network_, this->parameters(), adam(),
                                               kernels::BestKernels()));
-  Choose();
+  AddState("nm_sparse.places", places_);
+  AddState("nm_sparse.schedule", schedule_);
+  Begin();
 }
 
 absl::StatusOr<std::unique_ptr<NmSparseBackend>> NmSparseBackend::Create(
@@ -32,9 +45,48 @@ absl::StatusOr<std::unique_ptr<NmSparseBackend>> NmSparseBackend::Create(
       new NmSparseBackend(std::move(policy), std::move(parameters), adam, sparsity, threads));
 }
 
+std::span<std::byte> NmSparseBackend::places() {
+  return {reinterpret_cast<std::byte*>(places_.data_ptr<uint8_t>()),
+          static_cast<size_t>(places_.numel())};
+}
+
+void NmSparseBackend::Begin() {
+  adam().FreezeVariance(0);
+  network_->SetDense(sparsity_.DenseAt(/*progress=*/0));
+  Choose();
+}
+
 void NmSparseBackend::Choose() {
-  network_->ChooseNext();
-  network_->TakeFlat(FloatsOf(parameters().trainable()));
+  network_->Pack(FloatsOf(parameters().trainable()), /*choose=*/true);
+  if (sparsity_.refresh == Refresh::kNever && !network_->dense()) {
+    network_->ClearLeftOut(FloatsOf(parameters().trainable()));
+    network_->ClearLeftOut(FloatsOf(adam().mean()));
+    network_->Pack(FloatsOf(parameters().trainable()), /*choose=*/false);
+  }
+  WriteState();
+}
+
+void NmSparseBackend::WriteState() {
+  if (!network_->dense()) network_->WritePlaces(places());
+  int64_t* const schedule = schedule_.data_ptr<int64_t>();
+  schedule[kForm] = static_cast<int64_t>(form_.hash());
+  schedule[kDense] = network_->dense() ? 1 : 0;
+  schedule[kSinceChoice] = network_->since_choice();
+  schedule[kFrozenAt] = adam().frozen_at();
+}
+
+absl::Status NmSparseBackend::ReadState() {
+  const int64_t* const schedule = schedule_.data_ptr<int64_t>();
+  if (schedule[kForm] != static_cast<int64_t>(form_.hash())) {  // of other patterns
+    Begin();
+    return absl::OkStatus();
+  }
+  network_->SetDense(schedule[kDense] != 0);
+  if (!network_->dense()) MILLRACE_RETURN_IF_ERROR(network_->ReadPlaces(places()));
+  network_->set_since_choice(schedule[kSinceChoice]);
+  adam().FreezeVariance(schedule[kFrozenAt]);
+  network_->Pack(FloatsOf(parameters().trainable()), /*choose=*/false);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<HeadOutputs> NmSparseBackend::Evaluate(const TensorDict& minibatch) {
@@ -51,9 +103,42 @@ absl::StatusOr<StepReport> NmSparseBackend::Step(const OptimizerStep& step, Coll
   return report;
 }
 
+absl::StatusOr<std::map<std::string, double>> NmSparseBackend::EndBatch(const BatchEnd& batch) {
+  constexpr int64_t kSampleSteps = 256;
+  const bool dense = sparsity_.DenseAt(batch.progress);
+  std::map<std::string, double> numbers = {{"dense", dense ? 1 : 0}};
+  network_->Pack(FloatsOf(parameters().trainable()), /*choose=*/false);
+  const bool changes = dense != network_->dense();
+  const bool due = network_->EndIteration();
+  if (!changes && (dense || !due)) {
+    WriteState();
+    return numbers;
+  }
+  const TensorDict sample = batch.sample(kSampleSteps);
+  MILLRACE_ASSIGN_OR_RETURN(const HeadOutputs before, Evaluate(sample));
+  const std::vector<std::byte> old_places(places().begin(), places().end());
+  if (changes && !dense && sparsity_.freeze_variance && adam().frozen_at() == 0) {
+    adam().FreezeVariance(static_cast<int64_t>(adam().step().item<float>()));
+  }
+  network_->SetDense(dense);
+  Choose();
+  MILLRACE_ASSIGN_OR_RETURN(const HeadOutputs after, Evaluate(sample));
+  numbers["refresh_kl"] = PolicyDivergence(policy_->spec().action, before, after);
+  if (changes) return numbers;
+  const SparseLayer::Flips flips = network_->CountFlips(old_places, places());
+  const SparseLayer::Flips choices = network_->Choices();
+  const auto rate = [](int64_t count, int64_t of) {
+    return of > 0 ? static_cast<double>(count) / static_cast<double>(of) : 0.0;
+  };
+  numbers["sad"] = static_cast<double>(flips.forward);
+  numbers["flip_rate"] = rate(flips.forward, choices.forward);
+  numbers["backward_flip_rate"] = rate(flips.backward, choices.backward);
+  return numbers;
+}
+
 void NmSparseBackend::Publish(std::span<std::byte> blob) {
   form_.Write(
-      FloatsOf(parameters().weights()),
+      FloatsOf(parameters().weights()), network_->dense(),
       [&](const std::string& layer) -> const sparse::PackedMatrix& {
         return network_->MatrixOf(layer);
       },
@@ -62,18 +147,25 @@ void NmSparseBackend::Publish(std::span<std::byte> blob) {
 
 absl::Status NmSparseBackend::LoadWeights(std::span<const std::byte> blob) {
   MILLRACE_RETURN_IF_ERROR(DenseBackend::LoadWeights(blob));
-  Choose();
+  Begin();
   return absl::OkStatus();
+}
+
+absl::Status NmSparseBackend::LoadOptimizerState(
+    const std::map<std::string, torch::Tensor>& state) {
+  MILLRACE_RETURN_IF_ERROR(DenseBackend::LoadOptimizerState(state));
+  return ReadState();
 }
 
 void NmSparseBackend::Rollback() {
   DenseBackend::Rollback();
-  Choose();
+  const absl::Status status = ReadState();
+  MILLRACE_CHECK(status.ok(), "what WriteState() wrote");
 }
 
 absl::Status NmSparseBackend::Synchronize(Collectives& group, int root) {
-  const absl::Status status = DenseBackend::Synchronize(group, root);
-  Choose();
+  absl::Status status = DenseBackend::Synchronize(group, root);
+  status.Update(ReadState());
   return status;
 }
 

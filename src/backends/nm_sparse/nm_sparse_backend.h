@@ -1,7 +1,9 @@
 // The trainer backend of N:M-sparse networks: BDWP, Fang et al. 2023 (arXiv:2309.13015).
 #pragma once
 
+#include <map>
 #include <memory>
+#include <string>
 
 #include "backends/dense/dense_backend.h"
 #include "backends/nm_sparse/sparse_policy.h"
@@ -12,8 +14,9 @@ namespace millrace {
 
 // A built-in mlp whose products are sparse (Sparsity) and whose gradients of the weights are dense:
 // parameters, moments and checkpoints are those of the dense backend, so that either goes on from
-// the other's. What acts, and what is published, are the weights chosen at the end of a batch,
-// which stay chosen until the end of the next one.
+// the other's; a checkpoint also says which weights are chosen. What acts, and what is published,
+// are the weights chosen at the end of a batch or before, which stay chosen at least until the end
+// of the next one unless every step chooses.
 class NmSparseBackend : public DenseBackend {
  public:
   // `threads` share the work.
@@ -23,11 +26,17 @@ class NmSparseBackend : public DenseBackend {
 
   absl::StatusOr<HeadOutputs> Evaluate(const TensorDict& minibatch) override;
   absl::StatusOr<StepReport> Step(const OptimizerStep& step, Collectives& group) override;
-  void EndBatch() override { Choose(); }
+  // dense: 1 while all weights take part; when weights were chosen anew: flip_rate and
+  // backward_flip_rate, the share of the weights that take part now or did before, but not both
+  // (Hu et al. 2024, arXiv:2404.01847); sad, the number of those of the forward product (Zhou et
+  // al. 2021); refresh_kl, the divergence of the policy before from that behind.
+  absl::StatusOr<std::map<std::string, double>> EndBatch(const BatchEnd& batch) override;
   size_t published_bytes() const override { return form_.bytes(); }
   uint64_t published_hash() const override { return form_.hash(); }
   void Publish(std::span<std::byte> blob) override;
+  // Chooses weights; LoadOptimizerState() goes back to those of a checkpoint that has them.
   absl::Status LoadWeights(std::span<const std::byte> blob) override;
+  absl::Status LoadOptimizerState(const std::map<std::string, torch::Tensor>& state) override;
   void Rollback() override;
   absl::Status Synchronize(Collectives& group, int root) override;
 
@@ -35,11 +44,23 @@ class NmSparseBackend : public DenseBackend {
   NmSparseBackend(std::shared_ptr<BuiltinPolicy> policy, std::unique_ptr<FlatParameters> parameters,
                   const AdamOptions& adam, const Sparsity& sparsity, int threads);
 
+  // As a run begins.
+  void Begin();
   // Packs the parameters as they are, at newly chosen places.
   void Choose();
+  // The places and the schedule to, and from, the state. kDataLoss if that cannot have been
+  // written.
+  void WriteState();
+  absl::Status ReadState();
 
+  std::span<std::byte> places();
+
+  const Sparsity sparsity_;
+  const std::shared_ptr<BuiltinPolicy> policy_;
   const PublishedForm form_;
   const std::shared_ptr<SparsePolicy> network_;
+  torch::Tensor places_;    // uint8: SparsePolicy::WritePlaces()
+  torch::Tensor schedule_;  // int64 [4]: what the places are of, dense, since_choice, frozen_at
 };
 
 // BackendFactory. Options: those of Sparsity::FromOptions() and of Adam. As many threads as

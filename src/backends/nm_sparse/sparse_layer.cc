@@ -2,34 +2,95 @@
 
 #include <algorithm>
 
+#include "millrace/core/status.h"
+
 namespace millrace {
 
-SparseLayer::SparseLayer(SparseLayout& layout, const std::string& name,
-                         const LayerPatterns& patterns, bool input_gradient,
-                         const sparse::KernelSet& kernels)
+SparseLayer::SparseLayer(SparseLayout& layout, const std::string& name, const Sparsity& sparsity,
+                         bool input_gradient, const sparse::KernelSet& kernels)
     : kernels_(kernels),
       name_(name),
       weight_(layout.Add(name + ".weight")),
       bias_(layout.Add(name + ".bias")),
-      forward_(out(), in(), patterns.forward, kernels) {
-  if (input_gradient) backward_.emplace(in(), out(), patterns.backward, kernels);
+      decay_(static_cast<float>(sparsity.decay)),
+      fixed_(sparsity.refresh == Refresh::kNever),
+      as_forward_(input_gradient && sparsity.Of(name).backward_as_forward &&
+                  !sparse::IsDense(sparsity.Of(name).forward)),
+      forward_(out(), in(), sparsity.Of(name).forward, kernels) {
+  const LayerPatterns patterns = sparsity.Of(name);
+  const bool chosen = !sparse::IsDense(patterns.forward);
+  const auto make_dense = [&](std::optional<sparse::PackedMatrix>& matrix, int64_t outputs,
+                              int64_t inputs) {
+    matrix.emplace(outputs, inputs, sparse::DensePattern(), kernels);
+  };
+  if (chosen && sparsity.has_dense_phase()) make_dense(dense_forward_, out(), in());
+  if (input_gradient) {
+    const bool sparse = !sparse::IsDense(patterns.backward);
+    if (sparse) backward_.emplace(in(), out(), patterns.backward, kernels);
+    if (!sparse || sparsity.has_dense_phase()) make_dense(dense_backward_, in(), out());
+  }
+  const size_t size = static_cast<size_t>(out() * in());
+  if (chosen && (decay_ > 0 || fixed_ || as_forward_)) taking_part_.resize(size);
+  if (as_forward_) forward_weights_.Reserve(size);
 }
 
-void SparseLayer::Pack(const float* parameters, bool choose, int64_t part, int64_t parts) {
+size_t SparseLayer::place_bytes() const {
+  return forward_.place_bytes() + (backward_ ? backward_->place_bytes() : 0);
+}
+
+void SparseLayer::WritePlaces(std::byte* to) const {
+  forward_.WritePlaces(to);
+  if (backward_) backward_->WritePlaces(to + forward_.place_bytes());
+}
+
+absl::Status SparseLayer::ReadPlaces(const std::byte* from) {
+  MILLRACE_RETURN_IF_ERROR(forward_.ReadPlaces(from));
+  if (!taking_part_.empty()) forward_.MarkChosen(0, panels(), taking_part_.data());
+  return backward_ ? backward_->ReadPlaces(from + forward_.place_bytes()) : absl::OkStatus();
+}
+
+SparseLayer::Flips SparseLayer::CountFlips(const std::byte* before, const std::byte* after) const {
+  const size_t bytes = forward_.place_bytes();
+  return {.forward = forward_.CountFlips(before, after),
+          .backward = backward_ ? backward_->CountFlips(before + bytes, after + bytes) : 0};
+}
+
+SparseLayer::Flips SparseLayer::Choices() const {
+  const int64_t weights = out() * in();
+  return {.forward = sparse::IsDense(forward_.pattern()) ? 0 : weights,
+          .backward = backward_ ? weights : 0};
+}
+
+void SparseLayer::PackForward(const float* parameters, bool choose, int64_t part, int64_t parts) {
   const float* w = parameters + weight_.offset;
-  const auto pack = [&](sparse::PackedMatrix& packed, int64_t row, int64_t depth) {
-    const sparse::MatrixView view = {w, packed.outputs(), packed.inputs(), row, depth};
-    const int64_t begin = packed.panels() * part / parts;
-    const int64_t end = packed.panels() * (part + 1) / parts;
-    choose ? packed.Pack(view, begin, end) : packed.Repack(view, begin, end);
-  };
-  pack(forward_, in(), 1);
-  if (backward_) pack(*backward_, 1, in());
+  const int64_t begin = panels() * part / parts, end = panels() * (part + 1) / parts;
+  const sparse::MatrixView view = {w, out(), in(), /*row=*/in(), /*depth=*/1};
+  if (dense_ && dense_forward_) {
+    dense_forward_->Pack(view, begin, end);
+    return;
+  }
+  choose ? forward_.Pack(view, begin, end) : forward_.Repack(view, begin, end);
+  if (choose && !taking_part_.empty()) forward_.MarkChosen(begin, end, taking_part_.data());
+  if (!as_forward_) return;
+  const int64_t last = std::min(end * sparse::kPanel, out()) * in();
+  for (int64_t i = begin * sparse::kPanel * in(); i < last; ++i) {
+    forward_weights_.data()[i] = taking_part_[static_cast<size_t>(i)] != 0 ? w[i] : 0.0F;
+  }
+}
+
+void SparseLayer::PackBackward(const float* parameters, bool choose, int64_t part, int64_t parts) {
+  if (!backward_ && !dense_backward_) return;
+  const float* w = as_forward_ && !dense_ ? forward_weights_.data() : parameters + weight_.offset;
+  sparse::PackedMatrix& packed =
+      dense_backward_ && (dense_ || !backward_) ? *dense_backward_ : *backward_;
+  const int64_t begin = packed.panels() * part / parts, end = packed.panels() * (part + 1) / parts;
+  const sparse::MatrixView view = {w, in(), out(), /*row=*/1, /*depth=*/in()};
+  choose || dense_ ? packed.Pack(view, begin, end) : packed.Repack(view, begin, end);
 }
 
 void SparseLayer::WriteGradients(const std::byte* g, int64_t g_stride, const std::byte* transposed,
                                  int64_t x_stride, int64_t tiles, int64_t begin, int64_t end,
-                                 float* gradients) const {
+                                 const float* parameters, float* gradients) const {
   // So many at a time that gradients and inputs of one part stay in the second-level cache.
   constexpr int64_t kTilesAtOnce = 16;
   const int64_t feature_bytes = sparse::kTile * sparse::ElementBytes(kernels_.precision);
@@ -39,6 +100,23 @@ void SparseLayer::WriteGradients(const std::byte* g, int64_t g_stride, const std
     kernels_.weight_gradient(g + tile * g_stride, g_stride,
                              transposed + tile * x_stride + begin * feature_bytes, x_stride,
                              std::min(kTilesAtOnce, tiles - tile), out(), end - begin, to, in());
+  }
+  if (!dense_ && !taking_part_.empty()) {
+    PullToZero(begin, end, parameters + weight_.offset, gradients + weight_.offset);
+  }
+}
+
+void SparseLayer::PullToZero(int64_t begin, int64_t end, const float* weights,
+                             float* gradients) const {
+  for (int64_t i = 0; i < out() * in(); i += in()) {
+    const uint8_t* takes_part = taking_part_.data() + i;
+    const float* w = weights + i;
+    float* g = gradients + i;
+    if (fixed_) {
+      for (int64_t k = begin; k < end; ++k) g[k] = takes_part[k] != 0 ? g[k] : 0.0F;
+    } else if (decay_ > 0) {
+      for (int64_t k = begin; k < end; ++k) g[k] += takes_part[k] != 0 ? 0.0F : decay_ * w[k];
+    }
   }
 }
 

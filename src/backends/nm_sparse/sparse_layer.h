@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "backends/nm_sparse/sparse_layout.h"
 #include "inference/sparsity.h"
 #include "sparse/packed_matrix.h"
@@ -16,7 +18,7 @@ namespace millrace {
 class SparseLayer {
  public:
   // Of NAME.weight [out, in] and NAME.bias. Without `input_gradient` that is not computed.
-  SparseLayer(SparseLayout& layout, const std::string& name, const LayerPatterns& patterns,
+  SparseLayer(SparseLayout& layout, const std::string& name, const Sparsity& sparsity,
               bool input_gradient, const sparse::KernelSet& kernels);
 
   const std::string& name() const { return name_; }
@@ -26,29 +28,67 @@ class SparseLayer {
   // Features of the output with those that fill up the last panel.
   int64_t padded_out() const { return forward_.padded_outputs(); }
   // In parameters and gradients alike.
+  int64_t weight_offset() const { return weight_.offset; }
   int64_t bias_offset() const { return bias_.offset; }
-  const sparse::PackedMatrix& forward() const { return forward_; }
-  // With `input_gradient` alone.
-  const sparse::PackedMatrix& backward() const { return *backward_; }
 
-  // Chooses weights (or keeps those chosen before) and packs them: the panels of both forms that
-  // are number `part` of `parts`.
-  void Pack(const float* parameters, bool choose, int64_t part, int64_t parts);
+  // Whether all weights take part for now; Pack() must follow.
+  void SetDense(bool dense) { dense_ = dense; }
+  // What computes.
+  const sparse::PackedMatrix& forward() const {
+    return dense_ && dense_forward_ ? *dense_forward_ : forward_;
+  }
+  // With `input_gradient` alone.
+  const sparse::PackedMatrix& backward() const {
+    return dense_backward_ && (dense_ || !backward_) ? *dense_backward_ : *backward_;
+  }
+  // Where the chosen weights of both products are (sparse::PackedMatrix::WritePlaces). kDataLoss if
+  // that cannot have been written; PackForward() and PackBackward() must follow.
+  size_t place_bytes() const;
+  void WritePlaces(std::byte* to) const;
+  absl::Status ReadPlaces(const std::byte* from);
+  // How many weights take part at one of two such places alone.
+  struct Flips {
+    int64_t forward = 0, backward = 0;
+  };
+  Flips CountFlips(const std::byte* before, const std::byte* after) const;
+  // Weights of which the forward product, or that for the input's gradient, chooses.
+  Flips Choices() const;
+  // [out, in]: 0 where a weight does not take part in the forward product. Null if nothing that
+  // this layer does depends on it, and if it is dense.
+  const uint8_t* taking_part() const {
+    return taking_part_.empty() ? nullptr : taking_part_.data();
+  }
+
+  // Chooses weights (or keeps those chosen before) and packs them: the panels that are number
+  // `part` of `parts`. PackBackward() once all parts of PackForward() are done.
+  void PackForward(const float* parameters, bool choose, int64_t part, int64_t parts);
+  void PackBackward(const float* parameters, bool choose, int64_t part, int64_t parts);
 
   // From the gradients g of `tiles` outputs, `g_stride` bytes apart, and the transposed inputs: the
   // gradients of the weights of inputs [begin, end), begin a multiple of sparse::kPanel.
   void WriteGradients(const std::byte* g, int64_t g_stride, const std::byte* transposed,
                       int64_t x_stride, int64_t tiles, int64_t begin, int64_t end,
-                      float* gradients) const;
+                      const float* parameters, float* gradients) const;
   // From sums over tiles [tiles, padded_out()].
   void WriteBiasGradients(const float* sums, int64_t tiles, float* gradients) const;
 
  private:
+  // What the pull to zero, or weights that stay zero, add to gradients of inputs [begin, end).
+  void PullToZero(int64_t begin, int64_t end, const float* weights, float* gradients) const;
+
   const sparse::KernelSet& kernels_;
   const std::string name_;
   const SparseParameter weight_, bias_;
+  const float decay_;
+  const bool fixed_;       // weights that do not take part stay zero
+  const bool as_forward_;  // LayerPatterns::backward_as_forward
   sparse::PackedMatrix forward_;
   std::optional<sparse::PackedMatrix> backward_;
+  // While all weights take part; and if the gradient of the inputs is of the forward weights.
+  std::optional<sparse::PackedMatrix> dense_forward_, dense_backward_;
+  bool dense_ = false;
+  std::vector<uint8_t> taking_part_;
+  AlignedFloats forward_weights_;  // [out, in], 0 where they do not take part
 };
 
 }  // namespace millrace

@@ -1,12 +1,14 @@
 #include "backends/nm_sparse/sparse_policy.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "inference/entity_inputs.h"
 #include "kernels/kernels.h"
 #include "kernels/packed_layer.h"
 #include "millrace/core/check.h"
+#include "millrace/core/status.h"
 #include "sparse/kernel_choice.h"
 
 namespace millrace {
@@ -17,27 +19,25 @@ using sparse::kTile;
 
 int64_t RowsOfTile(int64_t rows, int64_t tile) { return std::min(kTile, rows - tile * kTile); }
 
-std::optional<SparseBranch> MakeCritic(const ModelSpec& spec, const PatternsOf& patterns,
+std::optional<SparseBranch> MakeCritic(const ModelSpec& spec, const Sparsity& sparsity,
                                        SparseLayout& layout, const sparse::KernelSet& kernels) {
   if (spec.one_trunk()) return std::nullopt;
-  return std::optional<SparseBranch>(std::in_place, spec, Network::kCritic, patterns, layout,
+  return std::optional<SparseBranch>(std::in_place, spec, Network::kCritic, sparsity, layout,
                                      kernels);
 }
 
 }  // namespace
 
-SparseBranch::SparseBranch(const ModelSpec& spec, Network network, const PatternsOf& patterns,
+SparseBranch::SparseBranch(const ModelSpec& spec, Network network, const Sparsity& sparsity,
                            SparseLayout& layout, const sparse::KernelSet& kernels)
     : kernels_(kernels), activation_(NonlinearityOf(spec.activation)) {
-  const auto tiles_of = [&](int64_t features) {
-    return TileRows{.stride = PadToPanel(features) * kTile * ElementBytes(kernels.precision)};
-  };
+  const auto tiles_of = [&](int64_t features) { return TileRows::Of(features, kernels); };
   int64_t in = EntityInputsOf(spec, network).dense_width();
   input_ = tiles_of(in);
   transposed_.push_back(tiles_of(in));
   for (size_t i = 0; i < spec.hidden.size(); ++i) {
     const std::string name = absl::StrCat(spec.TrunkName(network), ".", i);
-    layers_.emplace_back(layout, name, patterns(name), /*input_gradient=*/i > 0, kernels);
+    layers_.emplace_back(layout, name, sparsity, /*input_gradient=*/i > 0, kernels);
     for (auto* list : {&outputs_, &gradients_, &transposed_}) {
       list->push_back(tiles_of(spec.hidden[i]));
     }
@@ -96,9 +96,9 @@ void SparseBranch::Backward(int64_t tile, float* scratch) {
 }
 
 void SparseBranch::WriteGradients(size_t i, int64_t tiles, int64_t begin, int64_t end,
-                                  float* gradients) const {
+                                  const float* parameters, float* gradients) const {
   layers_[i].WriteGradients(gradients_[i].at(0), gradients_[i].stride, transposed_[i].at(0),
-                            transposed_[i].stride, tiles, begin, end, gradients);
+                            transposed_[i].stride, tiles, begin, end, parameters, gradients);
 }
 
 void SparseBranch::WriteBiasGradients(int64_t tiles, float* gradients) const {
@@ -107,15 +107,16 @@ void SparseBranch::WriteBiasGradients(int64_t tiles, float* gradients) const {
   }
 }
 
-SparsePolicy::SparsePolicy(const ModelSpec& spec, const PatternsOf& patterns,
-                           sparse::Precision precision, int threads)
-    : kernels_(sparse::BestKernels(precision)),
+SparsePolicy::SparsePolicy(const ModelSpec& spec, const Sparsity& sparsity, int threads)
+    : kernels_(sparse::BestKernels(sparsity.precision)),
+      refresh_(sparsity.refresh),
+      refresh_interval_(sparsity.refresh_interval),
       team_(threads),
       layout_(spec),
-      actor_(spec, Network::kActor, patterns, layout_, kernels_),
-      critic_(MakeCritic(spec, patterns, layout_, kernels_)),
-      policy_(layout_, "policy_head", actor_, patterns, kernels_),
-      value_(layout_, "value_head", critic_ ? *critic_ : actor_, patterns, kernels_),
+      actor_(spec, Network::kActor, sparsity, layout_, kernels_),
+      critic_(MakeCritic(spec, sparsity, layout_, kernels_)),
+      policy_(layout_, "policy_head", actor_, sparsity, kernels_),
+      value_(layout_, "value_head", critic_ ? *critic_ : actor_, sparsity, kernels_),
       log_std_offset_(layout_.Has("log_std") ? layout_.Add("log_std").offset : layout_.size()),
       scratch_(static_cast<size_t>(threads)) {
   int64_t widest = 0;
@@ -125,14 +126,22 @@ SparsePolicy::SparsePolicy(const ModelSpec& spec, const PatternsOf& patterns,
   for (AlignedFloats& scratch : scratch_) scratch.Reserve(static_cast<size_t>(widest * kTile));
 }
 
-std::vector<SparseLayer*> SparsePolicy::Layers() {
-  std::vector<SparseLayer*> layers;
-  for (SparseLayer& layer : actor_.layers()) layers.push_back(&layer);
+std::vector<const SparseLayer*> SparsePolicy::Layers() const {
+  std::vector<const SparseLayer*> layers;
+  for (const SparseLayer& layer : actor_.layers()) layers.push_back(&layer);
   if (critic_) {
-    for (SparseLayer& layer : critic_->layers()) layers.push_back(&layer);
+    for (const SparseLayer& layer : critic_->layers()) layers.push_back(&layer);
   }
   layers.push_back(&policy_.layer);
   layers.push_back(&value_.layer);
+  return layers;
+}
+
+std::vector<SparseLayer*> SparsePolicy::Layers() {
+  std::vector<SparseLayer*> layers;
+  for (const SparseLayer* layer : std::as_const(*this).Layers()) {
+    layers.push_back(const_cast<SparseLayer*>(layer));
+  }
   return layers;
 }
 
@@ -143,13 +152,26 @@ const sparse::PackedMatrix& SparsePolicy::MatrixOf(const std::string& layer) {
   return (*found)->forward();
 }
 
-void SparsePolicy::Take(const float* parameters) {
+void SparsePolicy::PackAll(const float* parameters, bool choose) {
   constexpr int64_t kParts = 8;  // of a layer
   const auto layers = Layers();
-  team_.Run(static_cast<int64_t>(layers.size()) * kParts, [&](int64_t part, int) {
-    layers[static_cast<size_t>(part / kParts)]->Pack(parameters, choose_, part % kParts, kParts);
+  const auto parts = static_cast<int64_t>(layers.size()) * kParts;
+  choose = choose || !chosen_;
+  team_.Run(parts, [&](int64_t part, int) {
+    layers[static_cast<size_t>(part / kParts)]->PackForward(parameters, choose, part % kParts,
+                                                            kParts);
   });
-  choose_ = false;
+  team_.Run(parts, [&](int64_t part, int) {
+    layers[static_cast<size_t>(part / kParts)]->PackBackward(parameters, choose, part % kParts,
+                                                             kParts);
+  });
+  if (choose) since_choice_ = 0;
+  chosen_ = true;
+}
+
+void SparsePolicy::Take(const float* parameters) {
+  const bool due = refresh_ == Refresh::kStep && ++since_choice_ >= refresh_interval_;
+  PackAll(parameters, due);
 }
 
 void SparsePolicy::TakeFlat(std::span<const float> flat) {
@@ -158,12 +180,83 @@ void SparsePolicy::TakeFlat(std::span<const float> flat) {
   Take(flat_.data());
 }
 
+bool SparsePolicy::EndIteration() {
+  return refresh_ == Refresh::kIteration && ++since_choice_ >= refresh_interval_;
+}
+
+void SparsePolicy::Pack(std::span<const float> flat, bool choose) {
+  flat_.Reserve(static_cast<size_t>(size()));
+  Import(flat, flat_.data());
+  PackAll(flat_.data(), choose);
+}
+
+void SparsePolicy::SetDense(bool dense) {
+  dense_ = dense;
+  for (SparseLayer* layer : Layers()) layer->SetDense(dense);
+}
+
+size_t SparsePolicy::place_bytes() const {
+  size_t bytes = 0;
+  for (const SparseLayer* layer : Layers()) bytes += layer->place_bytes();
+  return bytes;
+}
+
+void SparsePolicy::WritePlaces(std::span<std::byte> to) const {
+  for (const SparseLayer* layer : Layers()) {
+    layer->WritePlaces(to.data());
+    to = to.subspan(layer->place_bytes());
+  }
+}
+
+absl::Status SparsePolicy::ReadPlaces(std::span<const std::byte> from) {
+  for (SparseLayer* layer : Layers()) {
+    MILLRACE_RETURN_IF_ERROR(layer->ReadPlaces(from.data()));
+    from = from.subspan(layer->place_bytes());
+  }
+  return absl::OkStatus();
+}
+
+SparseLayer::Flips SparsePolicy::CountFlips(std::span<const std::byte> before,
+                                            std::span<const std::byte> after) const {
+  SparseLayer::Flips sum;
+  for (const SparseLayer* layer : Layers()) {
+    const auto flips = layer->CountFlips(before.data(), after.data());
+    sum.forward += flips.forward;
+    sum.backward += flips.backward;
+    before = before.subspan(layer->place_bytes());
+    after = after.subspan(layer->place_bytes());
+  }
+  return sum;
+}
+
+SparseLayer::Flips SparsePolicy::Choices() const {
+  SparseLayer::Flips sum;
+  for (const SparseLayer* layer : Layers()) {
+    sum.forward += layer->Choices().forward;
+    sum.backward += layer->Choices().backward;
+  }
+  return sum;
+}
+
+void SparsePolicy::ClearLeftOut(std::span<float> flat) const {
+  std::vector<float> own(static_cast<size_t>(size()));
+  Import(flat, own.data());
+  for (const SparseLayer* layer : Layers()) {
+    const uint8_t* takes_part = layer->taking_part();
+    if (takes_part == nullptr) continue;
+    float* w = own.data() + layer->weight_offset();
+    for (int64_t i = 0; i < layer->out() * layer->in(); ++i) {
+      if (takes_part[i] == 0) w[i] = 0;
+    }
+  }
+  Export(own.data(), flat);
+}
+
 void SparsePolicy::Reserve(int64_t tiles) {
   actor_.Reserve(tiles);
   if (critic_) critic_->Reserve(tiles);
   for (Head* head : {&policy_, &value_}) {
     head->output.Reserve(static_cast<size_t>(tiles * kTile * head->layer.padded_out()));
-    head->gradient.stride = head->layer.padded_out() * kTile * ElementBytes(kernels_.precision);
     head->gradient.Reserve(tiles);
   }
 }
@@ -232,7 +325,7 @@ void SparsePolicy::BackwardTile(int64_t rows, const float* policy_gradient,
   actor_.Backward(tile, scratch);
 }
 
-void SparsePolicy::WriteGradients(int64_t tiles, float* gradients) {
+void SparsePolicy::WriteGradients(int64_t tiles, const float* parameters, float* gradients) {
   constexpr int64_t kInputs = 128;  // of a part
   struct Part {
     SparseBranch* branch;
@@ -252,18 +345,18 @@ void SparsePolicy::WriteGradients(int64_t tiles, float* gradients) {
   team_.Run(static_cast<int64_t>(parts.size()), [&](int64_t i, int) {
     const Part& part = parts[static_cast<size_t>(i)];
     const int64_t end = std::min(part.begin + kInputs, part.branch->layers()[part.layer].in());
-    part.branch->WriteGradients(part.layer, tiles, part.begin, end, gradients);
+    part.branch->WriteGradients(part.layer, tiles, part.begin, end, parameters, gradients);
   });
   for (Head* head : {&policy_, &value_}) {
     const TileRows& hidden = head->branch.transposed_output();
     head->layer.WriteGradients(head->gradient.at(0), head->gradient.stride, hidden.at(0),
-                               hidden.stride, tiles, 0, head->layer.in(), gradients);
+                               hidden.stride, tiles, 0, head->layer.in(), parameters, gradients);
   }
   actor_.WriteBiasGradients(tiles, gradients);
   if (critic_) critic_->WriteBiasGradients(tiles, gradients);
 }
 
-void SparsePolicy::Backward(const float* /*parameters*/, const NativeMinibatch& batch,
+void SparsePolicy::Backward(const float* parameters, const NativeMinibatch& batch,
                             const float* policy_gradient, const float* value_gradient,
                             float* gradients) {
   const int64_t rows = batch.rows();
@@ -271,7 +364,7 @@ void SparsePolicy::Backward(const float* /*parameters*/, const NativeMinibatch& 
     BackwardTile(RowsOfTile(rows, tile), policy_gradient, value_gradient, tile,
                  scratch_[static_cast<size_t>(thread)].data());
   });
-  WriteGradients(tiles_, gradients);
+  WriteGradients(tiles_, parameters, gradients);
   const auto& kernels = kernels::BestKernels();
   const auto head_biases = [&](const Head& head, const float* gradient) {
     kernels.column_sums(gradient, head.layer.padded_out(), rows, head.layer.panels(),

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,15 +10,18 @@
 #include "backends/nm_sparse/sparse_layer.h"
 #include "core/thread_team.h"
 #include "kernels/aligned_buffer.h"
+#include "kernels/packed_layer.h"
 #include "millrace/inference/model_spec.h"
 
 namespace millrace {
 
-// The patterns of a layer, by the name of its weights ("actor.1", "policy_head").
-using PatternsOf = std::function<LayerPatterns(const std::string& layer)>;
-
 // Features of all tiles of a minibatch: [tiles][features, kTile].
 struct TileRows {
+  // Tiles that lie a power of two apart would get into one another's way in the caches.
+  static TileRows Of(int64_t features, const sparse::KernelSet& kernels) {
+    const int64_t panel = sparse::kPanel * sparse::kTile * ElementBytes(kernels.precision);
+    return {.stride = PadToPanel(features) / sparse::kPanel * panel + 2 * panel};
+  }
   void Reserve(int64_t tiles) { data.Reserve(static_cast<size_t>(tiles * stride)); }
   std::byte* at(int64_t tile) { return data.data() + tile * stride; }
   const std::byte* at(int64_t tile) const { return data.data() + tile * stride; }
@@ -32,10 +34,11 @@ struct TileRows {
 // at once.
 class SparseBranch {
  public:
-  SparseBranch(const ModelSpec& spec, Network network, const PatternsOf& patterns,
+  SparseBranch(const ModelSpec& spec, Network network, const Sparsity& sparsity,
                SparseLayout& layout, const sparse::KernelSet& kernels);
 
   std::vector<SparseLayer>& layers() { return layers_; }
+  const std::vector<SparseLayer>& layers() const { return layers_; }
   void Reserve(int64_t tiles);
 
   // Rows of the input, `rows` of them, become tile `tile`; the output of the last layer.
@@ -52,7 +55,8 @@ class SparseBranch {
   const TileRows& transposed_output() const { return transposed_.back(); }
   // The gradients of the weights of layer `i`, inputs [begin, end), once all tiles are done; and
   // those of its biases.
-  void WriteGradients(size_t i, int64_t tiles, int64_t begin, int64_t end, float* gradients) const;
+  void WriteGradients(size_t i, int64_t tiles, int64_t begin, int64_t end, const float* parameters,
+                      float* gradients) const;
   void WriteBiasGradients(int64_t tiles, float* gradients) const;
 
  private:
@@ -72,9 +76,8 @@ class SparseBranch {
 // Of an mlp with hidden layers. Bound to one thread, for which `threads` work.
 class SparsePolicy final : public RowNetwork {
  public:
-  // `spec` is of type mlp.
-  SparsePolicy(const ModelSpec& spec, const PatternsOf& patterns, sparse::Precision precision,
-               int threads);
+  // `spec` is of type mlp. Begins with newly chosen weights, once it has some.
+  SparsePolicy(const ModelSpec& spec, const Sparsity& sparsity, int threads);
 
   int64_t size() const override { return layout_.size(); }
   void Import(std::span<const float> flat, float* own) const override { layout_.Import(flat, own); }
@@ -83,21 +86,44 @@ class SparsePolicy final : public RowNetwork {
   Heads Forward(const float* parameters, const NativeMinibatch& batch) override;
   void Backward(const float* parameters, const NativeMinibatch& batch, const float* policy_gradient,
                 const float* value_gradient, float* gradients) override;
-  // Packs the weights; at the places chosen last unless ChooseNext() was called since.
+  // Packs the weights; at the places chosen last unless a step is to choose them anew.
   void Take(const float* parameters) override;
-  void ChooseNext() { choose_ = true; }
   // The same of parameters in the order of ParameterLayout; they are kept, in this order.
   void TakeFlat(std::span<const float> flat);
   const float* taken() const { return flat_.data(); }
-  // The forward matrix of a layer, as Take() left it.
+
+  // A train step is done; whether weights are to be chosen anew.
+  bool EndIteration();
+  // Not after a step: chooses weights, or keeps those chosen before, and packs them. Kept, too.
+  void Pack(std::span<const float> flat, bool choose);
+  // The forward matrix of a layer, as it was packed last.
   const sparse::PackedMatrix& MatrixOf(const std::string& layer);
+
+  // Whether all weights take part for now. Pack() must follow a change.
+  bool dense() const { return dense_; }
+  void SetDense(bool dense);
+  // Steps or iterations, whichever choose weights, since they last did.
+  int64_t since_choice() const { return since_choice_; }
+  void set_since_choice(int64_t count) { since_choice_ = count; }
+  // As SparseLayer's, of all layers.
+  size_t place_bytes() const;
+  void WritePlaces(std::span<std::byte> to) const;
+  absl::Status ReadPlaces(std::span<const std::byte> from);
+  SparseLayer::Flips CountFlips(std::span<const std::byte> before,
+                                std::span<const std::byte> after) const;
+  SparseLayer::Flips Choices() const;
+  // Sets numbers in the order of ParameterLayout to 0 for weights that do not take part in the
+  // forward product. Of layers that know them (SparseLayer::taking_part()).
+  void ClearLeftOut(std::span<float> flat) const;
 
  private:
   // A head and what it reads.
   struct Head {
     Head(SparseLayout& layout, const std::string& name, SparseBranch& reads,
-         const PatternsOf& patterns, const sparse::KernelSet& kernels)
-        : branch(reads), layer(layout, name, patterns(name), /*input_gradient=*/true, kernels) {}
+         const Sparsity& sparsity, const sparse::KernelSet& kernels)
+        : branch(reads),
+          layer(layout, name, sparsity, /*input_gradient=*/true, kernels),
+          gradient(TileRows::Of(layer.out(), kernels)) {}
 
     SparseBranch& branch;
     SparseLayer layer;
@@ -112,19 +138,25 @@ class SparsePolicy final : public RowNetwork {
                    int64_t tile, float* scratch);
   void BackwardTile(int64_t rows, const float* policy_gradient, const float* value_gradient,
                     int64_t tile, float* scratch);
-  void WriteGradients(int64_t tiles, float* gradients);
+  void WriteGradients(int64_t tiles, const float* parameters, float* gradients);
+  void PackAll(const float* parameters, bool choose);
   // Every layer.
   std::vector<SparseLayer*> Layers();
+  std::vector<const SparseLayer*> Layers() const;
 
   const sparse::KernelSet& kernels_;
+  const Refresh refresh_;
+  const int64_t refresh_interval_;
   ThreadTeam team_;
   SparseLayout layout_;
   SparseBranch actor_;  // or the one branch that both heads read
   std::optional<SparseBranch> critic_;
   Head policy_, value_;
   const int64_t log_std_offset_;
-  bool choose_ = true;
-  AlignedFloats flat_;                  // what TakeFlat() took
+  bool chosen_ = false;  // since the beginning
+  bool dense_ = false;
+  int64_t since_choice_ = 0;
+  AlignedFloats flat_;                  // what TakeFlat() or Pack() took
   int64_t tiles_ = 0;                   // of the last Forward()
   std::vector<AlignedFloats> scratch_;  // of each thread
 };

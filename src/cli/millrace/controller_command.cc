@@ -133,13 +133,13 @@ void RunController::ReadMetrics() {
     next_write_ = {};  // every report is written
   }
   for (const auto& [policy, report] : reports_) {
-    const auto losses = nlohmann::json::parse(report, nullptr, false);
+    const auto numbers = nlohmann::json::parse(report, nullptr, false);
     const double share = 1.0 / static_cast<double>(reports_.size());
-    for (const auto& [name, value] : losses.items()) {
+    for (const auto& [name, value] : numbers.items()) {
       if (!value.is_number()) continue;
-      metrics_.losses["loss/" + name] += share * value.get<double>();  // the mean over policies
+      metrics_.training[name] += share * value.get<double>();  // the mean over policies
       if (config_.policies.size() > 1) {
-        metrics_.losses["policy/" + policy + "/loss/" + name] = value.get<double>();
+        metrics_.training["policy/" + policy + "/" + name] = value.get<double>();
       }
     }
   }

@@ -126,13 +126,12 @@ class SparseStep {
   SparseStep(int64_t rows, int64_t width, const sparse::Pattern& pattern, Precision precision,
              int threads)
       : rows_(rows),
-        policy_(
-            Spec(width),
-            [&](const std::string& layer) {
-              const bool between = layer == "trunk.1" || layer == "trunk.2";
-              return between ? LayerPatterns{pattern, pattern} : LayerPatterns{};
-            },
-            precision, threads),
+        policy_(Spec(width),
+                {.patterns = {.forward = pattern, .backward = pattern},
+                 .precision = precision,
+                 .layers = {"trunk.1", "trunk.2"},
+                 .refresh = Refresh::kStep},
+                threads),
         x_(Random(rows * kInputs, 1)),
         parameters_(Random(policy_.size(), 2, 1 / std::sqrt(static_cast<double>(width)))),
         gradients_(parameters_.size()),
@@ -163,7 +162,6 @@ class SparseStep {
     const double norm = std::sqrt(kernels_.squared_norm(gradients_.data(), size));
     kernels_.adam({.scale = static_cast<float>(std::min(1.0, 0.5 / norm)), .step_size = 1e-4F},
                   gradients_.data(), parameters_.data(), mean_.data(), variance_.data(), size);
-    policy_.ChooseNext();
     policy_.Take(parameters_.data());
   }
 

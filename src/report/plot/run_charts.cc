@@ -223,8 +223,10 @@ absl::StatusOr<std::vector<std::pair<std::string, Chart>>> ChartsOf(const RunPat
       chart.marks.push_back({static_cast<double>(stage.env_steps), stage.name});
     }
   }
-  for (const Series& loss : curves.Select("loss/")) {
-    add("loss_" + loss.name, "loss/" + loss.name, loss.name, {loss});
+  for (const std::string group : {"loss", "backend"}) {
+    for (const Series& number : curves.Select(group + "/")) {
+      add(group + "_" + number.name, group + "/" + number.name, number.name, {number});
+    }
   }
   return charts;
 }

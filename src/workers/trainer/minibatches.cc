@@ -1,5 +1,6 @@
 #include "workers/trainer/minibatches.h"
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 
@@ -61,6 +62,11 @@ TensorDict ItemView::Shuffled(const torch::Tensor& permutation) const {
     shuffled[name] = tensor.index_select(DimensionOf(name), order);
   }
   return shuffled;
+}
+
+TensorDict ItemView::Spaced(int64_t steps) const {
+  const int64_t count = std::clamp<int64_t>(steps / steps_per_item_, 1, items_);
+  return Shuffled(torch::arange(count, torch::kInt64).mul_(items_).floor_divide_(count));
 }
 
 TensorDict ItemView::Slice(const TensorDict& shuffled, int64_t begin, int64_t count) const {

@@ -25,6 +25,8 @@ class ItemView {
   int64_t steps_per_item() const { return steps_per_item_; }
   // All items in the order of `permutation` (int64 [items]).
   TensorDict Shuffled(const torch::Tensor& permutation) const;
+  // Evenly spaced items, of about `steps` steps together.
+  TensorDict Spaced(int64_t steps) const;
   // Items [begin, begin + count) of a shuffled view.
   TensorDict Slice(const TensorDict& shuffled, int64_t begin, int64_t count) const;
 

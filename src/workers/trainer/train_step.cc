@@ -117,7 +117,12 @@ absl::StatusOr<TrainReport> TrainStep::RunOrThrow(SampleBatch& batch, double pro
                                ? TrainRows(*row_trainer, items, batch.number, plan, group, report)
                                : TrainTensors(items, batch.number, plan, group, report));
   MILLRACE_RETURN_IF_ERROR(UpdateNormalizers(std::move(tensors), value_targets, new_rows, group));
-  backend_->EndBatch();
+  MILLRACE_ASSIGN_OR_RETURN(
+      const auto numbers,
+      backend_->EndBatch({.progress = progress, .sample = [&](int64_t steps_wanted) {
+                            return items.Spaced(steps_wanted);
+                          }}));
+  for (const auto& [name, value] : numbers) report.metrics["backend/" + name] = value;
   return report;
 }
 
@@ -139,7 +144,7 @@ absl::Status TrainStep::TrainTensors(const ItemView& items, uint64_t batch,
     }
   }
   for (const auto& [name, sum] : metric_sums_) {
-    report.metrics[name] =
+    report.metrics["loss/" + name] =
         sum.item<double>() / static_cast<double>(std::max<int64_t>(1, report.optimizer_steps));
   }
   return absl::OkStatus();
@@ -171,7 +176,7 @@ absl::Status TrainStep::TrainRows(RowTrainer& trainer, const ItemView& items, ui
   }
   trainer.End();
   for (size_t i = 0; i < sums.size(); ++i) {
-    report.metrics[loss.metrics()[i]] =
+    report.metrics["loss/" + loss.metrics()[i]] =
         sums[i] / static_cast<double>(std::max<int64_t>(1, report.optimizer_steps));
   }
   return absl::OkStatus();

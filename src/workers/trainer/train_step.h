@@ -15,7 +15,8 @@
 namespace millrace {
 
 struct TrainReport {
-  std::map<std::string, double> metrics;  // mean over the batch's minibatches, for `loss/*`
+  // loss/NAME, the mean over the batch's minibatches, and backend/NAME.
+  std::map<std::string, double> metrics;
   int64_t optimizer_steps = 0;
   int64_t skipped_steps = 0;  // gradients that were not finite
 };

@@ -72,8 +72,16 @@ std::unique_ptr<Algorithm> MakeAlgorithm(const ActionSpec& action) {
   return *MakePpo(options, action);
 }
 
+std::map<std::string, double> EndBatch(Backend& backend, const TensorDict& items, double progress) {
+  const auto numbers =
+      backend.EndBatch({.progress = progress, .sample = [&](int64_t) { return items; }});
+  EXPECT_TRUE(numbers.ok()) << numbers.status();
+  return *numbers;
+}
+
 // Two minibatches by rows, then the end of the batch.
-void TrainRows(Backend& backend, const TensorDict& items, Algorithm& algorithm) {
+void TrainRows(Backend& backend, const TensorDict& items, Algorithm& algorithm,
+               double progress = 0) {
   const auto group = MakeSingleRankCollectives();
   RowTrainer& trainer = *backend.row_trainer();
   const RowLoss& loss = *algorithm.row_loss();
@@ -87,11 +95,12 @@ void TrainRows(Backend& backend, const TensorDict& items, Algorithm& algorithm) 
   }
   trainer.End();
   ASSERT_TRUE(backend.UpdateNormalizers(items, items.at("value_target"), *group).ok());
-  backend.EndBatch();
+  EndBatch(backend, items, progress);
 }
 
 // The same as tensors.
-void TrainTensors(Backend& backend, const TensorDict& items, Algorithm& algorithm) {
+void TrainTensors(Backend& backend, const TensorDict& items, Algorithm& algorithm,
+                  double progress = 0) {
   const auto group = MakeSingleRankCollectives();
   for (const int64_t begin : {0, 50}) {
     TensorDict minibatch;
@@ -105,7 +114,7 @@ void TrainTensors(Backend& backend, const TensorDict& items, Algorithm& algorith
     ASSERT_TRUE(backend.Step({}, *group).ok());
   }
   ASSERT_TRUE(backend.UpdateNormalizers(items, items.at("value_target"), *group).ok());
-  backend.EndBatch();
+  EndBatch(backend, items, progress);
 }
 
 std::vector<std::byte> SnapshotOf(const Backend& backend) {
@@ -217,15 +226,156 @@ TEST_P(NmSparse, GoesOnFromACheckpointWithTheSameBits) {
   EXPECT_EQ(PublishedBy(*resumed), PublishedBy(*whole));
 }
 
+using Values = std::map<std::string, std::string>;
+
 INSTANTIATE_TEST_SUITE_P(Options, NmSparse,
-                         testing::Values(std::map<std::string, std::string>{{"pattern", "2:8"}},
-                                         std::map<std::string, std::string>{
-                                             {"pattern", "2:4"}, {"precision", "float32"}},
-                                         std::map<std::string, std::string>{{"pattern", "1:8"},
-                                                                            {"shared_by", "4"}},
-                                         std::map<std::string, std::string>{
-                                             {"pattern", "dense"}, {"backward_pattern", "4:16"}}),
+                         testing::Values(Values{{"pattern", "2:8"}},
+                                         Values{{"pattern", "2:4"}, {"precision", "float32"}},
+                                         Values{{"pattern", "1:8"}, {"shared_by", "4"}},
+                                         Values{{"pattern", "dense"}, {"backward_pattern", "4:16"}},
+                                         Values{{"backward_pattern", "forward"}, {"decay", "0.01"}},
+                                         Values{{"backward_pattern", "forward"},
+                                                {"refresh", "never"}},
+                                         Values{{"refresh", "per_step"}}),
                          [](const auto& one) { return "Number" + std::to_string(one.index); });
+
+TEST(NmSparseBackend, ChoosesOnceInSoManyIterations) {
+  const ModelSpec spec = Spec(/*shared_trunk=*/false);
+  const Sparsity sparsity = SparsityOf(spec, {{"pattern", "2:4"}, {"refresh_interval", "2"}});
+  const TensorDict items = Items();
+  const auto algorithm = MakeAlgorithm(spec.action);
+  auto backend = Make(spec, sparsity);
+  // Parameters far from those at the beginning.
+  backend->parameters().trainable().normal_();
+  EXPECT_EQ(EndBatch(*backend, items, 0), (std::map<std::string, double>{{"dense", 0}}));
+
+  // Whoever goes on from here has the same weights chosen, and chooses at the same time.
+  const auto weights = SnapshotOf(*backend), published = PublishedBy(*backend);
+  const auto state = backend->OptimizerState();
+  const auto resumed = Make(spec, sparsity, /*threads=*/2, /*seed=*/9);
+  ASSERT_TRUE(resumed->LoadWeights(weights).ok());
+  EXPECT_NE(PublishedBy(*resumed), published);
+  ASSERT_TRUE(resumed->LoadOptimizerState(state).ok());
+  EXPECT_EQ(PublishedBy(*resumed), published);
+  const auto numbers = EndBatch(*backend, items, 0);
+  EXPECT_EQ(EndBatch(*resumed, items, 0), numbers);
+  EXPECT_EQ(PublishedBy(*resumed), PublishedBy(*backend));
+  EXPECT_NE(PublishedBy(*backend), published);
+  // Of random weights half take part; half of those before are others now.
+  EXPECT_NEAR(numbers.at("flip_rate"), 0.5, 0.05);
+  EXPECT_NEAR(numbers.at("backward_flip_rate"), 0.5, 0.05);
+  EXPECT_NEAR(numbers.at("sad"), numbers.at("flip_rate") * 2 * (48 * 40 + 40 * 33), 0.5);
+  EXPECT_GT(numbers.at("refresh_kl"), 1e-3);
+  EXPECT_EQ(EndBatch(*backend, items, 0).size(), 1U);
+}
+
+TEST(NmSparseBackend, DivergenceIsThatOfThePoliciesAroundAChoice) {
+  const ModelSpec spec = Spec(/*shared_trunk=*/true);
+  const auto backend = Make(spec, SparsityOf(spec, {{"pattern", "2:4"}}));
+  const TensorDict items = Items();
+  // Nothing changed: the same weights are chosen.
+  const auto numbers = EndBatch(*backend, items, 0);
+  EXPECT_EQ(numbers.at("refresh_kl"), 0);
+  EXPECT_EQ(numbers.at("sad"), 0);
+}
+
+TEST(NmSparseBackend, AllWeightsTakePartAtBothEnds) {
+  const ModelSpec spec = Spec(/*shared_trunk=*/false);
+  const Values dense_ends = {{"pattern", "2:8"}, {"dense_until", "0.2"}, {"dense_from", "0.8"}};
+  const Sparsity sparsity = SparsityOf(spec, dense_ends);
+  const auto backend = Make(spec, sparsity),
+             dense = Make(spec, SparsityOf(spec, {{"pattern", "dense"}}));
+  const TensorDict items = Items();
+  const auto algorithm = MakeAlgorithm(spec.action);
+  SparseModel model(spec, sparsity), dense_model(spec, SparsityOf(spec, {{"pattern", "dense"}}));
+  EXPECT_EQ(model.weight_bytes(), backend->published_bytes());
+  const auto act = [&] {
+    EXPECT_TRUE(model.Load(PublishedBy(*backend)).ok());
+    return Act(model, items).logits;
+  };
+  TrainRows(*backend, items, *algorithm, 0.1);
+  TrainRows(*dense, items, *algorithm);
+  EXPECT_EQ(SnapshotOf(*backend), SnapshotOf(*dense));
+  ASSERT_TRUE(dense_model.Load(PublishedBy(*dense)).ok());
+  EXPECT_EQ(act(), Act(dense_model, items).logits);
+  // In the middle a checkpoint, and one that goes on from it.
+  TrainRows(*backend, items, *algorithm, 0.2);
+  EXPECT_NE(act(), Act(dense_model, items).logits);
+  const auto resumed = Make(spec, sparsity, /*threads=*/1, /*seed=*/9);
+  ASSERT_TRUE(resumed->LoadWeights(SnapshotOf(*backend)).ok());
+  ASSERT_TRUE(resumed->LoadOptimizerState(backend->OptimizerState()).ok());
+  EXPECT_EQ(PublishedBy(*resumed), PublishedBy(*backend));
+  for (const double progress : {0.5, 0.8, 0.9}) {
+    TrainRows(*backend, items, *algorithm, progress);
+    TrainRows(*resumed, items, *algorithm, progress);
+  }
+  EXPECT_EQ(SnapshotOf(*resumed), SnapshotOf(*backend));
+  ASSERT_TRUE(dense_model.LoadParameters(SnapshotOf(*backend)).ok());
+  EXPECT_EQ(act(), Act(dense_model, items).logits);
+  // From a checkpoint of a run that ends dense one acts densely.
+  ASSERT_TRUE(model.LoadParameters(SnapshotOf(*backend)).ok());
+  EXPECT_EQ(Act(model, items).logits, Act(dense_model, items).logits);
+}
+
+TEST(NmSparseBackend, FixedWeightsStayChosenAndTheOthersZero) {
+  const ModelSpec spec = Spec(/*shared_trunk=*/true);
+  const auto backend = Make(
+      spec, SparsityOf(spec, {{"pattern", "2:8"}, {"refresh", "never"}, {"dense_until", "0.5"}}));
+  const TensorDict items = Items();
+  const auto algorithm = MakeAlgorithm(spec.action);
+  const ParameterEntry& weight = *backend->layout().Find("trunk.1.weight");
+  const auto taking_part = [&] {
+    return backend->parameters()
+        .trainable()
+        .narrow(0, static_cast<int64_t>(weight.offset), NumElements(weight.shape))
+        .ne(0);
+  };
+  TrainRows(*backend, items, *algorithm, 0.4);
+  EXPECT_TRUE(taking_part().all().item<bool>());
+  TrainRows(*backend, items, *algorithm, 0.6);
+  const torch::Tensor fixed = taking_part();
+  EXPECT_NEAR(fixed.to(torch::kFloat32).mean().item<float>(), 0.25, 1e-6);
+  TrainRows(*backend, items, *algorithm, 0.7);
+  TrainTensors(*backend, items, *algorithm, 0.8);
+  EXPECT_TRUE(torch::equal(taking_part(), fixed));
+}
+
+TEST(NmSparseBackend, SecondMomentsStayAsTheDenseBeginningLeftThem) {
+  const ModelSpec spec = Spec(/*shared_trunk=*/false);
+  const Sparsity sparsity =
+      SparsityOf(spec, {{"pattern", "2:8"}, {"dense_until", "0.5"}, {"freeze_variance", "true"}});
+  const auto rows = Make(spec, sparsity), tensors = Make(spec, sparsity);
+  const TensorDict items = Items();
+  const auto algorithm = MakeAlgorithm(spec.action);
+  for (const double progress : {0.0, 0.5}) {
+    TrainRows(*rows, items, *algorithm, progress);
+    TrainTensors(*tensors, items, *algorithm, progress);
+  }
+  const auto variance = rows->OptimizerState().at("adam.variance");
+  EXPECT_GT(variance.max().item<float>(), 0);
+  TrainRows(*rows, items, *algorithm, 0.6);
+  TrainTensors(*tensors, items, *algorithm, 0.6);
+  EXPECT_TRUE(torch::equal(rows->OptimizerState().at("adam.variance"), variance));
+  const torch::Tensor a = rows->parameters().weights(), b = tensors->parameters().weights();
+  EXPECT_LT((a - b).abs().mean().item<float>(), 1e-6);
+}
+
+TEST(NmSparseBackend, GoesOnFromADenseBackendsCheckpoint) {
+  const ModelSpec spec = Spec(/*shared_trunk=*/false);
+  const auto dense = DenseBackend::Create(std::make_shared<BuiltinPolicy>(spec, 4), {});
+  ASSERT_TRUE(dense.ok()) << dense.status();
+  const auto backend = Make(spec, SparsityOf(spec, {{"pattern", "2:8"}}));
+  ASSERT_TRUE(backend->LoadWeights(SnapshotOf(**dense)).ok());
+  EXPECT_TRUE(backend->LoadOptimizerState((*dense)->OptimizerState()).ok());
+  EXPECT_TRUE((*dense)->LoadOptimizerState(backend->OptimizerState()).ok());
+  // One of other patterns chooses its own.
+  const Sparsity other = SparsityOf(spec, {{"pattern", "4:8"}});
+  const auto resumed = Make(spec, other, /*threads=*/1, /*seed=*/9);
+  ASSERT_TRUE(resumed->LoadWeights(SnapshotOf(*backend)).ok());
+  const auto published = PublishedBy(*resumed);
+  EXPECT_TRUE(resumed->LoadOptimizerState(backend->OptimizerState()).ok());
+  EXPECT_EQ(PublishedBy(*resumed), published);
+}
 
 TEST(NmSparseBackend, GoesBackToTheStartOfABatch) {
   const ModelSpec spec = Spec(/*shared_trunk=*/false);
@@ -295,6 +445,10 @@ TEST(NmSparseBackend, ErrorsNameThePlaceAndWhatThereIs) {
   EXPECT_NE(ErrorOf({{"layer", "actor.1"}}, spec).find("did you mean \"layers\"?"),
             std::string::npos);
   EXPECT_EQ(ErrorOf({{"pattern", "dense"}, {"shared_by", "4"}}, spec), "");
+  EXPECT_EQ(ErrorOf({{"freeze_variance", "true"}}, spec),
+            "run.yaml:7: backend.freeze_variance: expected dense_until as well, which says from "
+            "when on");
+  EXPECT_NE(ErrorOf({{"refresh", "per_iterations"}}, spec).find("did you mean"), std::string::npos);
   ModelSpec one_layer = spec;
   one_layer.hidden = {64};
   EXPECT_NE(ErrorOf({{"pattern", "2:8"}}, one_layer).find("two hidden layers or more"),

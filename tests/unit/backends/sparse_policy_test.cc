@@ -22,10 +22,16 @@ ModelSpec Mlp(std::vector<int64_t> hidden, Activation activation, bool shared_tr
   return spec;
 }
 
-LayerPatterns HiddenSparse(const std::string& layer, const sparse::Pattern& forward,
-                           const sparse::Pattern& backward) {
-  const bool hidden = layer.find("head") == std::string::npos && layer.back() != '0';
-  return hidden ? LayerPatterns{forward, backward} : LayerPatterns{};
+// All hidden layers but the first of each trunk.
+Sparsity HiddenSparse(const ModelSpec& spec, const LayerPatterns& patterns,
+                      sparse::Precision precision = sparse::Precision::kBfloat16) {
+  Sparsity sparsity = {.patterns = patterns, .precision = precision, .layers = {}};
+  for (const Network network : {Network::kActor, Network::kCritic}) {
+    for (size_t i = 1; i < spec.hidden.size(); ++i) {
+      sparsity.layers.push_back(spec.TrunkName(network) + "." + std::to_string(i));
+    }
+  }
+  return sparsity;
 }
 
 std::vector<float> Random(int64_t size, uint64_t stream) {
@@ -62,8 +68,8 @@ Matrix Masked(const float* w, int64_t out, int64_t in, const sparse::Pattern& pa
 // A network in double precision, with two masks a layer.
 class Reference {
  public:
-  Reference(const ModelSpec& spec, const PatternsOf& patterns, const std::vector<float>& flat)
-      : spec_(spec), layout_(spec), patterns_(patterns), flat_(flat), gradients(flat.size()) {}
+  Reference(const ModelSpec& spec, const Sparsity& sparsity, const std::vector<float>& flat)
+      : spec_(spec), layout_(spec), sparsity_(sparsity), flat_(flat), gradients(flat.size()) {}
 
   struct Layer {
     std::string name;
@@ -77,8 +83,7 @@ class Reference {
     layer.out = weight.shape[0];
     layer.in = weight.shape[1];
     const float* bias = flat_.data() + layout_.Find(name + ".bias")->offset;
-    const Matrix w =
-        Masked(flat_.data() + weight.offset, layer.out, layer.in, patterns_(name).forward, false);
+    const Matrix w = ForwardWeights(layer);
     layer.y.resize(static_cast<size_t>(rows * layer.out));
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t o = 0; o < layer.out; ++o) {
@@ -107,8 +112,11 @@ class Reference {
     }
     const size_t weight = layout_.Find(name + ".weight")->offset;
     const size_t bias = layout_.Find(name + ".bias")->offset;
-    const Matrix w =
-        Masked(flat_.data() + weight, layer.out, layer.in, patterns_(name).backward, true);
+    const Matrix forward = ForwardWeights(layer);
+    const LayerPatterns patterns = sparsity_.Of(name);
+    const Matrix w = patterns.backward_as_forward ? forward
+                                                  : Masked(flat_.data() + weight, layer.out,
+                                                           layer.in, patterns.backward, true);
     Matrix x_gradient(static_cast<size_t>(rows * layer.in));
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t o = 0; o < layer.out; ++o) {
@@ -120,6 +128,11 @@ class Reference {
           x_gradient[static_cast<size_t>(r * layer.in + i)] += value * w[at];
         }
       }
+    }
+    for (size_t i = 0; i < forward.size(); ++i) {
+      if (forward[i] != 0) continue;
+      gradients[weight + i] += sparsity_.decay * flat_[weight + i];
+      if (sparsity_.refresh == Refresh::kNever) gradients[weight + i] = 0;
     }
     return x_gradient;
   }
@@ -137,9 +150,14 @@ class Reference {
   }
 
  private:
+  Matrix ForwardWeights(const Layer& layer) const {
+    return Masked(flat_.data() + layout_.Find(layer.name + ".weight")->offset, layer.out, layer.in,
+                  sparsity_.Of(layer.name).forward, false);
+  }
+
   const ModelSpec& spec_;
   const ParameterLayout layout_;
-  const PatternsOf& patterns_;
+  const Sparsity& sparsity_;
   const std::vector<float>& flat_;
   std::vector<Layer> layers_;
 
@@ -161,16 +179,18 @@ struct Case {
   std::vector<int64_t> hidden;
   Activation activation;
   bool shared_trunk;
-  sparse::Pattern forward, backward;
+  LayerPatterns patterns;
   int threads;
+  double decay = 0;
+  Refresh refresh = Refresh::kIteration;
 };
 
 void ExpectTheReference(const Case& c, sparse::Precision precision, double tolerance) {
   const ModelSpec spec = Mlp(c.hidden, c.activation, c.shared_trunk);
-  const PatternsOf patterns = [&](const std::string& layer) {
-    return HiddenSparse(layer, c.forward, c.backward);
-  };
-  SparsePolicy policy(spec, patterns, precision, c.threads);
+  Sparsity sparsity = HiddenSparse(spec, c.patterns, precision);
+  sparsity.decay = c.decay;
+  sparsity.refresh = c.refresh;
+  SparsePolicy policy(spec, sparsity, c.threads);
   constexpr int64_t kRows = 150;  // three tiles, the last one not full
   const ParameterLayout layout(spec);
   auto flat = Random(static_cast<int64_t>(layout.num_trainable()), 1);
@@ -182,7 +202,7 @@ void ExpectTheReference(const Case& c, sparse::Precision precision, double toler
   const NativeMinibatch batch{.chunks = kRows, .actor_input = x.data(), .critic_input = x.data()};
   const RowNetwork::Heads heads = policy.Forward(own.data(), batch);
 
-  Reference reference(spec, patterns, flat);
+  Reference reference(spec, sparsity, flat);
   const Matrix input(x.begin(), x.end());
   const std::string actor = c.shared_trunk ? "trunk" : "actor";
   const Matrix hidden = reference.Trunk(actor, input, kRows);
@@ -237,12 +257,16 @@ void ExpectTheReference(const Case& c, sparse::Precision precision, double toler
 std::vector<Case> Cases() {
   const sparse::Pattern dense = sparse::DensePattern();
   return {
-      {{16}, Activation::kTanh, false, dense, dense, 1},
-      {{40, 33}, Activation::kTanh, true, {2, 8}, {2, 8}, 1},
-      {{40, 33, 20}, Activation::kRelu, false, {2, 4}, {2, 4}, 2},
-      {{300, 70, 20}, Activation::kTanh, false, {1, 8}, {2, 8}, 2},
-      {{64, 64}, Activation::kTanh, true, {2, 8}, dense, 1},
-      {{64, 64}, Activation::kTanh, false, dense, {2, 16}, 1},
+      {{16}, Activation::kTanh, false, {dense, dense}, 1},
+      {{40, 33}, Activation::kTanh, true, {{2, 8}, {2, 8}}, 1},
+      {{40, 33, 20}, Activation::kRelu, false, {{2, 4}, {2, 4}}, 2},
+      {{300, 70, 20}, Activation::kTanh, false, {{1, 8}, {2, 8}}, 2},
+      {{64, 64}, Activation::kTanh, true, {{2, 8}, dense}, 1},
+      {{64, 64}, Activation::kTanh, false, {dense, {2, 16}}, 1},
+      // SR-STE, and weights that are fixed.
+      {{40, 33, 20}, Activation::kTanh, false, {{2, 8}, dense, true}, 2, 0.1},
+      {{40, 33, 20}, Activation::kTanh, true, {{2, 4}, dense, true}, 2, 0, Refresh::kNever},
+      {{40, 33}, Activation::kTanh, true, {{2, 8}, {2, 8}}, 1, 0.1},
   };
 }
 
@@ -264,12 +288,9 @@ TEST(SparsePolicy, HasTheSameBitsWithAnyNumberOfThreads) {
   const NativeMinibatch batch{.chunks = 500, .actor_input = x.data(), .critic_input = x.data()};
   std::vector<std::vector<float>> results;
   for (const int threads : {1, 2, 3}) {
-    SparsePolicy policy(
-        spec,
-        [](const std::string& layer) {
-          return HiddenSparse(layer, {2, 8}, {2, 8});
-        },
-        sparse::Precision::kBfloat16, threads);
+    Sparsity sparsity = HiddenSparse(spec, {{2, 8}, {2, 8}});
+    sparsity.decay = 0.1;
+    SparsePolicy policy(spec, sparsity, threads);
     const auto parameters = Random(policy.size(), 1);
     policy.Take(parameters.data());
     const RowNetwork::Heads heads = policy.Forward(parameters.data(), batch);

@@ -22,7 +22,8 @@ TEST(MetricsJson, HasTheDocumentedKeys) {
   RunMetrics metrics;
   metrics.time = 1.5;
   metrics.env_steps = 64;
-  metrics.losses = {{"loss/policy", 0.5}, {"loss/value", std::numeric_limits<double>::infinity()}};
+  metrics.training = {{"loss/policy", 0.5},
+                      {"loss/value", std::numeric_limits<double>::infinity()}};
   metrics.policies["p"];
   nlohmann::ordered_json json = ToJson(metrics);
   for (const char* key :

@@ -12,7 +12,7 @@ int main(int argc, char** argv) {
     metrics.time = 1700000000 + i;
     metrics.env_steps = 1000 * static_cast<uint64_t>(i);
     metrics.episode_means = millrace::EpisodeMeans{10.5 * i, 20};
-    metrics.losses["loss/policy"] = -0.25 * i;
+    metrics.training["loss/policy"] = -0.25 * i;
     if (!(*writer)->Write(metrics).ok()) return 1;
   }
   return 0;

@@ -18,7 +18,7 @@ RunMetrics Sample(uint64_t env_steps) {
   metrics.time = 1700000000.5;
   metrics.env_steps = env_steps;
   metrics.episode_means = EpisodeMeans{87.25, 87};
-  metrics.losses["loss/policy"] = -0.5;
+  metrics.training["loss/policy"] = -0.5;
   return metrics;
 }
 

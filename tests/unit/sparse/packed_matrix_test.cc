@@ -193,6 +193,40 @@ TEST_P(PackedMatrixOfSet, WhatTravelsIsTheSameMatrix) {
   }
 }
 
+TEST_P(PackedMatrixOfSet, PlacesAloneSayWhichWeightsTakePart) {
+  for (const Pattern& pattern : Patterns()) {
+    for (const auto& [out, in] : Shapes()) {
+      const auto old = Normal(out * in, 1), w = Normal(out * in, 2);
+      PackedMatrix packed(out, in, pattern, *GetParam()), again(out, in, pattern, *GetParam());
+      std::vector<std::byte> before(packed.place_bytes()), after(before.size());
+      std::vector<uint8_t> old_part(w.size(), 7), part(w.size(), 7);
+      packed.Pack(ForwardView(old, out, in));
+      packed.WritePlaces(before.data());
+      packed.MarkChosen(0, packed.panels(), old_part.data());
+      packed.Pack(ForwardView(w, out, in));
+      packed.WritePlaces(after.data());
+      packed.MarkChosen(0, packed.panels(), part.data());
+
+      int64_t flips = 0;
+      for (int64_t o = 0; o < out; ++o) {
+        const auto chosen = Chosen(packed, o);
+        for (int64_t i = 0; i < in; ++i) {
+          const auto at = static_cast<size_t>(o * in + i);
+          flips += part[at] == old_part[at] ? 0 : 1;
+          EXPECT_EQ(part[at], std::ranges::count(chosen, i)) << NameOf(pattern);
+        }
+      }
+      EXPECT_EQ(packed.CountFlips(before.data(), after.data()), flips)
+          << NameOf(pattern) << " " << pattern.shared_by << " " << out << " " << in;
+      EXPECT_EQ(packed.CountFlips(after.data(), after.data()), 0);
+
+      ASSERT_TRUE(again.ReadPlaces(after.data()).ok());
+      again.Repack(ForwardView(w, out, in));
+      EXPECT_EQ(Wire(again), Wire(packed)) << NameOf(pattern) << " " << out << " " << in;
+    }
+  }
+}
+
 TEST_P(PackedMatrixOfSet, AddsTheProductOfAnotherMatrix) {
   // Several blocks of inputs in both.
   const int64_t out = 40, first_in = 530, second_in = 300;

@@ -38,6 +38,17 @@ TEST(ItemView, ChunksKeepTimeAndTheirStartingState) {
   EXPECT_EQ(view.tensors().at("state")[3][0].item<int64_t>(), 111);
 }
 
+TEST(ItemView, SpacedItemsAreOfTheWholeBatch) {
+  TensorDict batch = Batch();
+  batch.erase("state");
+  const ItemView steps(batch, TrainingPlan::Unit::kSteps, 4, 2, 0);
+  const torch::Tensor some = steps.Spaced(3).at("value");
+  EXPECT_TRUE(torch::equal(some, torch::tensor({0, 10, 21}))) << some;
+  EXPECT_EQ(steps.Spaced(100).at("reward").size(0), 8);
+  const ItemView sequences(batch, TrainingPlan::Unit::kSequences, 4, 2, 0);
+  EXPECT_EQ(sequences.Spaced(3).at("value").sizes(), torch::IntArrayRef({5, 1}));
+}
+
 TEST(ItemView, SequencesKeepTheBootstrapRow) {
   TensorDict batch = Batch();
   batch.erase("state");
