@@ -58,15 +58,14 @@ PackedPanel PackedMatrix::PanelAt(int64_t block, int64_t panel) const {
 }
 
 template <typename Function>
-void PackedMatrix::ForPanels(const MatrixView& weights, int64_t begin, int64_t end,
-                             Function function) {
+void PackedMatrix::ForPanels(const MatrixView& weights, const Part& part, Function function) {
   MILLRACE_CHECK(weights.outputs == outputs_ && weights.inputs == inputs_, "another matrix");
   // A panel at a time if that reads along rows, otherwise all panels.
-  const int64_t step = weights.depth == 1 ? 1 : end - begin;
-  for (int64_t panel = begin; panel < end; panel += step) {
+  const int64_t step = weights.depth == 1 ? 1 : part.end_panel - part.begin_panel;
+  for (int64_t panel = part.begin_panel; panel < part.end_panel; panel += step) {
     const int64_t first = panel * kPanel;
     const int64_t last = std::min((panel + step) * kPanel, outputs_);
-    for (int64_t block = 0; block < blocks(); ++block) {
+    for (int64_t block = part.begin_block; block < part.end_block; ++block) {
       function(pattern_, weights.data + first * weights.row + block * block_ * weights.depth,
                weights.row, weights.depth, last - first, InputsOfBlock(block),
                {.first = PanelAt(block, panel),
@@ -77,12 +76,12 @@ void PackedMatrix::ForPanels(const MatrixView& weights, int64_t begin, int64_t e
   }
 }
 
-void PackedMatrix::Pack(const MatrixView& weights, int64_t begin, int64_t end) {
-  ForPanels(weights, begin, end, kernels_.pack);
+void PackedMatrix::Pack(const MatrixView& weights, const Part& part) {
+  ForPanels(weights, part, kernels_.pack);
 }
 
-void PackedMatrix::Repack(const MatrixView& weights, int64_t begin, int64_t end) {
-  ForPanels(weights, begin, end, kernels_.repack);
+void PackedMatrix::Repack(const MatrixView& weights, const Part& part) {
+  ForPanels(weights, part, kernels_.repack);
 }
 
 template <typename Finish>
@@ -244,14 +243,14 @@ std::vector<int64_t> PackedMatrix::ChosenInputs(int64_t output) const {
   return inputs;
 }
 
-void PackedMatrix::MarkChosen(int64_t begin, int64_t end, uint8_t* taking_part) const {
-  const int64_t last = std::min(end * kPanel, outputs_);
-  std::fill(taking_part + begin * kPanel * inputs_, taking_part + last * inputs_, uint8_t{0});
-  for (int64_t block = 0; block < blocks(); ++block) {
-    for (int64_t output = begin * kPanel; output < last; ++output) {
+void PackedMatrix::MarkChosen(const Part& part, uint8_t* taking_part) const {
+  const int64_t end = std::min(part.end_panel * kPanel, outputs_);
+  for (int64_t block = part.begin_block; block < part.end_block; ++block) {
+    for (int64_t output = part.begin_panel * kPanel; output < end; ++output) {
       const uint32_t* offsets =
           PanelAt(block, output / kPanel).offsets + output % kPanel / pattern_.shared_by;
       uint8_t* const row = taking_part + output * inputs_;
+      std::fill_n(row + block * block_, InputsOfBlock(block), uint8_t{0});
       for (int64_t pair = 0; pair < PairsOfBlock(block); ++pair) {
         const uint32_t both = offsets[pair * kPanel / pattern_.shared_by];
         row[InputAt(block, both & 0xFFFF)] = row[InputAt(block, both >> 16)] = 1;

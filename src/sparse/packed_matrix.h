@@ -28,16 +28,22 @@ class PackedMatrix {
   int64_t inputs() const { return inputs_; }
   int64_t panels() const { return (outputs_ + kPanel - 1) / kPanel; }
   int64_t padded_outputs() const { return panels() * kPanel; }
+  int64_t blocks() const { return (inputs_ + block_ - 1) / block_; }
   const Pattern& pattern() const { return pattern_; }
   // Of offsets and weights.
   size_t bytes() const;
 
-  // Chooses weights, and packs them; panels [begin, end).
-  void Pack(const MatrixView& weights, int64_t begin, int64_t end);
-  void Pack(const MatrixView& weights) { Pack(weights, 0, panels()); }
+  // Panels of outputs, [begin_panel, end_panel), within blocks of inputs.
+  struct Part {
+    int64_t begin_panel, end_panel, begin_block, end_block;
+  };
+  Part Whole() const { return {0, panels(), 0, blocks()}; }
+  // Chooses weights, and packs them.
+  void Pack(const MatrixView& weights, const Part& part);
+  void Pack(const MatrixView& weights) { Pack(weights, Whole()); }
   // Packs the weights at the places that Pack() chose.
-  void Repack(const MatrixView& weights, int64_t begin, int64_t end);
-  void Repack(const MatrixView& weights) { Repack(weights, 0, panels()); }
+  void Repack(const MatrixView& weights, const Part& part);
+  void Repack(const MatrixView& weights) { Repack(weights, Whole()); }
 
   // The product with a tile [inputs, kTile]: calls finish(panel, its sums [kPanel, kTile]) once for
   // every panel. `scratch` [panels * kPanel, kTile].
@@ -68,12 +74,10 @@ class PackedMatrix {
   // The chosen inputs of an output, in packed order (some of weight 0 twice, behind one another).
   // For tests.
   std::vector<int64_t> ChosenInputs(int64_t output) const;
-  // Sets taking_part [outputs, inputs] to 1 where a weight is chosen, else to 0; outputs of panels
-  // [begin, end).
-  void MarkChosen(int64_t begin, int64_t end, uint8_t* taking_part) const;
+  // Sets taking_part [outputs, inputs] to 1 where a weight of the part is chosen, else to 0.
+  void MarkChosen(const Part& part, uint8_t* taking_part) const;
 
  private:
-  int64_t blocks() const { return (inputs_ + block_ - 1) / block_; }
   // Offset of the next input.
   int64_t unit() const { return kTile * ElementBytes(kernels_.precision) / kOffsetBytes; }
   int64_t InputsOfBlock(int64_t block) const;
@@ -92,7 +96,7 @@ class PackedMatrix {
   template <typename Finish>
   void Product(const std::byte* tile, float* scratch, bool first, bool last, Finish finish) const;
   template <typename Function>
-  void ForPanels(const MatrixView& weights, int64_t begin, int64_t end, Function function);
+  void ForPanels(const MatrixView& weights, const Part& part, Function function);
 
   const int64_t outputs_, inputs_;
   const Pattern pattern_;

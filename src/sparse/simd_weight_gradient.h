@@ -11,7 +11,7 @@ template <typename Format>
 struct GradientBlock {
   template <int64_t kRows, int64_t kVectors>
   static void Run(const std::byte* g, int64_t g_stride, const std::byte* transposed,
-                  int64_t x_stride, int64_t tiles, int64_t columns, float* out,
+                  int64_t x_stride, int64_t tiles, int64_t columns, bool add, float* out,
                   int64_t out_stride) {
     constexpr int64_t kWords = kTile * ElementBytes(Format::kPrecision) / 4;
     constexpr int64_t kPanelBytes = kWords * kPanel * 4;
@@ -49,11 +49,11 @@ struct GradientBlock {
         float* to = out + r * out_stride + n * kWidth;
         const int64_t width = columns - n * kWidth;
         if (width >= kWidth) {
-          Store(to, Load(to) + acc[r][n]);
+          Store(to, add ? Load(to) + acc[r][n] : acc[r][n]);
         } else {
           float part[kWidth];
           Store(part, acc[r][n]);
-          for (int64_t c = 0; c < width; ++c) to[c] += part[c];
+          for (int64_t c = 0; c < width; ++c) to[c] = (add ? to[c] : 0.0F) + part[c];
         }
       }
     }
@@ -63,23 +63,23 @@ struct GradientBlock {
 // Of all rows, in blocks of kRows, then of half as many.
 template <typename Block, int64_t kRows, int64_t kVectors>
 inline void GradientBlocks(const std::byte* g, int64_t g_stride, const std::byte* transposed,
-                           int64_t x_stride, int64_t tiles, int64_t rows, int64_t columns,
+                           int64_t x_stride, int64_t tiles, int64_t rows, int64_t columns, bool add,
                            float* out, int64_t out_stride, int64_t row_bytes) {
   for (; rows >= kRows; rows -= kRows, g += kRows * row_bytes, out += kRows * out_stride) {
-    Block::template Run<kRows, kVectors>(g, g_stride, transposed, x_stride, tiles, columns, out,
-                                         out_stride);
+    Block::template Run<kRows, kVectors>(g, g_stride, transposed, x_stride, tiles, columns, add,
+                                         out, out_stride);
   }
   if constexpr (kRows > 1) {
     GradientBlocks<Block, kRows / 2, kVectors>(g, g_stride, transposed, x_stride, tiles, rows,
-                                               columns, out, out_stride, row_bytes);
+                                               columns, add, out, out_stride, row_bytes);
   }
 }
 
 // Features outermost: their panels stay in the first-level cache.
 template <typename Block, Precision kPrecision>
 void WeightGradient(const std::byte* g, int64_t g_stride, const std::byte* transposed,
-                    int64_t x_stride, int64_t tiles, int64_t rows, int64_t columns, float* out,
-                    int64_t out_stride) {
+                    int64_t x_stride, int64_t tiles, int64_t rows, int64_t columns, bool add,
+                    float* out, int64_t out_stride) {
   constexpr int64_t kRows = kWidth == 16 ? 12 : kWidth == 8 ? 6 : 3;
   constexpr int64_t kRowBytes = kTile * ElementBytes(kPrecision);
   constexpr int64_t kPanelBytes = kRowBytes * kPanel;
@@ -88,12 +88,12 @@ void WeightGradient(const std::byte* g, int64_t g_stride, const std::byte* trans
     const std::byte* x = transposed + column / kPanel * kPanelBytes;
     if (columns - column > kPanel && kPanelsAtOnce == 2) {
       GradientBlocks<Block, kRows, kPanelsAtOnce * kPanelVectors>(
-          g, g_stride, x, x_stride, tiles, rows, columns - column, out + column, out_stride,
+          g, g_stride, x, x_stride, tiles, rows, columns - column, add, out + column, out_stride,
           kRowBytes);
       column += kPanelsAtOnce * kPanel;
     } else {
       GradientBlocks<Block, kRows, kPanelVectors>(g, g_stride, x, x_stride, tiles, rows,
-                                                  columns - column, out + column, out_stride,
+                                                  columns - column, add, out + column, out_stride,
                                                   kRowBytes);
       column += kPanel;
     }

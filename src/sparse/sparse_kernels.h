@@ -86,11 +86,12 @@ struct KernelSet {
   // A panel of features x [kPanel, kTile] with what is multiplied together side by side: words of
   // 4 bytes, [kTile * ElementBytes / 4, kPanel].
   void (*transpose)(const std::byte* x, std::byte* transposed);
-  // out[r][k] += sum over the rows of `tiles` tiles of g[r] x[k], for r < rows and k < columns.
+  // out[r][k] = (add: out[r][k]) + sum over the rows of `tiles` tiles of g[r] x[k], for r < rows
+  // and k < columns.
   //   g          [tiles][rows, kTile], tiles `g_stride` bytes apart
   //   transposed [tiles][panels of features, transposed], tiles `x_stride` bytes apart
   void (*weight_gradient)(const std::byte* g, int64_t g_stride, const std::byte* transposed,
-                          int64_t x_stride, int64_t tiles, int64_t rows, int64_t columns,
+                          int64_t x_stride, int64_t tiles, int64_t rows, int64_t columns, bool add,
                           float* out, int64_t out_stride);
 
   // Chooses and packs weights within a block: weight(r, k) = w[r * row + k * depth] for r <

@@ -116,7 +116,7 @@ void Product512(const PackedPanel& panel, int64_t pairs, int64_t shared_by, cons
 struct Gradient512 {
   template <int64_t kRows, int64_t kVectors>
   static void Run(const std::byte* g, int64_t g_stride, const std::byte* transposed,
-                  int64_t x_stride, int64_t tiles, int64_t columns, float* out,
+                  int64_t x_stride, int64_t tiles, int64_t columns, bool add, float* out,
                   int64_t out_stride) {
     constexpr int64_t kWords = kTile / 2;
     __m512 sums[kRows][kVectors];
@@ -156,7 +156,8 @@ struct Gradient512 {
         const int64_t width = columns - n * 16;
         const auto mask = static_cast<__mmask16>(width >= 16 ? 0xFFFF : (1 << width) - 1);
         float* to = out + r * out_stride + n * 16;
-        _mm512_mask_storeu_ps(to, mask, _mm512_add_ps(_mm512_maskz_loadu_ps(mask, to), sums[r][n]));
+        const __m512 before = add ? _mm512_maskz_loadu_ps(mask, to) : _mm512_setzero_ps();
+        _mm512_mask_storeu_ps(to, mask, _mm512_add_ps(before, sums[r][n]));
       }
     }
   }

@@ -12,7 +12,8 @@ std::optional<NativeBranch> MakeCritic(const ModelSpec& spec, NativeLayout& layo
 }  // namespace
 
 NativePolicy::NativePolicy(const ModelSpec& spec, const kernels::KernelSet& kernels)
-    : layout_(spec),
+    : kernels_(kernels),
+      layout_(spec),
       actor_(spec, Network::kActor, layout_, kernels),
       critic_(MakeCritic(spec, layout_, kernels)),
       policy_head_(layout_, "policy_head", actor_.out_stride(), kernels),
@@ -28,6 +29,11 @@ NativePolicy::Heads NativePolicy::Forward(const float* parameters, const NativeM
           .value = value_head_.output(),
           .policy_stride = policy_head_.out_stride(),
           .value_stride = value_head_.out_stride()};
+}
+
+void NativePolicy::Step(const kernels::AdamStep& step, const AdamBuffers& buffers) {
+  kernels_.adam(step, buffers.gradients, buffers.parameters, buffers.mean, buffers.variance,
+                layout_.size());
 }
 
 void NativePolicy::Backward(const float* parameters, const NativeMinibatch& batch,

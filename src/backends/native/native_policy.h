@@ -26,8 +26,10 @@ class NativePolicy final : public RowNetwork {
   Heads Forward(const float* parameters, const NativeMinibatch& batch) override;
   void Backward(const float* parameters, const NativeMinibatch& batch, const float* policy_gradient,
                 const float* value_gradient, float* gradients) override;
+  void Step(const kernels::AdamStep& step, const AdamBuffers& buffers) override;
 
  private:
+  const kernels::KernelSet& kernels_;
   NativeLayout layout_;
   NativeBranch actor_;  // or the one branch that both heads read
   std::optional<NativeBranch> critic_;

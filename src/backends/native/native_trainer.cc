@@ -172,15 +172,14 @@ void NativeTrainer::Step(const OptimizerStep& step, StepReport& report) {
   const int64_t frozen_at = adam_.frozen_at();
   const double correction2 =
       1.0 - std::pow(options.beta2, static_cast<double>(frozen_at > 0 ? frozen_at : steps_));
-  kernels_.adam({.scale = static_cast<float>(step.GradientScale(report.gradient_norm)),
-                 .weight_decay = static_cast<float>(options.weight_decay),
-                 .beta1 = static_cast<float>(options.beta1),
-                 .beta2 = frozen_at > 0 ? 1.0F : static_cast<float>(options.beta2),
-                 .step_size = static_cast<float>(step.learning_rate / correction1),
-                 .inverse_sqrt_correction2 = static_cast<float>(1.0 / std::sqrt(correction2)),
-                 .epsilon = static_cast<float>(step.epsilon)},
-                gradients_.data(), parameters_.data(), mean_.data(), variance_.data(), size);
-  network_->Take(parameters_.data());
+  network_->Step({.scale = static_cast<float>(step.GradientScale(report.gradient_norm)),
+                  .weight_decay = static_cast<float>(options.weight_decay),
+                  .beta1 = static_cast<float>(options.beta1),
+                  .beta2 = frozen_at > 0 ? 1.0F : static_cast<float>(options.beta2),
+                  .step_size = static_cast<float>(step.learning_rate / correction1),
+                  .inverse_sqrt_correction2 = static_cast<float>(1.0 / std::sqrt(correction2)),
+                  .epsilon = static_cast<float>(step.epsilon)},
+                 {gradients_.data(), parameters_.data(), mean_.data(), variance_.data()});
 }
 
 void NativeTrainer::End() {

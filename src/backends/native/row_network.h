@@ -5,8 +5,15 @@
 #include <span>
 
 #include "backends/native/native_minibatch.h"
+#include "kernels/kernels.h"
 
 namespace millrace {
+
+// Of a network's size, in its order.
+struct AdamBuffers {
+  const float* gradients;
+  float *parameters, *mean, *variance;
+};
 
 // `parameters` and `gradients` are buffers of size() floats in an order of the network's own. Bound
 // to one thread.
@@ -35,9 +42,9 @@ class RowNetwork {
   virtual void Backward(const float* parameters, const NativeMinibatch& batch,
                         const float* policy_gradient, const float* value_gradient,
                         float* gradients) = 0;
-  // After every change of the parameters. Whoever changes them elsewhere, between batches, sees to
-  // that itself.
-  virtual void Take(const float* /*parameters*/) {}
+  // One step of Adam. Whoever changes parameters elsewhere, between batches, sees to what the
+  // network keeps of them itself.
+  virtual void Step(const kernels::AdamStep& step, const AdamBuffers& buffers) = 0;
 };
 
 }  // namespace millrace

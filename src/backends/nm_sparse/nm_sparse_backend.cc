@@ -99,7 +99,7 @@ absl::StatusOr<HeadOutputs> NmSparseBackend::Evaluate(const TensorDict& minibatc
 
 absl::StatusOr<StepReport> NmSparseBackend::Step(const OptimizerStep& step, Collectives& group) {
   MILLRACE_ASSIGN_OR_RETURN(const StepReport report, DenseBackend::Step(step, group));
-  if (!report.skipped) network_->TakeFlat(FloatsOf(parameters().trainable()));
+  if (!report.skipped) network_->TakeStep(FloatsOf(parameters().trainable()));
   return report;
 }
 

@@ -9,8 +9,8 @@
 
 namespace millrace {
 
-// The owner of the network has it take the parameters (TakeFlat()) after every change. The
-// reference is kept.
+// The owner of the network has it take the parameters (SparsePolicy::taken()) after every change.
+// The reference is kept.
 std::unique_ptr<HeadEvaluator> MakeSparseEvaluator(std::shared_ptr<BuiltinPolicy> policy,
                                                    std::shared_ptr<SparsePolicy> network,
                                                    FlatParameters& parameters);

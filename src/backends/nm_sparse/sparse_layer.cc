@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/packed_layer.h"
 #include "millrace/core/status.h"
 
 namespace millrace {
@@ -31,7 +32,7 @@ SparseLayer::SparseLayer(SparseLayout& layout, const std::string& name, const Sp
   }
   const size_t size = static_cast<size_t>(out() * in());
   if (chosen && (decay_ > 0 || fixed_ || as_forward_)) taking_part_.resize(size);
-  if (as_forward_) forward_weights_.Reserve(size);
+  if (as_forward_) forward_weights_.Reserve(static_cast<size_t>(out() * weight_.stride));
 }
 
 size_t SparseLayer::place_bytes() const {
@@ -45,7 +46,7 @@ void SparseLayer::WritePlaces(std::byte* to) const {
 
 absl::Status SparseLayer::ReadPlaces(const std::byte* from) {
   MILLRACE_RETURN_IF_ERROR(forward_.ReadPlaces(from));
-  if (!taking_part_.empty()) forward_.MarkChosen(0, panels(), taking_part_.data());
+  if (!taking_part_.empty()) forward_.MarkChosen(forward_.Whole(), taking_part_.data());
   return backward_ ? backward_->ReadPlaces(from + forward_.place_bytes()) : absl::OkStatus();
 }
 
@@ -61,31 +62,65 @@ SparseLayer::Flips SparseLayer::Choices() const {
           .backward = backward_ ? weights : 0};
 }
 
-void SparseLayer::PackForward(const float* parameters, bool choose, int64_t part, int64_t parts) {
+int64_t SparseLayer::parts() const {
+  const int64_t side = sparse::DepthBlock(kernels_.precision);
+  return (out() + side - 1) / side * forward_.blocks();
+}
+
+void SparseLayer::Step(const kernels::AdamStep& step, const AdamBuffers& buffers,
+                       int64_t part) const {
+  const auto adam = [&](int64_t offset, int64_t size) {
+    kernels::BestKernels().adam(step, buffers.gradients + offset, buffers.parameters + offset,
+                                buffers.mean + offset, buffers.variance + offset, size);
+  };
+  const int64_t side = sparse::DepthBlock(kernels_.precision);
+  const int64_t row = part / forward_.blocks() * side, column = part % forward_.blocks() * side;
+  const int64_t width = std::min(side, PadToPanel(in()) - column);
+  for (int64_t o = row; o < std::min(row + side, out()); ++o) {
+    adam(weight_.offset + o * weight_.stride + column, width);
+  }
+  if (part == 0) adam(bias_.offset, PadToPanel(out()));
+}
+
+void SparseLayer::Pack(const float* parameters, bool choose, int64_t part) {
+  const int64_t side = sparse::DepthBlock(kernels_.precision) / sparse::kPanel;  // panels
+  const int64_t row = part / forward_.blocks(), column = part % forward_.blocks();
   const float* w = parameters + weight_.offset;
-  const int64_t begin = panels() * part / parts, end = panels() * (part + 1) / parts;
-  const sparse::MatrixView view = {w, out(), in(), /*row=*/in(), /*depth=*/1};
+  PackForward(w, choose, {row * side, std::min((row + 1) * side, panels()), column, column + 1});
+  const int64_t in_panels = (in() + sparse::kPanel - 1) / sparse::kPanel;
+  PackBackward(w, choose, {column * side, std::min((column + 1) * side, in_panels), row, row + 1});
+}
+
+void SparseLayer::PackForward(const float* w, bool choose, const sparse::PackedMatrix::Part& part) {
+  const sparse::MatrixView view = {w, out(), in(), /*row=*/weight_.stride, /*depth=*/1};
   if (dense_ && dense_forward_) {
-    dense_forward_->Pack(view, begin, end);
+    dense_forward_->Pack(view, part);
     return;
   }
-  choose ? forward_.Pack(view, begin, end) : forward_.Repack(view, begin, end);
-  if (choose && !taking_part_.empty()) forward_.MarkChosen(begin, end, taking_part_.data());
+  choose ? forward_.Pack(view, part) : forward_.Repack(view, part);
+  if (choose && !taking_part_.empty()) forward_.MarkChosen(part, taking_part_.data());
   if (!as_forward_) return;
-  const int64_t last = std::min(end * sparse::kPanel, out()) * in();
-  for (int64_t i = begin * sparse::kPanel * in(); i < last; ++i) {
-    forward_weights_.data()[i] = taking_part_[static_cast<size_t>(i)] != 0 ? w[i] : 0.0F;
+  const int64_t block = sparse::DepthBlock(kernels_.precision);
+  const int64_t end = std::min(part.end_panel * sparse::kPanel, out());
+  for (int64_t output = part.begin_panel * sparse::kPanel; output < end; ++output) {
+    const uint8_t* takes_part = taking_part_.data() + output * in();
+    const float* from = w + output * weight_.stride;
+    float* to = forward_weights_.data() + output * weight_.stride;
+    const int64_t last = std::min(part.end_block * block, in());
+    for (int64_t i = part.begin_block * block; i < last; ++i) {
+      to[i] = takes_part[i] != 0 ? from[i] : 0.0F;
+    }
   }
 }
 
-void SparseLayer::PackBackward(const float* parameters, bool choose, int64_t part, int64_t parts) {
+void SparseLayer::PackBackward(const float* w, bool choose,
+                               const sparse::PackedMatrix::Part& part) {
   if (!backward_ && !dense_backward_) return;
-  const float* w = as_forward_ && !dense_ ? forward_weights_.data() : parameters + weight_.offset;
+  if (as_forward_ && !dense_) w = forward_weights_.data();
   sparse::PackedMatrix& packed =
       dense_backward_ && (dense_ || !backward_) ? *dense_backward_ : *backward_;
-  const int64_t begin = packed.panels() * part / parts, end = packed.panels() * (part + 1) / parts;
-  const sparse::MatrixView view = {w, in(), out(), /*row=*/1, /*depth=*/in()};
-  choose || dense_ ? packed.Pack(view, begin, end) : packed.Repack(view, begin, end);
+  const sparse::MatrixView view = {w, in(), out(), /*row=*/1, /*depth=*/weight_.stride};
+  choose || dense_ ? packed.Pack(view, part) : packed.Repack(view, part);
 }
 
 void SparseLayer::WriteGradients(const std::byte* g, int64_t g_stride, const std::byte* transposed,
@@ -95,11 +130,11 @@ void SparseLayer::WriteGradients(const std::byte* g, int64_t g_stride, const std
   constexpr int64_t kTilesAtOnce = 16;
   const int64_t feature_bytes = sparse::kTile * sparse::ElementBytes(kernels_.precision);
   float* to = gradients + weight_.offset + begin;
-  for (int64_t row = 0; row < out(); ++row) std::fill_n(to + row * in(), end - begin, 0.0F);
   for (int64_t tile = 0; tile < tiles; tile += kTilesAtOnce) {
     kernels_.weight_gradient(g + tile * g_stride, g_stride,
                              transposed + tile * x_stride + begin * feature_bytes, x_stride,
-                             std::min(kTilesAtOnce, tiles - tile), out(), end - begin, to, in());
+                             std::min(kTilesAtOnce, tiles - tile), out(), end - begin,
+                             /*add=*/tile > 0, to, weight_.stride);
   }
   if (!dense_ && !taking_part_.empty()) {
     PullToZero(begin, end, parameters + weight_.offset, gradients + weight_.offset);
@@ -108,10 +143,10 @@ void SparseLayer::WriteGradients(const std::byte* g, int64_t g_stride, const std
 
 void SparseLayer::PullToZero(int64_t begin, int64_t end, const float* weights,
                              float* gradients) const {
-  for (int64_t i = 0; i < out() * in(); i += in()) {
-    const uint8_t* takes_part = taking_part_.data() + i;
-    const float* w = weights + i;
-    float* g = gradients + i;
+  for (int64_t output = 0; output < out(); ++output) {
+    const uint8_t* takes_part = taking_part_.data() + output * in();
+    const float* w = weights + output * weight_.stride;
+    float* g = gradients + output * weight_.stride;
     if (fixed_) {
       for (int64_t k = begin; k < end; ++k) g[k] = takes_part[k] != 0 ? g[k] : 0.0F;
     } else if (decay_ > 0) {

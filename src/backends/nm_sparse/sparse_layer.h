@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "backends/native/row_network.h"
 #include "backends/nm_sparse/sparse_layout.h"
 #include "inference/sparsity.h"
 #include "sparse/packed_matrix.h"
@@ -29,6 +30,7 @@ class SparseLayer {
   int64_t padded_out() const { return forward_.padded_outputs(); }
   // In parameters and gradients alike.
   int64_t weight_offset() const { return weight_.offset; }
+  int64_t weight_stride() const { return weight_.stride; }  // of rows
   int64_t bias_offset() const { return bias_.offset; }
 
   // Whether all weights take part for now; Pack() must follow.
@@ -42,7 +44,7 @@ class SparseLayer {
     return dense_backward_ && (dense_ || !backward_) ? *dense_backward_ : *backward_;
   }
   // Where the chosen weights of both products are (sparse::PackedMatrix::WritePlaces). kDataLoss if
-  // that cannot have been written; PackForward() and PackBackward() must follow.
+  // that cannot have been written; Pack() must follow.
   size_t place_bytes() const;
   void WritePlaces(std::byte* to) const;
   absl::Status ReadPlaces(const std::byte* from);
@@ -59,10 +61,12 @@ class SparseLayer {
     return taking_part_.empty() ? nullptr : taking_part_.data();
   }
 
-  // Chooses weights (or keeps those chosen before) and packs them: the panels that are number
-  // `part` of `parts`. PackBackward() once all parts of PackForward() are done.
-  void PackForward(const float* parameters, bool choose, int64_t part, int64_t parts);
-  void PackBackward(const float* parameters, bool choose, int64_t part, int64_t parts);
+  // Chooses weights (or keeps those chosen before) and packs them for both products: the part of
+  // this number of so many as there are. Parts are squares that both products read from the cache.
+  int64_t parts() const;
+  // A step of Adam on a part.
+  void Step(const kernels::AdamStep& step, const AdamBuffers& buffers, int64_t part) const;
+  void Pack(const float* parameters, bool choose, int64_t part);
 
   // From the gradients g of `tiles` outputs, `g_stride` bytes apart, and the transposed inputs: the
   // gradients of the weights of inputs [begin, end), begin a multiple of sparse::kPanel.
@@ -73,6 +77,8 @@ class SparseLayer {
   void WriteBiasGradients(const float* sums, int64_t tiles, float* gradients) const;
 
  private:
+  void PackForward(const float* w, bool choose, const sparse::PackedMatrix::Part& part);
+  void PackBackward(const float* w, bool choose, const sparse::PackedMatrix::Part& part);
   // What the pull to zero, or weights that stay zero, add to gradients of inputs [begin, end).
   void PullToZero(int64_t begin, int64_t end, const float* weights, float* gradients) const;
 
@@ -88,7 +94,7 @@ class SparseLayer {
   std::optional<sparse::PackedMatrix> dense_forward_, dense_backward_;
   bool dense_ = false;
   std::vector<uint8_t> taking_part_;
-  AlignedFloats forward_weights_;  // [out, in], 0 where they do not take part
+  AlignedFloats forward_weights_;  // [out, weight_stride()], 0 where they do not take part
 };
 
 }  // namespace millrace

@@ -6,16 +6,34 @@
 #include "millrace/core/check.h"
 
 namespace millrace {
+namespace {
+
+void CopyRows(const SparseParameter& p, const float* from, int64_t from_stride, float* to,
+              int64_t to_stride) {
+  if (from_stride == to_stride) {
+    std::copy_n(from, p.rows * from_stride, to);
+    return;
+  }
+  for (int64_t row = 0; row < p.rows; ++row) {
+    std::copy_n(from + row * from_stride, p.columns, to + row * to_stride);
+  }
+}
+
+}  // namespace
 
 SparseParameter SparseLayout::Add(const std::string& name) {
   const ParameterEntry* entry = flat_.Find(name);
   MILLRACE_CHECK(entry != nullptr, "no such parameter");
   SparseParameter parameter;
   parameter.rows = entry->shape[0];
-  if (entry->shape.size() > 1) parameter.columns = entry->shape[1];
+  if (entry->shape.size() > 1) {
+    parameter.columns = entry->shape[1];
+    parameter.stride = PadToPanel(parameter.columns);
+    if (parameter.stride % 256 == 0) parameter.stride += kernels::kPanel;
+  }
   parameter.flat = entry->offset;
   parameter.offset = size_;
-  size_ += PadToPanel(parameter.rows * parameter.columns);
+  size_ += PadToPanel(parameter.rows * parameter.stride);
   parameters_.push_back(parameter);
   return parameter;
 }
@@ -23,13 +41,13 @@ SparseParameter SparseLayout::Add(const std::string& name) {
 void SparseLayout::Import(std::span<const float> flat, float* own) const {
   std::fill_n(own, size_, 0.0F);
   for (const SparseParameter& p : parameters_) {
-    std::copy_n(flat.data() + p.flat, p.rows * p.columns, own + p.offset);
+    CopyRows(p, flat.data() + p.flat, p.columns, own + p.offset, p.stride);
   }
 }
 
 void SparseLayout::Export(const float* own, std::span<float> flat) const {
   for (const SparseParameter& p : parameters_) {
-    std::copy_n(own + p.offset, p.rows * p.columns, flat.data() + p.flat);
+    CopyRows(p, own + p.offset, p.stride, flat.data() + p.flat, p.columns);
   }
 }
 

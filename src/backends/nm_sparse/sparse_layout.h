@@ -13,11 +13,14 @@ namespace millrace {
 // A parameter [rows, columns], as LibTorch has it; a vector has one column.
 struct SparseParameter {
   int64_t rows = 0, columns = 1;
+  int64_t stride = 1;  // here, of rows
   size_t flat = 0;     // offset in the order of ParameterLayout
   int64_t offset = 0;  // offset here
 };
 
-// Parameters begin at multiples of 16 floats, so does the end; padding stays zero.
+// Parameters, and rows of matrices, begin at multiples of 16 floats, so does the end; padding stays
+// zero. Rows do not lie a multiple of 1 KiB apart: blocks of a matrix would then fill a few sets of
+// the caches and leave the others empty.
 // Thread-compatible.
 class SparseLayout {
  public:

@@ -152,33 +152,41 @@ const sparse::PackedMatrix& SparsePolicy::MatrixOf(const std::string& layer) {
   return (*found)->forward();
 }
 
-void SparsePolicy::PackAll(const float* parameters, bool choose) {
-  constexpr int64_t kParts = 8;  // of a layer
-  const auto layers = Layers();
-  const auto parts = static_cast<int64_t>(layers.size()) * kParts;
+bool SparsePolicy::CountStep() {
+  return refresh_ == Refresh::kStep && ++since_choice_ >= refresh_interval_;
+}
+
+template <typename Visit>
+void SparsePolicy::ForParts(bool choose, Visit visit) {
   choose = choose || !chosen_;
-  team_.Run(parts, [&](int64_t part, int) {
-    layers[static_cast<size_t>(part / kParts)]->PackForward(parameters, choose, part % kParts,
-                                                            kParts);
-  });
-  team_.Run(parts, [&](int64_t part, int) {
-    layers[static_cast<size_t>(part / kParts)]->PackBackward(parameters, choose, part % kParts,
-                                                             kParts);
+  std::vector<std::pair<SparseLayer*, int64_t>> parts;
+  for (SparseLayer* layer : Layers()) {
+    for (int64_t part = 0; part < layer->parts(); ++part) parts.emplace_back(layer, part);
+  }
+  team_.Run(static_cast<int64_t>(parts.size()), [&](int64_t i, int) {
+    visit(*parts[static_cast<size_t>(i)].first, parts[static_cast<size_t>(i)].second, choose);
   });
   if (choose) since_choice_ = 0;
   chosen_ = true;
 }
 
-void SparsePolicy::Take(const float* parameters) {
-  const bool due = refresh_ == Refresh::kStep && ++since_choice_ >= refresh_interval_;
-  PackAll(parameters, due);
+void SparsePolicy::PackAll(const float* parameters, bool choose) {
+  ForParts(choose, [&](SparseLayer& layer, int64_t part, bool choose_now) {
+    layer.Pack(parameters, choose_now, part);
+  });
 }
 
-void SparsePolicy::TakeFlat(std::span<const float> flat) {
-  flat_.Reserve(static_cast<size_t>(size()));
-  Import(flat, flat_.data());
-  Take(flat_.data());
+void SparsePolicy::Step(const kernels::AdamStep& step, const AdamBuffers& buffers) {
+  ForParts(CountStep(), [&](SparseLayer& layer, int64_t part, bool choose) {
+    layer.Step(step, buffers, part);
+    layer.Pack(buffers.parameters, choose, part);
+  });
+  const int64_t begin = log_std_offset_;
+  kernels::BestKernels().adam(step, buffers.gradients + begin, buffers.parameters + begin,
+                              buffers.mean + begin, buffers.variance + begin, size() - begin);
 }
+
+void SparsePolicy::TakeStep(std::span<const float> flat) { Pack(flat, CountStep()); }
 
 bool SparsePolicy::EndIteration() {
   return refresh_ == Refresh::kIteration && ++since_choice_ >= refresh_interval_;
@@ -244,9 +252,11 @@ void SparsePolicy::ClearLeftOut(std::span<float> flat) const {
   for (const SparseLayer* layer : Layers()) {
     const uint8_t* takes_part = layer->taking_part();
     if (takes_part == nullptr) continue;
-    float* w = own.data() + layer->weight_offset();
-    for (int64_t i = 0; i < layer->out() * layer->in(); ++i) {
-      if (takes_part[i] == 0) w[i] = 0;
+    for (int64_t output = 0; output < layer->out(); ++output, takes_part += layer->in()) {
+      float* w = own.data() + layer->weight_offset() + output * layer->weight_stride();
+      for (int64_t i = 0; i < layer->in(); ++i) {
+        if (takes_part[i] == 0) w[i] = 0;
+      }
     }
   }
   Export(own.data(), flat);

@@ -86,15 +86,19 @@ class SparsePolicy final : public RowNetwork {
   Heads Forward(const float* parameters, const NativeMinibatch& batch) override;
   void Backward(const float* parameters, const NativeMinibatch& batch, const float* policy_gradient,
                 const float* value_gradient, float* gradients) override;
-  // Packs the weights; at the places chosen last unless a step is to choose them anew.
-  void Take(const float* parameters) override;
-  // The same of parameters in the order of ParameterLayout; they are kept, in this order.
-  void TakeFlat(std::span<const float> flat);
+  // Packs the weights, too: at the places chosen last unless the step is to choose them anew.
+  void Step(const kernels::AdamStep& step, const AdamBuffers& buffers) override;
+  // After a step that was taken elsewhere: parameters in the order of ParameterLayout. They are
+  // kept, in the network's order.
+  void TakeStep(std::span<const float> flat);
   const float* taken() const { return flat_.data(); }
+  // Parameters in the network's order; nothing of them is kept.
+  void Take(const float* parameters) { PackAll(parameters, /*choose=*/false); }
 
   // A train step is done; whether weights are to be chosen anew.
   bool EndIteration();
-  // Not after a step: chooses weights, or keeps those chosen before, and packs them. Kept, too.
+  // Not after a step: chooses weights, or keeps those chosen before, and packs them. Parameters are
+  // as of TakeStep().
   void Pack(std::span<const float> flat, bool choose);
   // The forward matrix of a layer, as it was packed last.
   const sparse::PackedMatrix& MatrixOf(const std::string& layer);
@@ -139,6 +143,11 @@ class SparsePolicy final : public RowNetwork {
   void BackwardTile(int64_t rows, const float* policy_gradient, const float* value_gradient,
                     int64_t tile, float* scratch);
   void WriteGradients(int64_t tiles, const float* parameters, float* gradients);
+  // Whether the step that is being taken chooses weights.
+  bool CountStep();
+  // Calls visit(layer, part, whether to choose weights) for all parts of all layers.
+  template <typename Visit>
+  void ForParts(bool choose, Visit visit);
   void PackAll(const float* parameters, bool choose);
   // Every layer.
   std::vector<SparseLayer*> Layers();
@@ -156,7 +165,7 @@ class SparsePolicy final : public RowNetwork {
   bool chosen_ = false;  // since the beginning
   bool dense_ = false;
   int64_t since_choice_ = 0;
-  AlignedFloats flat_;                  // what TakeFlat() or Pack() took
+  AlignedFloats flat_;                  // what TakeStep() or Pack() took
   int64_t tiles_ = 0;                   // of the last Forward()
   std::vector<AlignedFloats> scratch_;  // of each thread
 };

@@ -120,6 +120,39 @@ class SparseProduct {
   AlignedBuffer<std::byte> in_, out_;
 };
 
+// Choosing and packing the weights of a square layer for both products.
+class PackedLayerArm {
+ public:
+  PackedLayerArm(int64_t width, const sparse::Pattern& pattern)
+      : spec_(SquareLayer(width)),
+        layout_(spec_),
+        layer_(layout_, "trunk.0",
+               {.patterns = {.forward = pattern, .backward = pattern}, .layers = {"trunk.0"}},
+               /*input_gradient=*/true, sparse::BestKernels(Precision::kBfloat16)),
+        parameters_(Random(layout_.size(), 1)) {}
+
+  void Run() {
+    for (int64_t part = 0; part < layer_.parts(); ++part) {
+      layer_.Pack(parameters_.data(), /*choose=*/true, part);
+    }
+  }
+
+ private:
+  static ModelSpec SquareLayer(int64_t width) {
+    ModelSpec spec;
+    spec.hidden = {width};
+    spec.shared_trunk = true;
+    spec.observation.fields = {{"x", DType::kFloat32, {width}}};
+    spec.action = ActionSpec::Discrete(2);
+    return spec;
+  }
+
+  const ModelSpec spec_;
+  SparseLayout layout_;
+  SparseLayer layer_;
+  const std::vector<float> parameters_;
+};
+
 // A training step of the mlp of DenseSteps(), its outputs split into 15 logits and a value.
 class SparseStep {
  public:
@@ -160,9 +193,8 @@ class SparseStep {
                      gradients_.data());
     const auto size = static_cast<int64_t>(gradients_.size());
     const double norm = std::sqrt(kernels_.squared_norm(gradients_.data(), size));
-    kernels_.adam({.scale = static_cast<float>(std::min(1.0, 0.5 / norm)), .step_size = 1e-4F},
-                  gradients_.data(), parameters_.data(), mean_.data(), variance_.data(), size);
-    policy_.Take(parameters_.data());
+    policy_.Step({.scale = static_cast<float>(std::min(1.0, 0.5 / norm)), .step_size = 1e-4F},
+                 {gradients_.data(), parameters_.data(), mean_.data(), variance_.data()});
   }
 
  private:
@@ -243,15 +275,9 @@ class Bench {
     std::vector<BenchArm> arms = {
         {"copy of the weights", [&] { std::memcpy(copy.data(), w.data(), w.size() * 4); }}};
     for (const sparse::Pattern& pattern : patterns_) {
-      const auto make = [&] {
-        return std::make_shared<sparse::PackedMatrix>(width, width, pattern,
-                                                      sparse::BestKernels(Precision::kBfloat16));
-      };
+      const auto packing = std::make_shared<PackedLayerArm>(width, pattern);
       arms.push_back({fmt::format("{}/D{}", Name("pack", pattern, Precision::kBfloat16), width),
-                      [&w, width, forward = make(), backward = make()] {
-                        forward->Pack({w.data(), width, width, width, 1});
-                        backward->Pack({w.data(), width, width, 1, width});
-                      }});
+                      [packing] { packing->Run(); }});
     }
     const auto seconds = Interleave(arms, options_.rounds, options_.threads == 1);
     const double scale = 1e9 / static_cast<double>(width * width);

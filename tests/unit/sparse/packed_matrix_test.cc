@@ -202,10 +202,10 @@ TEST_P(PackedMatrixOfSet, PlacesAloneSayWhichWeightsTakePart) {
       std::vector<uint8_t> old_part(w.size(), 7), part(w.size(), 7);
       packed.Pack(ForwardView(old, out, in));
       packed.WritePlaces(before.data());
-      packed.MarkChosen(0, packed.panels(), old_part.data());
+      packed.MarkChosen(packed.Whole(), old_part.data());
       packed.Pack(ForwardView(w, out, in));
       packed.WritePlaces(after.data());
-      packed.MarkChosen(0, packed.panels(), part.data());
+      packed.MarkChosen(packed.Whole(), part.data());
 
       int64_t flips = 0;
       for (int64_t o = 0; o < out; ++o) {
@@ -265,7 +265,11 @@ TEST_P(PackedMatrixOfSet, PartsOfAMatrixArePackedLikeTheWhole) {
     PackedMatrix whole(m.outputs, m.inputs, {2, 8, 1}, *GetParam());
     PackedMatrix parts(m.outputs, m.inputs, {2, 8, 1}, *GetParam());
     whole.Pack(m);
-    for (int64_t panel = 0; panel < parts.panels(); ++panel) parts.Pack(m, panel, panel + 1);
+    for (int64_t panel = 0; panel < parts.panels(); ++panel) {
+      for (int64_t block = 0; block < parts.blocks(); ++block) {
+        parts.Pack(m, {panel, panel + 1, block, block + 1});
+      }
+    }
     for (int64_t o = 0; o < m.outputs; ++o) {
       EXPECT_EQ(parts.ChosenInputs(o), whole.ChosenInputs(o));
     }

@@ -112,9 +112,11 @@ TEST_P(SparseKernels, WeightGradientsAreSumsOverTheBatch) {
         kernels().transpose(x_tiles.data() + at, transposed.data() + at);
       }
     }
-    std::vector<float> out(static_cast<size_t>(rows * columns), 1.0F);
+    std::vector<float> out(static_cast<size_t>(rows * columns), 1.0F), alone = out;
     kernels().weight_gradient(g_tiles.data(), g_bytes, transposed.data(), x_bytes, kTiles, rows,
-                              columns, out.data(), columns);
+                              columns, /*add=*/true, out.data(), columns);
+    kernels().weight_gradient(g_tiles.data(), g_bytes, transposed.data(), x_bytes, kTiles, rows,
+                              columns, /*add=*/false, alone.data(), columns);
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t c = 0; c < columns; ++c) {
         double expected = 1, size = 1;
@@ -126,6 +128,7 @@ TEST_P(SparseKernels, WeightGradientsAreSumsOverTheBatch) {
           size += std::fabs(product);
         }
         EXPECT_NEAR(out[static_cast<size_t>(r * columns + c)], expected, 1e-6 * size);
+        EXPECT_NEAR(alone[static_cast<size_t>(r * columns + c)], expected - 1, 1e-6 * size);
       }
     }
   }
