@@ -110,13 +110,14 @@ absl::StatusOr<std::map<std::string, double>> NmSparseBackend::EndBatch(const Ba
   network_->Pack(FloatsOf(parameters().trainable()), /*choose=*/false);
   const bool changes = dense != network_->dense();
   const bool due = network_->EndIteration();
-  if (!changes && (dense || !due)) {
+  const std::vector<std::byte> before_places(places().begin(), places().end());
+  if (!changes && (dense || !due || network_->place_bytes() == 0)) {
     WriteState();
+    if (!dense && sparsity_.refresh == Refresh::kStep) AddFlips(before_places, numbers);
     return numbers;
   }
   const TensorDict sample = batch.sample(kSampleSteps);
   MILLRACE_ASSIGN_OR_RETURN(const HeadOutputs before, Evaluate(sample));
-  const std::vector<std::byte> old_places(places().begin(), places().end());
   if (changes && !dense && sparsity_.freeze_variance && adam().frozen_at() == 0) {
     adam().FreezeVariance(static_cast<int64_t>(adam().step().item<float>()));
   }
@@ -124,8 +125,13 @@ absl::StatusOr<std::map<std::string, double>> NmSparseBackend::EndBatch(const Ba
   Choose();
   MILLRACE_ASSIGN_OR_RETURN(const HeadOutputs after, Evaluate(sample));
   numbers["refresh_kl"] = PolicyDivergence(policy_->spec().action, before, after);
-  if (changes) return numbers;
-  const SparseLayer::Flips flips = network_->CountFlips(old_places, places());
+  if (!changes) AddFlips(before_places, numbers);
+  return numbers;
+}
+
+void NmSparseBackend::AddFlips(std::span<const std::byte> before,
+                               std::map<std::string, double>& numbers) {
+  const SparseLayer::Flips flips = network_->CountFlips(before, places());
   const SparseLayer::Flips choices = network_->Choices();
   const auto rate = [](int64_t count, int64_t of) {
     return of > 0 ? static_cast<double>(count) / static_cast<double>(of) : 0.0;
@@ -133,7 +139,6 @@ absl::StatusOr<std::map<std::string, double>> NmSparseBackend::EndBatch(const Ba
   numbers["sad"] = static_cast<double>(flips.forward);
   numbers["flip_rate"] = rate(flips.forward, choices.forward);
   numbers["backward_flip_rate"] = rate(flips.backward, choices.backward);
-  return numbers;
 }
 
 void NmSparseBackend::Publish(std::span<std::byte> blob) {

@@ -27,9 +27,10 @@ class NmSparseBackend : public DenseBackend {
   absl::StatusOr<HeadOutputs> Evaluate(const TensorDict& minibatch) override;
   absl::StatusOr<StepReport> Step(const OptimizerStep& step, Collectives& group) override;
   // dense: 1 while all weights take part; when weights were chosen anew: flip_rate and
-  // backward_flip_rate, the share of the weights that take part now or did before, but not both
-  // (Hu et al. 2024, arXiv:2404.01847); sad, the number of those of the forward product (Zhou et
-  // al. 2021); refresh_kl, the divergence of the policy before from that behind.
+  // backward_flip_rate, the share of the weights that take part now or did a batch ago, but not
+  // both (Hu et al. 2024, arXiv:2404.01847); sad, the number of those of the forward product (Zhou
+  // et al. 2021); refresh_kl, the divergence of the policy before from that behind, but not if
+  // every step chooses.
   absl::StatusOr<std::map<std::string, double>> EndBatch(const BatchEnd& batch) override;
   size_t published_bytes() const override { return form_.bytes(); }
   uint64_t published_hash() const override { return form_.hash(); }
@@ -54,6 +55,8 @@ class NmSparseBackend : public DenseBackend {
   absl::Status ReadState();
 
   std::span<std::byte> places();
+  // Against places at the end of the batch before.
+  void AddFlips(std::span<const std::byte> before, std::map<std::string, double>& numbers);
 
   const Sparsity sparsity_;
   const std::shared_ptr<BuiltinPolicy> policy_;

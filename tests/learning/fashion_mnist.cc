@@ -1,0 +1,231 @@
+// Trains a built-in model to tell the images of Fashion-MNIST (Xiao et al. 2017, arXiv:1708.07747)
+// apart with a backend, and prints how well it does: one JSON object a line and epoch. What
+// fashion_mnist.py runs, once for every seed and method.
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <numbers>
+
+#include "absl/strings/str_cat.h"
+#include "backends/dense/dense_backend.h"
+#include "backends/nm_sparse/nm_sparse_backend.h"
+#include "backends/single_rank_collectives.h"
+#include "millrace/core/status.h"
+
+namespace millrace {
+namespace {
+
+constexpr int64_t kSide = 28, kClasses = 10;
+constexpr char kImage[] = "observation/image";
+
+struct Settings {
+  std::string images;  // a folder with the four files of the data set, unpacked
+  std::string backend = "nm_sparse";
+  std::vector<std::string> options;  // of the backend: KEY=VALUE
+  std::vector<std::string> model = {"type=mlp", "hidden=512 512 512", "activation=relu"};
+  int epochs = 10;
+  int64_t batch = 128;
+  int64_t iteration = 20;  // steps between two ends of a batch
+  double learning_rate = 1e-3;
+  int threads = 1;
+  uint64_t seed = 1;
+};
+
+uint32_t BigEndian(const std::string& bytes, size_t at) {
+  uint32_t number = 0;
+  for (size_t i = 0; i < 4; ++i) number = number << 8 | static_cast<uint8_t>(bytes[at + i]);
+  return number;
+}
+
+// The bytes of an IDX file: a magic number, sizes, data.
+absl::StatusOr<torch::Tensor> ReadIdx(const std::string& path, uint32_t magic) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string bytes(std::istreambuf_iterator<char>(file), {});
+  const size_t dimensions = magic & 0xFF;
+  if (bytes.size() < 4 * (1 + dimensions) || BigEndian(bytes, 0) != magic) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": expected an IDX file, magic ", magic));
+  }
+  std::vector<int64_t> sizes;
+  for (size_t i = 0; i < dimensions; ++i) sizes.push_back(BigEndian(bytes, 4 * (1 + i)));
+  const torch::Tensor data = torch::from_blob(
+      const_cast<char*>(bytes.data() + 4 * (1 + dimensions)), sizes, torch::kUInt8);
+  if (data.numel() != static_cast<int64_t>(bytes.size() - 4 * (1 + dimensions))) {
+    return absl::DataLossError(absl::StrCat(path, ": ends too early"));
+  }
+  return data.clone();
+}
+
+struct Images {
+  torch::Tensor pixels;  // float32 [N, 28, 28], mean and deviation of the training images 0 and 1
+  torch::Tensor labels;  // int64 [N]
+};
+
+absl::StatusOr<Images> ReadImages(const std::string& folder, const std::string& name) {
+  MILLRACE_ASSIGN_OR_RETURN(const torch::Tensor pixels,
+                            ReadIdx(folder + "/" + name + "-images-idx3-ubyte", 0x803));
+  MILLRACE_ASSIGN_OR_RETURN(const torch::Tensor labels,
+                            ReadIdx(folder + "/" + name + "-labels-idx1-ubyte", 0x801));
+  constexpr double kMean = 0.2860, kDeviation = 0.3530;
+  return Images{(pixels.to(torch::kFloat32) / 255 - kMean) / kDeviation, labels.to(torch::kLong)};
+}
+
+// KEY=VALUE; a value of several words is a list.
+absl::StatusOr<Options> OptionsOf(const std::vector<std::string>& pairs) {
+  Options options;
+  for (const std::string& pair : pairs) {
+    const size_t equals = pair.find('=');
+    if (equals == std::string::npos) {
+      return absl::InvalidArgumentError(absl::StrCat("expected KEY=VALUE, got ", pair));
+    }
+    std::istringstream words(pair.substr(equals + 1));
+    Options::Value value{.where = "command line"};
+    for (std::string word; words >> word;) value.items.push_back(word);
+    value.is_list = value.items.size() > 1;
+    options.Set(pair.substr(0, equals), value);
+  }
+  return options;
+}
+
+absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const Settings& settings) {
+  MILLRACE_ASSIGN_OR_RETURN(const Options model, OptionsOf(settings.model));
+  const ObservationSpec observation = {{{"image", DType::kFloat32, {kSide, kSide}}}};
+  MILLRACE_ASSIGN_OR_RETURN(
+      ModelSpec spec, ModelSpec::FromOptions(model, observation, ActionSpec::Discrete(kClasses)));
+  spec.shared_trunk = true;
+  MILLRACE_ASSIGN_OR_RETURN(auto policy, MakePolicy(spec, settings.seed));
+  MILLRACE_ASSIGN_OR_RETURN(const Options options, OptionsOf(settings.options));
+  if (settings.backend == "dense") return MakeDenseBackend(options, std::move(policy));
+  return MakeNmSparseBackend(options, std::move(policy));
+}
+
+class Training {
+ public:
+  Training(const Settings& settings, std::unique_ptr<Backend> backend, Images train, Images test)
+      : settings_(settings),
+        backend_(std::move(backend)),
+        train_(std::move(train)),
+        test_(std::move(test)),
+        steps_(settings.epochs * (train_.labels.size(0) / settings.batch)) {}
+
+  absl::Status Epoch() {
+    const torch::Tensor order = torch::randperm(train_.labels.size(0));
+    loss_sum_ = 0;
+    numbers_.clear();
+    const int64_t steps = train_.labels.size(0) / settings_.batch;
+    for (int64_t i = 0; i < steps; ++i) {
+      MILLRACE_RETURN_IF_ERROR(Step(order.narrow(0, i * settings_.batch, settings_.batch)));
+    }
+    ++epoch_;
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<nlohmann::json> Report() {
+    MILLRACE_ASSIGN_OR_RETURN(const double accuracy, Accuracy());
+    nlohmann::json report = {{"epoch", epoch_},
+                             {"loss", loss_sum_ / static_cast<double>(steps_ / settings_.epochs)},
+                             {"test_accuracy", accuracy},
+                             {"seconds", seconds_}};
+    for (const auto& [name, sum_and_count] : numbers_) {
+      report[name] = sum_and_count.first / static_cast<double>(sum_and_count.second);
+    }
+    return report;
+  }
+
+ private:
+  absl::Status Step(const torch::Tensor& which) {
+    const TensorDict minibatch = {{kImage, train_.pixels.index_select(0, which)}};
+    const auto begin = std::chrono::steady_clock::now();
+    MILLRACE_ASSIGN_OR_RETURN(const HeadOutputs heads, backend_->Forward(minibatch));
+    const torch::Tensor loss =
+        torch::cross_entropy_loss(heads.logits, train_.labels.index_select(0, which));
+    loss.backward();
+    MILLRACE_RETURN_IF_ERROR(backend_->Backward(heads));
+    // Half a cosine (Loshchilov and Hutter 2017, arXiv:1608.03983).
+    const double progress = static_cast<double>(step_) / static_cast<double>(steps_);
+    const double rate = 0.5 * settings_.learning_rate * (1 + std::cos(std::numbers::pi * progress));
+    MILLRACE_ASSIGN_OR_RETURN(
+        const StepReport report,
+        backend_->Step({.learning_rate = rate, .max_gradient_norm = 0, .epsilon = 1e-8}, *group_));
+    if (report.skipped) return absl::InternalError("the loss diverged");
+    if (++step_ % settings_.iteration == 0) {
+      MILLRACE_ASSIGN_OR_RETURN(
+          const auto numbers,
+          backend_->EndBatch({.progress = progress, .sample = [&](int64_t) { return minibatch; }}));
+      for (const auto& [name, value] : numbers) {
+        numbers_[name].first += value;
+        ++numbers_[name].second;
+      }
+    }
+    seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    loss_sum_ += loss.item<double>();
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<double> Accuracy() {
+    constexpr int64_t kAtOnce = 1000;
+    int64_t right = 0;
+    for (int64_t begin = 0; begin < test_.labels.size(0); begin += kAtOnce) {
+      MILLRACE_ASSIGN_OR_RETURN(
+          const HeadOutputs heads,
+          backend_->Evaluate({{kImage, test_.pixels.narrow(0, begin, kAtOnce)}}));
+      right +=
+          heads.logits.argmax(-1).eq(test_.labels.narrow(0, begin, kAtOnce)).sum().item<int64_t>();
+    }
+    return static_cast<double>(right) / static_cast<double>(test_.labels.size(0));
+  }
+
+  const Settings& settings_;
+  const std::unique_ptr<Backend> backend_;
+  const std::unique_ptr<Collectives> group_ = MakeSingleRankCollectives();
+  const Images train_, test_;
+  const int64_t steps_;  // of all epochs
+  int64_t step_ = 0;
+  int epoch_ = 0;
+  double loss_sum_ = 0, seconds_ = 0;
+  std::map<std::string, std::pair<double, int>> numbers_;  // of Backend::EndBatch(), summed
+};
+
+absl::Status Run(const Settings& settings) {
+  at::set_num_threads(settings.threads);
+  torch::manual_seed(settings.seed);
+  MILLRACE_ASSIGN_OR_RETURN(Images train, ReadImages(settings.images, "train"));
+  MILLRACE_ASSIGN_OR_RETURN(Images test, ReadImages(settings.images, "t10k"));
+  MILLRACE_ASSIGN_OR_RETURN(auto backend, MakeBackend(settings));
+  Training training(settings, std::move(backend), std::move(train), std::move(test));
+  for (int epoch = 0; epoch < settings.epochs; ++epoch) {
+    MILLRACE_RETURN_IF_ERROR(training.Epoch());
+    MILLRACE_ASSIGN_OR_RETURN(const nlohmann::json report, training.Report());
+    std::cout << report.dump() << std::endl;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace millrace
+
+int main(int argc, char** argv) {
+  millrace::Settings settings;
+  CLI::App app("Accuracy of a backend on Fashion-MNIST.");
+  app.add_option("images", settings.images, "folder with the four unpacked files")->required();
+  app.add_option("--backend", settings.backend)
+      ->check(CLI::IsMember({"dense", "nm_sparse"}))
+      ->capture_default_str();
+  app.add_option("--set", settings.options, "KEY=VALUE of the backend's options");
+  app.add_option("--model", settings.model, "KEY=VALUE of the model's options")
+      ->capture_default_str();
+  app.add_option("--epochs", settings.epochs)->capture_default_str();
+  app.add_option("--batch", settings.batch)->capture_default_str();
+  app.add_option("--iteration", settings.iteration,
+                 "steps that refresh: per_iteration counts as one")
+      ->capture_default_str();
+  app.add_option("--learning-rate", settings.learning_rate)->capture_default_str();
+  app.add_option("--threads", settings.threads)->capture_default_str();
+  app.add_option("--seed", settings.seed)->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  const absl::Status status = millrace::Run(settings);
+  if (!status.ok()) std::cerr << "fashion_mnist: " << status.message() << "\n";
+  return status.ok() ? 0 : 1;
+}
