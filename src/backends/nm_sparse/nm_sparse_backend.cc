@@ -6,6 +6,7 @@
 #include "backends/native/native_trainer.h"
 #include "backends/nm_sparse/policy_divergence.h"
 #include "backends/nm_sparse/sparse_evaluator.h"
+#include "core/fnv1a.h"
 #include "millrace/core/check.h"
 #include "millrace/core/status.h"
 
@@ -13,7 +14,7 @@ namespace millrace {
 namespace {
 
 // Of the schedule, what is where.
-enum Slot : size_t { kForm, kDense, kSinceChoice, kFrozenAt, kScheduleSize };
+enum Slot : size_t { kPatterns, kDense, kSinceChoice, kFrozenAt, kScheduleSize };
 
 }  // namespace
 
@@ -45,6 +46,16 @@ absl::StatusOr<std::unique_ptr<NmSparseBackend>> NmSparseBackend::Create(
       new NmSparseBackend(std::move(policy), std::move(parameters), adam, sparsity, threads));
 }
 
+int64_t NmSparseBackend::PatternsKey() const {
+  Fnv1a key;
+  key.Add(form_.hash());  // of the forward patterns
+  const sparse::Pattern& backward = sparsity_.patterns.backward;
+  for (const int64_t number : {backward.kept, backward.group, backward.shared_by}) {
+    key.Add(static_cast<uint64_t>(number));
+  }
+  return static_cast<int64_t>(key.state());
+}
+
 std::span<std::byte> NmSparseBackend::places() {
   return {reinterpret_cast<std::byte*>(places_.data_ptr<uint8_t>()),
           static_cast<size_t>(places_.numel())};
@@ -69,7 +80,7 @@ void NmSparseBackend::Choose() {
 void NmSparseBackend::WriteState() {
   if (!network_->dense()) network_->WritePlaces(places());
   int64_t* const schedule = schedule_.data_ptr<int64_t>();
-  schedule[kForm] = static_cast<int64_t>(form_.hash());
+  schedule[kPatterns] = PatternsKey();
   schedule[kDense] = network_->dense() ? 1 : 0;
   schedule[kSinceChoice] = network_->since_choice();
   schedule[kFrozenAt] = adam().frozen_at();
@@ -77,7 +88,7 @@ void NmSparseBackend::WriteState() {
 
 absl::Status NmSparseBackend::ReadState() {
   const int64_t* const schedule = schedule_.data_ptr<int64_t>();
-  if (schedule[kForm] != static_cast<int64_t>(form_.hash())) {  // of other patterns
+  if (schedule[kPatterns] != PatternsKey()) {  // of other patterns
     Begin();
     return absl::OkStatus();
   }

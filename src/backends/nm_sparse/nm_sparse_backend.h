@@ -54,6 +54,8 @@ class NmSparseBackend : public DenseBackend {
   void WriteState();
   absl::Status ReadState();
 
+  // What the places are of.
+  int64_t PatternsKey() const;
   std::span<std::byte> places();
   // Against places at the end of the batch before.
   void AddFlips(std::span<const std::byte> before, std::map<std::string, double>& numbers);
@@ -63,7 +65,7 @@ class NmSparseBackend : public DenseBackend {
   const PublishedForm form_;
   const std::shared_ptr<SparsePolicy> network_;
   torch::Tensor places_;    // uint8: SparsePolicy::WritePlaces()
-  torch::Tensor schedule_;  // int64 [4]: what the places are of, dense, since_choice, frozen_at
+  torch::Tensor schedule_;  // int64 [4]: PatternsKey(), dense, since_choice, frozen_at
 };
 
 // BackendFactory. Options: those of Sparsity::FromOptions() and of Adam. As many threads as

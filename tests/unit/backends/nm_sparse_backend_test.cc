@@ -368,13 +368,16 @@ TEST(NmSparseBackend, GoesOnFromADenseBackendsCheckpoint) {
   ASSERT_TRUE(backend->LoadWeights(SnapshotOf(**dense)).ok());
   EXPECT_TRUE(backend->LoadOptimizerState((*dense)->OptimizerState()).ok());
   EXPECT_TRUE((*dense)->LoadOptimizerState(backend->OptimizerState()).ok());
-  // One of other patterns chooses its own.
-  const Sparsity other = SparsityOf(spec, {{"pattern", "4:8"}});
-  const auto resumed = Make(spec, other, /*threads=*/1, /*seed=*/9);
-  ASSERT_TRUE(resumed->LoadWeights(SnapshotOf(*backend)).ok());
-  const auto published = PublishedBy(*resumed);
-  EXPECT_TRUE(resumed->LoadOptimizerState(backend->OptimizerState()).ok());
-  EXPECT_EQ(PublishedBy(*resumed), published);
+  // One of other patterns chooses its own, though they be as many.
+  const std::vector<Values> others = {{{"pattern", "4:8"}},
+                                      {{"pattern", "2:8"}, {"backward_pattern", "4:16"}}};
+  for (const Values& other : others) {
+    const auto resumed = Make(spec, SparsityOf(spec, other), /*threads=*/1, /*seed=*/9);
+    ASSERT_TRUE(resumed->LoadWeights(SnapshotOf(*backend)).ok());
+    const auto published = PublishedBy(*resumed);
+    EXPECT_TRUE(resumed->LoadOptimizerState(backend->OptimizerState()).ok());
+    EXPECT_EQ(PublishedBy(*resumed), published);
+  }
 }
 
 TEST(NmSparseBackend, GoesBackToTheStartOfABatch) {
