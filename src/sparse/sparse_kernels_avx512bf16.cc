@@ -44,7 +44,9 @@ inline void ProductBlock512(const PackedPanel& panel, int64_t pairs, int64_t out
   const uint32_t* offsets = panel.offsets + output / shared_by;
   const uint32_t* weights = reinterpret_cast<const uint32_t*>(panel.values) + output;
   // What is shared by so many outputs is streamed from behind the second-level cache. Every one of
-  // a panel's blocks of outputs asks for its share of the next panel.
+  // a panel's blocks of outputs asks for its share of the next panel (there is none behind the
+  // last, and another distance in a block that is not full: then lines are fetched that nobody
+  // needs).
   constexpr bool kPrefetch = kOutputs == 4;
   const uint32_t* ahead =
       reinterpret_cast<const uint32_t*>(panel.values) + pairs * (kPanel + output);

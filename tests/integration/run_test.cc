@@ -407,6 +407,23 @@ TEST(Run, BeginsWithTheWeightsOfAnother) {
   EXPECT_TRUE(ReadText(run / "checkpoints" / "0" / "model.safetensors") == first);
   EXPECT_FALSE(Weights(run) == first);
   EXPECT_THAT(ReadText(run / "config.yaml"), testing::HasSubstr("init_from: "));
+  // A sparse policy keeps the largest of its weights, not those of its own random beginning.
+  RunToEnd(runs.path(), "sparse",
+           {"stop={env_steps: 2048}", "policies.default.init_from=first", "seed=2",
+            "backend={type: nm_sparse, refresh: never}"});
+  const std::string sparse =
+      ReadText(runs.path() / "sparse" / "checkpoints" / "0" / "model.safetensors");
+  const auto floats = [](const std::string& file) {
+    const Safetensors tensors = DecodeSafetensors(file).value();
+    const auto& bytes = tensors.Find("default.actor.1.weight")->bytes;
+    std::vector<float> values(bytes.size() / sizeof(float));
+    std::memcpy(values.data(), bytes.data(), bytes.size());
+    return values;
+  };
+  const std::vector<float> kept = floats(sparse), all = floats(first);
+  ASSERT_EQ(kept.size(), all.size());
+  EXPECT_EQ(std::ranges::count_if(kept, [](float w) { return w != 0; }) * 4, std::ssize(kept));
+  for (size_t i = 0; i < kept.size(); ++i) EXPECT_TRUE(kept[i] == 0 || kept[i] == all[i]);
   // From now on it needs no other run.
   fs::remove_all(runs.path() / "first");
   const CommandOutput resumed = RunMillrace(
@@ -481,6 +498,8 @@ TEST(BadInput, IsOneLineWithPlaceAndExitCode) {
       {two_agents + "agents: [{match: agent_0, policy: default}]\n", "agent_1"},
       {good + "policies: {default: {init_from: no-such-run}}\n",
        "bad.yaml:4.*init_from.*no-such-run"},
+      {good + "backend: {type: nm_sparse, dense_until: 0.1}\n",
+       "bad.yaml:4.*dense_until.*stop.env_steps"},
       {good + "plugins: [libnothing.so]\n", "libnothing.so"},
       {good + "plugins: [" + plugins + "/other_version.so]\n", "other_version.so.*Millrace.*9.9.9"},
       {good + "plugins: [" + plugins + "/other_compiler.so]\n", "other_compiler.so.*libc\\+\\+-99"},

@@ -36,6 +36,7 @@ NmSparseBackend::NmSparseBackend(std::shared_ptr<BuiltinPolicy> policy,
   AddState("nm_sparse.places", places_);
   AddState("nm_sparse.schedule", schedule_);
   Begin();
+  if (ClearLeftOut()) Choose();
 }
 
 absl::StatusOr<std::unique_ptr<NmSparseBackend>> NmSparseBackend::Create(
@@ -49,9 +50,12 @@ absl::StatusOr<std::unique_ptr<NmSparseBackend>> NmSparseBackend::Create(
 int64_t NmSparseBackend::PatternsKey() const {
   Fnv1a key;
   key.Add(form_.hash());  // of the forward patterns
-  const sparse::Pattern& backward = sparsity_.patterns.backward;
-  for (const int64_t number : {backward.kept, backward.group, backward.shared_by}) {
-    key.Add(static_cast<uint64_t>(number));
+  for (const std::string& layer : sparsity_.layers) {
+    key.Add(std::string_view(layer));
+    const sparse::Pattern& backward = sparsity_.patterns.backward;
+    for (const int64_t number : {backward.kept, backward.group, backward.shared_by}) {
+      key.Add(static_cast<uint64_t>(number));
+    }
   }
   return static_cast<int64_t>(key.state());
 }
@@ -69,12 +73,14 @@ void NmSparseBackend::Begin() {
 
 void NmSparseBackend::Choose() {
   network_->Pack(FloatsOf(parameters().trainable()), /*choose=*/true);
-  if (sparsity_.refresh == Refresh::kNever && !network_->dense()) {
-    network_->ClearLeftOut(FloatsOf(parameters().trainable()));
-    network_->ClearLeftOut(FloatsOf(adam().mean()));
-    network_->Pack(FloatsOf(parameters().trainable()), /*choose=*/false);
-  }
   WriteState();
+}
+
+bool NmSparseBackend::ClearLeftOut() {
+  if (sparsity_.refresh != Refresh::kNever || network_->dense()) return false;
+  network_->ClearLeftOut(FloatsOf(parameters().trainable()));
+  network_->ClearLeftOut(FloatsOf(adam().mean()));
+  return true;
 }
 
 void NmSparseBackend::WriteState() {
@@ -90,12 +96,14 @@ absl::Status NmSparseBackend::ReadState() {
   const int64_t* const schedule = schedule_.data_ptr<int64_t>();
   if (schedule[kPatterns] != PatternsKey()) {  // of other patterns
     Begin();
+    if (ClearLeftOut()) Choose();
     return absl::OkStatus();
   }
   network_->SetDense(schedule[kDense] != 0);
   if (!network_->dense()) MILLRACE_RETURN_IF_ERROR(network_->ReadPlaces(places()));
   network_->set_since_choice(schedule[kSinceChoice]);
   adam().FreezeVariance(schedule[kFrozenAt]);
+  ClearLeftOut();
   network_->Pack(FloatsOf(parameters().trainable()), /*choose=*/false);
   return absl::OkStatus();
 }
@@ -134,6 +142,7 @@ absl::StatusOr<std::map<std::string, double>> NmSparseBackend::EndBatch(const Ba
   }
   network_->SetDense(dense);
   Choose();
+  if (ClearLeftOut()) Choose();  // the gradient of the inputs among those that are left
   MILLRACE_ASSIGN_OR_RETURN(const HeadOutputs after, Evaluate(sample));
   numbers["refresh_kl"] = PolicyDivergence(policy_->spec().action, before, after);
   if (!changes) AddFlips(before_places, numbers);

@@ -29,13 +29,14 @@ class NmSparseBackend : public DenseBackend {
   // dense: 1 while all weights take part; when weights were chosen anew: flip_rate and
   // backward_flip_rate, the share of the weights that take part now or did a batch ago, but not
   // both (Hu et al. 2024, arXiv:2404.01847); sad, the number of those of the forward product (Zhou
-  // et al. 2021); refresh_kl, the divergence of the policy before from that behind, but not if
+  // et al. 2021); refresh_kl, the divergence of the policy before from that after, but not if
   // every step chooses.
   absl::StatusOr<std::map<std::string, double>> EndBatch(const BatchEnd& batch) override;
   size_t published_bytes() const override { return form_.bytes(); }
   uint64_t published_hash() const override { return form_.hash(); }
   void Publish(std::span<std::byte> blob) override;
-  // Chooses weights; LoadOptimizerState() goes back to those of a checkpoint that has them.
+  // Chooses weights; LoadOptimizerState() goes back to those of a checkpoint that has them, and if
+  // they are to stay chosen (Refresh::kNever) it sets all others to zero.
   absl::Status LoadWeights(std::span<const std::byte> blob) override;
   absl::Status LoadOptimizerState(const std::map<std::string, torch::Tensor>& state) override;
   void Rollback() override;
@@ -49,6 +50,8 @@ class NmSparseBackend : public DenseBackend {
   void Begin();
   // Packs the parameters as they are, at newly chosen places.
   void Choose();
+  // Sets weights that do not take part to zero if they are never to be chosen; whether they are.
+  bool ClearLeftOut();
   // The places and the schedule to, and from, the state. kDataLoss if that cannot have been
   // written.
   void WriteState();

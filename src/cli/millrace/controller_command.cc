@@ -132,12 +132,14 @@ void RunController::ReadMetrics() {
     last = entry.value;
     next_write_ = {};  // every report is written
   }
+  std::map<std::string, int> policies;  // that say the number
   for (const auto& [policy, report] : reports_) {
     const auto numbers = nlohmann::json::parse(report, nullptr, false);
-    const double share = 1.0 / static_cast<double>(reports_.size());
     for (const auto& [name, value] : numbers.items()) {
       if (!value.is_number()) continue;
-      metrics_.training[name] += share * value.get<double>();  // the mean over policies
+      const int count = ++policies[name];
+      double& mean = metrics_.training[name];
+      mean += (value.get<double>() - mean) / count;
       if (config_.policies.size() > 1) {
         metrics_.training["policy/" + policy + "/" + name] = value.get<double>();
       }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backends/native/native_trainer.h"
+#include "config/place.h"
 #include "inference/sparsity.h"
 #include "millrace/core/status.h"
 #include "models/policy_check.h"
@@ -53,8 +54,9 @@ absl::StatusOr<int32_t> ChunkOf(const ExperimentConfig& config, const Learner& l
                   config.Subject("workers.trainer.unroll"), chunk, unroll));
 }
 
-// N:M-sparse networks train and act in kernels of the CPU alone.
-absl::Status CheckSparseDevices(const ExperimentConfig& config) {
+// N:M-sparse networks train and act in kernels of the CPU alone. Shares of a run need one that is
+// limited.
+absl::Status CheckSparseBackend(const ExperimentConfig& config) {
   if (config.backend.type != Sparsity::kBackend) return absl::OkStatus();
   for (const auto& [key, device] : {std::pair{"workers.trainer.device", config.trainer.device},
                                     {"workers.policy.device", config.policy_worker.device}}) {
@@ -62,6 +64,14 @@ absl::Status CheckSparseDevices(const ExperimentConfig& config) {
     return absl::InvalidArgumentError(
         fmt::format("{}: expected auto or cpu with backend {}, got \"{}\"", config.Subject(key),
                     Sparsity::kBackend, device));
+  }
+  for (const char* key : {"dense_until", "dense_from"}) {
+    const auto found = config.backend.options.values().find(key);
+    if (found == config.backend.options.values().end() || config.stop.env_steps.has_value())
+      continue;
+    return absl::InvalidArgumentError(
+        fmt::format("{}: a share of stop.env_steps, which is not set",
+                    Subject(found->second.where, found->second.path)));
   }
   return absl::OkStatus();
 }
@@ -79,7 +89,7 @@ std::string TrainerDevice(const ExperimentConfig& config, const TypedOptions& mo
 
 absl::StatusOr<Learner> MakeLearner(const TorchRegistry& registry, const ExperimentConfig& config,
                                     size_t policy, const PolicyAgents& agents) {
-  MILLRACE_RETURN_IF_ERROR(CheckSparseDevices(config));
+  MILLRACE_RETURN_IF_ERROR(CheckSparseBackend(config));
   Learner learner;
   const TypedOptions& model = config.policies[policy].model;
   MILLRACE_ASSIGN_OR_RETURN(

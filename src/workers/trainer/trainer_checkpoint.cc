@@ -125,9 +125,9 @@ absl::StatusOr<Checkpoint> EncodeCheckpoint(const std::vector<PolicyPart>& parts
   return checkpoint;
 }
 
-absl::Status TakeInitialPart(const PolicyConfig& policy, const ParameterLayout& layout,
-                             std::span<std::byte> weights,
-                             std::map<std::string, torch::Tensor>& optimizer) {
+absl::StatusOr<std::map<std::string, torch::Tensor>> TakeInitialPart(const PolicyConfig& policy,
+                                                                     const ParameterLayout& layout,
+                                                                     std::span<std::byte> weights) {
   MILLRACE_ASSIGN_OR_RETURN(const auto reference, CheckpointReference::Parse(policy.init_from));
   if (!reference.step) {
     return absl::InvalidArgumentError("expected RUN@STEP, got " + policy.init_from);
@@ -140,12 +140,9 @@ absl::Status TakeInitialPart(const PolicyConfig& policy, const ParameterLayout& 
   MILLRACE_ASSIGN_OR_RETURN(const std::set<std::string> names, WantedTensors(policy, layout));
   const auto wanted = [&](const std::string& name) { return names.contains(name); };
   MILLRACE_RETURN_IF_ERROR(TakeWeights(checkpoint, source, layout, wanted, weights));
-  MILLRACE_ASSIGN_OR_RETURN(const auto theirs, ReadOptimizer(checkpoint, source));
-  for (auto& [name, tensor] : optimizer) {
-    const auto found = theirs.find(name);
-    if (wanted(MeanOf(name)) && found != theirs.end()) tensor = found->second;
-  }
-  return absl::OkStatus();
+  MILLRACE_ASSIGN_OR_RETURN(auto state, ReadOptimizer(checkpoint, source));
+  std::erase_if(state, [&](const auto& entry) { return !wanted(MeanOf(entry.first)); });
+  return state;
 }
 
 absl::StatusOr<PolicyPart> DecodePart(const Checkpoint& checkpoint, const std::string& policy,

@@ -340,6 +340,35 @@ TEST(NmSparseBackend, FixedWeightsStayChosenAndTheOthersZero) {
   EXPECT_TRUE(torch::equal(taking_part(), fixed));
 }
 
+TEST(NmSparseBackend, FixedWeightsOfACheckpointStayFixed) {
+  const ModelSpec spec = Spec(/*shared_trunk=*/true);
+  const TensorDict items = Items();
+  const auto algorithm = MakeAlgorithm(spec.action);
+  // In the dense end all weights count again, and are there when the run goes on.
+  const Sparsity sparsity =
+      SparsityOf(spec, {{"pattern", "2:8"}, {"refresh", "never"}, {"dense_from", "0.8"}});
+  const auto backend = Make(spec, sparsity);
+  TrainRows(*backend, items, *algorithm, 0.8);
+  TrainRows(*backend, items, *algorithm, 0.9);
+  const auto resumed = Make(spec, sparsity, /*threads=*/1, /*seed=*/9);
+  ASSERT_TRUE(resumed->LoadWeights(SnapshotOf(*backend)).ok());
+  ASSERT_TRUE(resumed->LoadOptimizerState(backend->OptimizerState()).ok());
+  EXPECT_EQ(SnapshotOf(*resumed), SnapshotOf(*backend));
+  EXPECT_EQ(PublishedBy(*resumed), PublishedBy(*backend));
+
+  // Of a dense run's checkpoint what is left out is set to zero, and does not move on.
+  const auto dense = Make(spec, SparsityOf(spec, {{"pattern", "dense"}}));
+  TrainRows(*dense, items, *algorithm);
+  const auto fixed = Make(spec, SparsityOf(spec, {{"pattern", "2:8"}, {"refresh", "never"}}));
+  ASSERT_TRUE(fixed->LoadWeights(SnapshotOf(*dense)).ok());
+  ASSERT_TRUE(fixed->LoadOptimizerState(dense->OptimizerState()).ok());
+  TrainRows(*fixed, items, *algorithm);
+  const ParameterEntry& weight = *fixed->layout().Find("trunk.1.weight");
+  const torch::Tensor w = fixed->parameters().trainable().narrow(
+      0, static_cast<int64_t>(weight.offset), NumElements(weight.shape));
+  EXPECT_NEAR(w.ne(0).to(torch::kFloat32).mean().item<float>(), 0.25, 1e-6);
+}
+
 TEST(NmSparseBackend, SecondMomentsStayAsTheDenseBeginningLeftThem) {
   const ModelSpec spec = Spec(/*shared_trunk=*/false);
   const Sparsity sparsity =
@@ -393,6 +422,53 @@ TEST(NmSparseBackend, GoesBackToTheStartOfABatch) {
   backend->Rollback();
   EXPECT_EQ(SnapshotOf(*backend), weights);
   EXPECT_EQ(PublishedBy(*backend), published);
+}
+
+TEST(NmSparseBackend, GoesBackToPlacesThatAreOlderThanABatch) {
+  const ModelSpec spec = Spec(/*shared_trunk=*/false);
+  const auto backend =
+      Make(spec, SparsityOf(spec, {{"pattern", "2:8"}, {"refresh_interval", "3"}}));
+  const TensorDict items = Items();
+  backend->parameters().trainable().normal_();
+  EndBatch(*backend, items, 0);
+  const auto published = PublishedBy(*backend);
+  const auto state = backend->OptimizerState();
+  backend->Checkpoint();
+  for (int batch = 0; batch < 3; ++batch) EndBatch(*backend, items, 0);
+  EXPECT_NE(PublishedBy(*backend), published);
+  backend->Rollback();
+  EXPECT_EQ(PublishedBy(*backend), published);
+  for (const auto& [name, tensor] : backend->OptimizerState()) {
+    EXPECT_TRUE(torch::equal(tensor, state.at(name))) << name;
+  }
+}
+
+TEST(NmSparseBackend, PlacesThatCannotHaveBeenWrittenAreRefused) {
+  const ModelSpec spec = Spec(/*shared_trunk=*/false);
+  const auto backend = Make(spec, SparsityOf(spec, {{"pattern", "2:8"}}));
+  auto state = backend->OptimizerState();
+  state.at("nm_sparse.places").fill_(0xFF);
+  EXPECT_EQ(backend->LoadOptimizerState(state).code(), absl::StatusCode::kDataLoss);
+}
+
+// As a run with init_from begins: the state is that of the weights.
+TEST(NmSparseBackend, LoadedWeightsAreChosenByThemselves) {
+  const ModelSpec spec = Spec(/*shared_trunk=*/false);
+  for (const char* refresh : {"per_iteration", "never"}) {
+    const Sparsity sparsity = SparsityOf(spec, {{"pattern", "2:8"}, {"refresh", refresh}});
+    const auto dense = DenseBackend::Create(std::make_shared<BuiltinPolicy>(spec, 4), {});
+    ASSERT_TRUE(dense.ok()) << dense.status();
+    (*dense)->parameters().trainable().normal_();
+    const auto backend = Make(spec, sparsity);
+    ASSERT_TRUE(backend->LoadWeights(SnapshotOf(**dense)).ok());
+    const auto published = PublishedBy(*backend);
+    ASSERT_TRUE(backend->LoadOptimizerState(backend->OptimizerState()).ok());
+    EXPECT_EQ(PublishedBy(*backend), published);
+    SparseModel model(spec, sparsity), acting(spec, sparsity);
+    ASSERT_TRUE(model.LoadParameters(SnapshotOf(**dense)).ok());
+    ASSERT_TRUE(acting.Load(published).ok());
+    EXPECT_EQ(Act(acting, Items()).logits, Act(model, Items()).logits);
+  }
 }
 
 TEST(NmSparseBackend, ASkippedStepChangesNothing) {

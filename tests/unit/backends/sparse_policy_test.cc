@@ -282,6 +282,64 @@ TEST(SparsePolicy, InBfloat16IsCloseToIt) {
   }
 }
 
+// Layers of several squares, with rows that are padded and rows that are not.
+TEST(SparsePolicy, AStepIsThatOfAdamAndPacksWhatItMade) {
+  const ModelSpec spec = Mlp({600, 256, 300}, Activation::kTanh, false);
+  const kernels::AdamStep adam = {.scale = 0.5F, .weight_decay = 0.01F, .step_size = 0.1F};
+  const ParameterLayout layout(spec);
+  const auto trainable = static_cast<int64_t>(layout.num_trainable());
+  for (const sparse::Precision precision :
+       {sparse::Precision::kFloat32, sparse::Precision::kBfloat16}) {
+    for (const LayerPatterns& patterns :
+         {LayerPatterns{{2, 8}, {2, 4}}, LayerPatterns{{2, 8}, sparse::DensePattern(), true}}) {
+      Sparsity sparsity = HiddenSparse(spec, patterns, precision);
+      sparsity.refresh = Refresh::kStep;
+      SparsePolicy stepped(spec, sparsity, 3), packed(spec, sparsity, 1);
+      const auto begin = Random(trainable, 1), g = Random(trainable, 2);
+      const auto import = [&](const std::vector<float>& flat) {
+        AlignedFloats own;
+        own.Reserve(static_cast<size_t>(stepped.size()));
+        stepped.Import(flat, own.data());
+        return own;
+      };
+      const std::vector<float> zeros(begin.size());
+      AlignedFloats parameters = import(begin), mean = import(zeros), variance = import(zeros);
+      AlignedFloats plain = import(begin), plain_mean = import(zeros),
+                    plain_variance = import(zeros);
+      const AlignedFloats gradients = import(g);
+      std::vector<float> exported(begin.size());
+      stepped.Export(parameters.data(), exported);
+      EXPECT_EQ(exported, begin);
+
+      stepped.Step(adam, {gradients.data(), parameters.data(), mean.data(), variance.data()});
+      kernels::BestKernels().adam(adam, gradients.data(), plain.data(), plain_mean.data(),
+                                  plain_variance.data(), stepped.size());
+      EXPECT_TRUE(std::equal(plain.data(), plain.data() + stepped.size(), parameters.data()));
+      EXPECT_TRUE(std::equal(plain_variance.data(), plain_variance.data() + stepped.size(),
+                             variance.data()));
+      packed.Take(plain.data());
+      for (const std::string layer : {"actor.0", "actor.1", "critic.2", "value_head"}) {
+        std::vector<std::byte> a(stepped.MatrixOf(layer).wire_bytes()), b(a.size());
+        stepped.MatrixOf(layer).Write(a.data());
+        packed.MatrixOf(layer).Write(b.data());
+        EXPECT_EQ(a, b) << layer;
+      }
+      // Both packed what the gradients of the inputs need: they compute the same.
+      const auto x = Random(64 * 5, 3);
+      const NativeMinibatch batch{.chunks = 64, .actor_input = x.data(), .critic_input = x.data()};
+      std::vector<std::vector<float>> results;
+      for (SparsePolicy* policy : {&stepped, &packed}) {
+        const RowNetwork::Heads heads = policy->Forward(plain.data(), batch);
+        const std::vector<float> policy_g(static_cast<size_t>(64 * heads.policy_stride), 0.1F);
+        const std::vector<float> value_g(static_cast<size_t>(64 * heads.value_stride), 0.1F);
+        auto& result = results.emplace_back(static_cast<size_t>(policy->size()));
+        policy->Backward(plain.data(), batch, policy_g.data(), value_g.data(), result.data());
+      }
+      EXPECT_EQ(results[0], results[1]);
+    }
+  }
+}
+
 TEST(SparsePolicy, HasTheSameBitsWithAnyNumberOfThreads) {
   const ModelSpec spec = Mlp({100, 100, 100}, Activation::kTanh, false);
   const auto x = Random(500 * 5, 2);
