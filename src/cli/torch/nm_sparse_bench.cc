@@ -120,20 +120,25 @@ class SparseProduct {
   AlignedBuffer<std::byte> in_, out_;
 };
 
-// Choosing and packing the weights of a square layer for both products.
+// Choosing and packing the weights of a square layer for both products. Layers of the same width
+// may share their weights.
 class PackedLayerArm {
  public:
-  PackedLayerArm(int64_t width, const sparse::Pattern& pattern)
+  PackedLayerArm(int64_t width, const sparse::Pattern& pattern, AlignedFloats& weights)
       : spec_(SquareLayer(width)),
         layout_(spec_),
         layer_(layout_, "trunk.0",
                {.patterns = {.forward = pattern, .backward = pattern}, .layers = {"trunk.0"}},
                /*input_gradient=*/true, sparse::BestKernels(Precision::kBfloat16)),
-        parameters_(Random(layout_.size(), 1)) {}
+        weights_(weights) {
+    const auto values = Random(layout_.size(), 1);
+    weights_.Reserve(values.size());
+    std::ranges::copy(values, weights_.data());
+  }
 
   void Run() {
     for (int64_t part = 0; part < layer_.parts(); ++part) {
-      layer_.Pack(parameters_.data(), /*choose=*/true, part);
+      layer_.Pack(weights_.data(), /*choose=*/true, part);
     }
   }
 
@@ -150,7 +155,7 @@ class PackedLayerArm {
   const ModelSpec spec_;
   SparseLayout layout_;
   SparseLayer layer_;
-  const std::vector<float> parameters_;
+  AlignedFloats& weights_;
 };
 
 // A training step of the mlp of DenseSteps(), its outputs split into 15 logits and a value.
@@ -270,12 +275,13 @@ class Bench {
 
   // Choosing and packing both forms, beside a copy of the weights.
   void Pack(int64_t width) {
-    const auto w = Random(width * width, 1);
-    std::vector<float> copy(w.size());
-    std::vector<BenchArm> arms = {
-        {"copy of the weights", [&] { std::memcpy(copy.data(), w.data(), w.size() * 4); }}};
+    AlignedFloats weights;
+    std::vector<float> copy(static_cast<size_t>(width * width));
+    std::vector<BenchArm> arms = {{"copy of the weights", [&] {
+                                     std::memcpy(copy.data(), weights.data(), copy.size() * 4);
+                                   }}};
     for (const sparse::Pattern& pattern : patterns_) {
-      const auto packing = std::make_shared<PackedLayerArm>(width, pattern);
+      const auto packing = std::make_shared<PackedLayerArm>(width, pattern, weights);
       arms.push_back({fmt::format("{}/D{}", Name("pack", pattern, Precision::kBfloat16), width),
                       [packing] { packing->Run(); }});
     }
