@@ -136,7 +136,7 @@ absl::Status PublishedForm::Read(std::span<const std::byte> form, PublishedLayer
 }
 
 void PublishedForm::Pack(const WeightBlob& parameters, PublishedLayers& layers) const {
-  layers.set_dense(sparsity_.dense_from < 1 || sparsity_.dense_until >= 1);
+  layers.set_dense(sparsity_.DenseAt(/*progress=*/1));
   for (const std::string& name : layers.names()) {
     sparse::PackedMatrix& matrix = layers.At(name);
     matrix.Pack({parameters.Tensor(name + ".weight").data(), matrix.outputs(), matrix.inputs(),

@@ -59,8 +59,10 @@ struct Sparsity {
   // Dense for all others.
   LayerPatterns Of(const std::string& layer) const;
   bool has_dense_phase() const { return dense_until > 0 || dense_from < 1; }
+  // `progress` in [0, 1]; 1 is the end of a run.
   bool DenseAt(double progress) const {
-    return progress < dense_until || (dense_from < 1 && progress >= dense_from);
+    const bool beginning = progress < dense_until || dense_until >= 1;
+    return beginning || (dense_from < 1 && progress >= dense_from);
   }
 
   // Reads pattern ("2:8"), backward_pattern (as pattern; also "forward"), shared_by (1), precision

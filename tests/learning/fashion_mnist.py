@@ -18,7 +18,9 @@ import statistics
 import subprocess
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from runs import ROOT
+from series import spread
+
 FILES = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]
 REFERENCE = "dense, bfloat16"
 STEP = "refresh=per_step"
@@ -51,10 +53,6 @@ def train(arguments, images, method, seed):
     if done.returncode != 0:
         raise RuntimeError(f"{method}, seed {seed}: {done.stderr.strip()}")
     return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def spread(values, form):
-    return f"{statistics.mean(values):{form}} +- {statistics.stdev(values) if len(values) > 1 else 0:{form}}"
 
 
 def table(arguments, results):

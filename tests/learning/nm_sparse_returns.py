@@ -9,14 +9,13 @@ A run's return is the mean of its last 100 episodes. Of the seeds' returns the i
 OUT/nm_sparse_returns.json has stay there. Writes OUT/nm_sparse_returns.json (every seed), OUT/nm_sparse_returns.md (the table) and
 OUT/curves/nm_sparse-TASK-PATTERN-SEED.csv.
 """
-import csv
 import json
 import random
 import shutil
 import statistics
 
 from runs import ROOT, begin, metrics, parser
-from series import CURVE_POINTS, finish
+from series import finish, write_curve
 
 TASKS = {"cartpole": ("cartpole_ppo.yaml", 200_000), "pendulum": ("pendulum_ppo.yaml", 300_000),
          "half_cheetah": ("half_cheetah_ppo.yaml", 1_000_000)}
@@ -37,15 +36,6 @@ def interval(values, resamples=2000):
     return means[int(0.025 * resamples)], means[int(0.975 * resamples)]
 
 
-def write_curve(lines, file):
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["env_steps", "elapsed_seconds", "episode_return_mean"])
-        for line in lines[::max(1, len(lines) // CURVE_POINTS)]:
-            writer.writerow([line["env_steps"], f"{line['elapsed_seconds']:.1f}", line["episode_return_mean"]])
-
-
 def run_once(arguments, task, pattern, seed):
     config, steps = TASKS[task]
     name = f"nm_sparse-{task}-{pattern.replace(':', '_')}-{seed}"
@@ -53,7 +43,8 @@ def run_once(arguments, task, pattern, seed):
     settings = [f"seed={seed}", f'backend={{type: nm_sparse, pattern: "{pattern}"}}', f"stop={{env_steps: {steps}}}"]
     finish(arguments.runs_dir / name, begin(arguments, ROOT / "configs" / config, name, settings))
     lines = metrics(arguments.runs_dir / name)
-    write_curve(lines, arguments.out / "curves" / f"{name}.csv")
+    number = "episode_return_mean"
+    write_curve([(line, {number: line[number]}) for line in lines], [number], arguments.out / "curves" / f"{name}.csv")
     numbers = {key: [line[f"backend/{key}"] for line in lines if f"backend/{key}" in line] for key in ["refresh_kl", "flip_rate"]}
     return dict(episode_return=lines[-1]["episode_return_mean"], seconds=lines[-1]["elapsed_seconds"],
                 **{key: statistics.median(values) if values else None for key, values in numbers.items()})

@@ -20,13 +20,16 @@ void FlatAdam::Step(const torch::Tensor& parameters, const torch::Tensor& gradie
                    /*amsgrad=*/false, /*maximize=*/false);
 }
 
+double FlatAdam::VarianceCorrection(int64_t step) const {
+  return 1.0 - std::pow(options_.beta2, static_cast<double>(frozen_at_ > 0 ? frozen_at_ : step));
+}
+
 void FlatAdam::StepFrozen(const torch::Tensor& parameters, const torch::Tensor& gradients,
                           double learning_rate, double epsilon) {
-  const double step = step_.item<float>();
-  const double correction1 = 1.0 - std::pow(options_.beta1, step);
-  const double correction2 = 1.0 - std::pow(options_.beta2, static_cast<double>(frozen_at_));
+  const auto step = static_cast<int64_t>(step_.item<float>());
+  const double correction1 = 1.0 - std::pow(options_.beta1, static_cast<double>(step));
   mean_.lerp_(gradients + options_.weight_decay * parameters, 1.0 - options_.beta1);
-  const torch::Tensor size = (variance_ / correction2).sqrt_().add_(epsilon);
+  const torch::Tensor size = (variance_ / VarianceCorrection(step)).sqrt_().add_(epsilon);
   parameters.addcdiv_(mean_, size, -learning_rate / correction1);
 }
 

@@ -25,6 +25,8 @@ class FlatAdam {
   // many steps; 0: they follow the gradients.
   void FreezeVariance(int64_t at_step) { frozen_at_ = at_step; }
   int64_t frozen_at() const { return frozen_at_; }
+  // What the second moments are divided by in a step of this number.
+  double VarianceCorrection(int64_t step) const;
 
   const AdamOptions& options() const { return options_; }
   torch::Tensor& mean() { return mean_; }          // first moment [size]

@@ -169,13 +169,11 @@ void NativeTrainer::Step(const OptimizerStep& step, StepReport& report) {
   ++steps_;
   const AdamOptions& options = adam_.options();
   const double correction1 = 1.0 - std::pow(options.beta1, static_cast<double>(steps_));
-  const int64_t frozen_at = adam_.frozen_at();
-  const double correction2 =
-      1.0 - std::pow(options.beta2, static_cast<double>(frozen_at > 0 ? frozen_at : steps_));
+  const double correction2 = adam_.VarianceCorrection(steps_);
   network_->Step({.scale = static_cast<float>(step.GradientScale(report.gradient_norm)),
                   .weight_decay = static_cast<float>(options.weight_decay),
                   .beta1 = static_cast<float>(options.beta1),
-                  .beta2 = frozen_at > 0 ? 1.0F : static_cast<float>(options.beta2),
+                  .beta2 = adam_.frozen_at() > 0 ? 1.0F : static_cast<float>(options.beta2),
                   .step_size = static_cast<float>(step.learning_rate / correction1),
                   .inverse_sqrt_correction2 = static_cast<float>(1.0 / std::sqrt(correction2)),
                   .epsilon = static_cast<float>(step.epsilon)},

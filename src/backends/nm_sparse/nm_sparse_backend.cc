@@ -151,8 +151,8 @@ absl::StatusOr<std::map<std::string, double>> NmSparseBackend::EndBatch(const Ba
 
 void NmSparseBackend::AddFlips(std::span<const std::byte> before,
                                std::map<std::string, double>& numbers) {
-  const SparseLayer::Flips flips = network_->CountFlips(before, places());
-  const SparseLayer::Flips choices = network_->Choices();
+  const SparseLayer::Counts flips = network_->CountFlips(before, places());
+  const SparseLayer::Counts choices = network_->Choices();
   const auto rate = [](int64_t count, int64_t of) {
     return of > 0 ? static_cast<double>(count) / static_cast<double>(of) : 0.0;
   };

@@ -50,13 +50,13 @@ absl::Status SparseLayer::ReadPlaces(const std::byte* from) {
   return backward_ ? backward_->ReadPlaces(from + forward_.place_bytes()) : absl::OkStatus();
 }
 
-SparseLayer::Flips SparseLayer::CountFlips(const std::byte* before, const std::byte* after) const {
+SparseLayer::Counts SparseLayer::CountFlips(const std::byte* before, const std::byte* after) const {
   const size_t bytes = forward_.place_bytes();
   return {.forward = forward_.CountFlips(before, after),
           .backward = backward_ ? backward_->CountFlips(before + bytes, after + bytes) : 0};
 }
 
-SparseLayer::Flips SparseLayer::Choices() const {
+SparseLayer::Counts SparseLayer::Choices() const {
   const int64_t weights = out() * in();
   return {.forward = sparse::IsDense(forward_.pattern()) ? 0 : weights,
           .backward = backward_ ? weights : 0};
@@ -93,11 +93,9 @@ void SparseLayer::Pack(const float* parameters, bool choose, int64_t part) {
 
 void SparseLayer::PackForward(const float* w, bool choose, const sparse::PackedMatrix::Part& part) {
   const sparse::MatrixView view = {w, out(), in(), /*row=*/weight_.stride, /*depth=*/1};
-  if (dense_ && dense_forward_) {
-    dense_forward_->Pack(view, part);
-    return;
-  }
-  choose ? forward_.Pack(view, part) : forward_.Repack(view, part);
+  auto& packed = const_cast<sparse::PackedMatrix&>(forward());
+  choose || dense_ ? packed.Pack(view, part) : packed.Repack(view, part);
+  if (dense_) return;
   if (choose && !taking_part_.empty()) forward_.MarkChosen(part, taking_part_.data());
   if (!as_forward_) return;
   const int64_t block = sparse::DepthBlock(kernels_.precision);
@@ -117,8 +115,7 @@ void SparseLayer::PackBackward(const float* w, bool choose,
                                const sparse::PackedMatrix::Part& part) {
   if (!backward_ && !dense_backward_) return;
   if (as_forward_ && !dense_) w = forward_weights_.data();
-  sparse::PackedMatrix& packed =
-      dense_backward_ && (dense_ || !backward_) ? *dense_backward_ : *backward_;
+  auto& packed = const_cast<sparse::PackedMatrix&>(backward());
   const sparse::MatrixView view = {w, in(), out(), /*row=*/1, /*depth=*/weight_.stride};
   choose || dense_ ? packed.Pack(view, part) : packed.Repack(view, part);
 }

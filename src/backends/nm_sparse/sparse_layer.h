@@ -49,12 +49,12 @@ class SparseLayer {
   void WritePlaces(std::byte* to) const;
   absl::Status ReadPlaces(const std::byte* from);
   // How many weights take part at one of two such places alone.
-  struct Flips {
+  struct Counts {
     int64_t forward = 0, backward = 0;
   };
-  Flips CountFlips(const std::byte* before, const std::byte* after) const;
+  Counts CountFlips(const std::byte* before, const std::byte* after) const;
   // Weights of which the forward product, or that for the input's gradient, chooses.
-  Flips Choices() const;
+  Counts Choices() const;
   // [out, in]: 0 where a weight does not take part in the forward product. Null if nothing that
   // this layer does depends on it, and if it is dense.
   const uint8_t* taking_part() const {

@@ -224,9 +224,9 @@ absl::Status SparsePolicy::ReadPlaces(std::span<const std::byte> from) {
   return absl::OkStatus();
 }
 
-SparseLayer::Flips SparsePolicy::CountFlips(std::span<const std::byte> before,
-                                            std::span<const std::byte> after) const {
-  SparseLayer::Flips sum;
+SparseLayer::Counts SparsePolicy::CountFlips(std::span<const std::byte> before,
+                                             std::span<const std::byte> after) const {
+  SparseLayer::Counts sum;
   for (const SparseLayer* layer : Layers()) {
     const auto flips = layer->CountFlips(before.data(), after.data());
     sum.forward += flips.forward;
@@ -237,8 +237,8 @@ SparseLayer::Flips SparsePolicy::CountFlips(std::span<const std::byte> before,
   return sum;
 }
 
-SparseLayer::Flips SparsePolicy::Choices() const {
-  SparseLayer::Flips sum;
+SparseLayer::Counts SparsePolicy::Choices() const {
+  SparseLayer::Counts sum;
   for (const SparseLayer* layer : Layers()) {
     sum.forward += layer->Choices().forward;
     sum.backward += layer->Choices().backward;

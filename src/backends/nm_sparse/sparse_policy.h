@@ -113,9 +113,9 @@ class SparsePolicy final : public RowNetwork {
   size_t place_bytes() const;
   void WritePlaces(std::span<std::byte> to) const;
   absl::Status ReadPlaces(std::span<const std::byte> from);
-  SparseLayer::Flips CountFlips(std::span<const std::byte> before,
-                                std::span<const std::byte> after) const;
-  SparseLayer::Flips Choices() const;
+  SparseLayer::Counts CountFlips(std::span<const std::byte> before,
+                                 std::span<const std::byte> after) const;
+  SparseLayer::Counts Choices() const;
   // Sets numbers in the order of ParameterLayout to 0 for weights that do not take part in the
   // forward product. Of layers that know them (SparseLayer::taking_part()).
   void ClearLeftOut(std::span<float> flat) const;

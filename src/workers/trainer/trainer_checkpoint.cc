@@ -125,9 +125,7 @@ absl::StatusOr<Checkpoint> EncodeCheckpoint(const std::vector<PolicyPart>& parts
   return checkpoint;
 }
 
-absl::StatusOr<std::map<std::string, torch::Tensor>> TakeInitialPart(const PolicyConfig& policy,
-                                                                     const ParameterLayout& layout,
-                                                                     std::span<std::byte> weights) {
+absl::Status TakeInitialPart(const PolicyConfig& policy, Backend& backend) {
   MILLRACE_ASSIGN_OR_RETURN(const auto reference, CheckpointReference::Parse(policy.init_from));
   if (!reference.step) {
     return absl::InvalidArgumentError("expected RUN@STEP, got " + policy.init_from);
@@ -137,12 +135,21 @@ absl::StatusOr<std::map<std::string, torch::Tensor>> TakeInitialPart(const Polic
   MILLRACE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, store.Read(*reference.step));
   MILLRACE_ASSIGN_OR_RETURN(const std::string source,
                             SourcePolicy(policy, checkpoint.manifest_json));
-  MILLRACE_ASSIGN_OR_RETURN(const std::set<std::string> names, WantedTensors(policy, layout));
+  MILLRACE_ASSIGN_OR_RETURN(const std::set<std::string> names,
+                            WantedTensors(policy, backend.layout()));
   const auto wanted = [&](const std::string& name) { return names.contains(name); };
-  MILLRACE_RETURN_IF_ERROR(TakeWeights(checkpoint, source, layout, wanted, weights));
-  MILLRACE_ASSIGN_OR_RETURN(auto state, ReadOptimizer(checkpoint, source));
-  std::erase_if(state, [&](const auto& entry) { return !wanted(MeanOf(entry.first)); });
-  return state;
+  std::vector<std::byte> weights(backend.layout().bytes());
+  backend.Snapshot(weights);
+  MILLRACE_RETURN_IF_ERROR(TakeWeights(checkpoint, source, backend.layout(), wanted, weights));
+  MILLRACE_ASSIGN_OR_RETURN(const auto theirs, ReadOptimizer(checkpoint, source));
+  MILLRACE_RETURN_IF_ERROR(backend.LoadWeights(weights));
+  // But for the means all that the backend keeps is what it made of these weights.
+  auto optimizer = backend.OptimizerState();
+  for (auto& [name, tensor] : optimizer) {
+    const auto found = theirs.find(name);
+    if (wanted(MeanOf(name)) && found != theirs.end()) tensor = found->second;
+  }
+  return backend.LoadOptimizerState(optimizer);
 }
 
 absl::StatusOr<PolicyPart> DecodePart(const Checkpoint& checkpoint, const std::string& policy,

@@ -34,13 +34,10 @@ struct PolicyPart {
 absl::StatusOr<Checkpoint> EncodeCheckpoint(const std::vector<PolicyPart>& parts,
                                             const std::map<std::string, ParameterLayout>& layouts,
                                             uint64_t seed);
-// What a policy with init_from (RUN@STEP, a path) begins with: the weights of the source's policy,
-// but for what init_except names, which stays as `weights` has it; returned are those entries of an
-// optimiser's state that belong to running means among them. kNotFound or kInvalidArgument if there
-// is no policy that fits.
-absl::StatusOr<std::map<std::string, torch::Tensor>> TakeInitialPart(const PolicyConfig& policy,
-                                                                     const ParameterLayout& layout,
-                                                                     std::span<std::byte> weights);
+// Gives `backend`, as it begins, what a policy with init_from (RUN@STEP, a path) begins with: the
+// weights and running means of the source's policy, but for what init_except names. kNotFound or
+// kInvalidArgument if there is no policy that fits.
+absl::Status TakeInitialPart(const PolicyConfig& policy, Backend& backend);
 // kNotFound if the policy is not in it, kDataLoss or kInvalidArgument if it does not fit the
 // layout.
 absl::StatusOr<PolicyPart> DecodePart(const Checkpoint& checkpoint, const std::string& policy,

@@ -151,18 +151,8 @@ absl::Status Trainer::SetUpLearner() {
 absl::Status Trainer::TakeInitialWeights() {
   const PolicyConfig& policy = config_.policies[policy_index_];
   if (policy.init_from.empty()) return absl::OkStatus();
-  backend_->Snapshot(blob_);
-  const auto means = TakeInitialPart(policy, backend_->layout(), blob_);
-  if (!means.ok()) {
-    return WithContext(means.status(), fmt::format("policies.{}.init_from", policy.name));
-  }
-  MILLRACE_RETURN_IF_ERROR(backend_->LoadWeights(blob_));
-  // All else that the backend keeps is what it made of these weights.
-  auto optimizer = backend_->OptimizerState();
-  for (auto& [name, tensor] : optimizer) {
-    if (const auto found = means->find(name); found != means->end()) tensor = found->second;
-  }
-  return backend_->LoadOptimizerState(optimizer);
+  const absl::Status taken = TakeInitialPart(policy, *backend_);
+  return taken.ok() ? taken : WithContext(taken, fmt::format("policies.{}.init_from", policy.name));
 }
 
 absl::Status Trainer::MakeStreamSpecs() {
