@@ -29,7 +29,8 @@ SparseModel::SparseModel(const ModelSpec& spec, const Sparsity& sparsity)
   if (!spec.one_trunk()) critic_.emplace(MakeBranch(Network::kCritic));
   int64_t widest = 0;
   for (const std::string& name : layers_.names()) {
-    const sparse::PackedMatrix& weights = layers_.At(name);
+    sparse::PackedMatrix& weights = layers_.At(name);
+    sparse::ChooseProduct(sparsity.products, weights);
     widest = std::max({widest, weights.padded_outputs(), weights.inputs()});
   }
   scratch_.Reserve(static_cast<size_t>(widest * kTile));

@@ -116,6 +116,10 @@ absl::StatusOr<Sparsity> Sparsity::FromOptions(const Options& options, const Mod
   MILLRACE_RETURN_IF_ERROR(ReadSchedule(options, sparsity));
   const std::string precision = options.GetChoice("precision", "bfloat16", {"bfloat16", "float32"});
   if (precision == "float32") sparsity.precision = sparse::Precision::kFloat32;
+  const std::string products = options.GetChoice("products", "auto", {"auto", "sparse", "dense"});
+  sparsity.products = products == "sparse"  ? sparse::ProductChoice::kSparse
+                      : products == "dense" ? sparse::ProductChoice::kDense
+                                            : sparse::ProductChoice::kAuto;
   const auto expressions = options.GetStrings("layers", {});
   if (!options.Has("layers")) {
     sparsity.layers = HiddenLayers(spec, /*first=*/1);

@@ -10,6 +10,7 @@
 #include "millrace/config/options.h"
 #include "millrace/inference/model_spec.h"
 #include "sparse/pattern.h"
+#include "sparse/product_choice.h"
 
 namespace millrace {
 
@@ -41,6 +42,8 @@ struct Sparsity {
 
   LayerPatterns patterns = {.forward = {}, .backward = {}};
   sparse::Precision precision = sparse::Precision::kBfloat16;
+  // Of every layer and pass by itself; nothing but time depends on it.
+  sparse::ProductChoice products = sparse::ProductChoice::kAuto;
   // Names of hidden layers, such as "actor.1"; the first of a trunk, which reads the observation,
   // is among them only if it is named.
   std::vector<std::string> layers;
@@ -66,10 +69,11 @@ struct Sparsity {
   }
 
   // Reads pattern ("2:8"), backward_pattern (as pattern; also "forward"), shared_by (1), precision
-  // (bfloat16 or float32), layers (regular expressions; all hidden ones but the first of each
-  // trunk), refresh (per_iteration, per_step or never), refresh_interval (1), decay (0),
-  // dense_until (0), dense_from (1) and freeze_variance (false). kInvalidArgument, with the place,
-  // if the model has no such layer or is of a type whose layers cannot be sparse.
+  // (bfloat16 or float32), products (auto, sparse or dense), layers (regular expressions; all
+  // hidden ones but the first of each trunk), refresh (per_iteration, per_step or never),
+  // refresh_interval (1), decay (0), dense_until (0), dense_from (1) and freeze_variance (false).
+  // kInvalidArgument, with the place, if the model has no such layer or is of a type whose layers
+  // cannot be sparse.
   static absl::StatusOr<Sparsity> FromOptions(const Options& options, const ModelSpec& spec);
 };
 

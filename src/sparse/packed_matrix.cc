@@ -78,15 +78,34 @@ void PackedMatrix::ForPanels(const MatrixView& weights, const Part& part, Functi
 
 void PackedMatrix::Pack(const MatrixView& weights, const Part& part) {
   ForPanels(weights, part, kernels_.pack);
+  Spread(part);
 }
 
 void PackedMatrix::Repack(const MatrixView& weights, const Part& part) {
   ForPanels(weights, part, kernels_.repack);
+  Spread(part);
+}
+
+void PackedMatrix::MultiplyAsDense(bool as_dense) {
+  as_dense_ = as_dense && !IsDense(pattern_)
+                  ? std::make_unique<PackedMatrix>(outputs_, inputs_, DensePattern(), kernels_)
+                  : nullptr;
+}
+
+void PackedMatrix::Spread(const Part& part) {
+  if (as_dense_ == nullptr) return;
+  for (int64_t block = part.begin_block; block < part.end_block; ++block) {
+    for (int64_t panel = part.begin_panel; panel < part.end_panel; ++panel) {
+      kernels_.spread(pattern_, PanelAt(block, panel), InputsOfBlock(block),
+                      as_dense_->PanelAt(block, panel));
+    }
+  }
 }
 
 template <typename Finish>
 void PackedMatrix::Product(const std::byte* tile, float* scratch, bool first, bool last,
                            Finish finish) const {
+  if (as_dense_ != nullptr) return as_dense_->Product(tile, scratch, first, last, finish);
   const int64_t block_bytes = block_ * kTile * ElementBytes(kernels_.precision);
   for (int64_t block = 0; block < blocks(); ++block) {
     const bool last_block = last && block + 1 == blocks();
@@ -226,6 +245,7 @@ absl::Status PackedMatrix::Read(const std::byte* from) {
       from += bytes;
     }
   }
+  Spread(Whole());
   return absl::OkStatus();
 }
 

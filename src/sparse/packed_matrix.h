@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -30,6 +32,7 @@ class PackedMatrix {
   int64_t padded_outputs() const { return panels() * kPanel; }
   int64_t blocks() const { return (inputs_ + block_ - 1) / block_; }
   const Pattern& pattern() const { return pattern_; }
+  const KernelSet& kernels() const { return kernels_; }
   // Of offsets and weights.
   size_t bytes() const;
 
@@ -38,6 +41,13 @@ class PackedMatrix {
     int64_t begin_panel, end_panel, begin_block, end_block;
   };
   Part Whole() const { return {0, panels(), 0, blocks()}; }
+
+  // Whether products are computed with the dense matrix in which weights that do not take part are
+  // 0, which has the same bits (but for products of 0 and what is not finite) and may be faster.
+  // Nothing for a dense matrix. Packing, or reading, must follow.
+  void MultiplyAsDense(bool as_dense);
+  bool multiplies_as_dense() const { return as_dense_ != nullptr; }
+
   // Chooses weights, and packs them.
   void Pack(const MatrixView& weights, const Part& part);
   void Pack(const MatrixView& weights) { Pack(weights, Whole()); }
@@ -81,6 +91,7 @@ class PackedMatrix {
   // Offset of the next input.
   int64_t unit() const { return kTile * ElementBytes(kernels_.precision) / kOffsetBytes; }
   int64_t InputsOfBlock(int64_t block) const;
+  void Spread(const Part& part);
   int64_t PairsOfBlock(int64_t block) const;
   int64_t UsedPairs() const;  // of all panels, of the pairs that blocks have
   PackedPanel PanelAt(int64_t block, int64_t panel) const;
@@ -106,6 +117,7 @@ class PackedMatrix {
   const int64_t value_bytes_;  // of a pair of all outputs of a panel
   mutable AlignedBuffer<uint32_t> offsets_;
   mutable AlignedBuffer<std::byte> values_;
+  std::unique_ptr<PackedMatrix> as_dense_;
 };
 
 }  // namespace millrace::sparse

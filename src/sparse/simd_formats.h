@@ -76,6 +76,13 @@ struct Float32 {
     first = pair[0];
     second = pair[kPanel];
   }
+  // Of a vector of outputs.
+  static void LoadWeights(const std::byte* values, int64_t p, int64_t o, Vector& first,
+                          Vector& second) {
+    const float* pair = reinterpret_cast<const float*>(values) + p * 2 * kPanel + o;
+    first = Load(pair);
+    second = Load(pair + kPanel);
+  }
   static void StoreWeights(std::byte* values, int64_t p, int64_t o, Vector first, Vector second) {
     float* pair = reinterpret_cast<float*>(values) + p * 2 * kPanel + o;
     Store(pair, first);
@@ -101,17 +108,23 @@ struct Bfloat16 {
   }
   static void Weights(const std::byte* values, int64_t p, int64_t o, float& first, float& second) {
     const uint32_t word = reinterpret_cast<const uint32_t*>(values)[p * kPanel + o];
-    first = __builtin_bit_cast(float, word << 16);
-    second = __builtin_bit_cast(float, word & 0xFFFF0000);
+    first = __builtin_bit_cast(float, word & 0xFFFF0000);
+    second = __builtin_bit_cast(float, word << 16);
+  }
+  static void LoadWeights(const std::byte* values, int64_t p, int64_t o, Vector& first,
+                          Vector& second) {
+    const UintVector words = LoadWords(reinterpret_cast<const uint32_t*>(values) + p * kPanel + o);
+    first = FromBits(words & 0xFFFF0000);
+    second = FromBits(words << 16);
   }
   static void StoreWeights(std::byte* values, int64_t p, int64_t o, Vector first, Vector second) {
     StoreWords(reinterpret_cast<uint32_t*>(values) + p * kPanel + o,
-               RoundToBfloat16(first) | RoundToBfloat16(second) << 16);
+               RoundToBfloat16(first) << 16 | RoundToBfloat16(second));
   }
   static void StoreWeight(std::byte* values, int64_t p, int64_t o, float first, float second) {
     const Vector both = {first, second};
     const UintVector rounded = RoundToBfloat16(both);
-    reinterpret_cast<uint32_t*>(values)[p * kPanel + o] = rounded[0] | rounded[1] << 16;
+    reinterpret_cast<uint32_t*>(values)[p * kPanel + o] = rounded[0] << 16 | rounded[1];
   }
 };
 

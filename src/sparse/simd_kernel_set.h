@@ -21,7 +21,8 @@ constexpr KernelSet MakeKernelSet(const char* name) {
           .transpose = TransposePanel<Format>,
           .weight_gradient = WeightGradient<GradientBlock<Format>, Format::kPrecision>,
           .pack = Pack<Format, true>,
-          .repack = Pack<Format, false>};
+          .repack = Pack<Format, false>,
+          .spread = Spread<Format>};
 }
 
 }  // namespace

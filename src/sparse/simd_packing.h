@@ -334,6 +334,44 @@ struct DensePacker {
   }
 };
 
+template <typename Format>
+void Spread(const Pattern& pattern, const PackedPanel& panel, int64_t inputs,
+            const PackedPanel& dense) {
+  constexpr int64_t kDenseSharedBy = 4;
+  const int64_t step = pattern.kept == 1 ? 2 * pattern.group : pattern.group;
+  const int64_t pairs = pattern.kept == 4 ? 2 : 1;
+  for (int64_t begin = 0; begin < inputs; begin += step) {
+    const int64_t end = begin + step < inputs ? begin + step : inputs;
+    for (int64_t output = 0; output < kPanel; output += kWidth) {
+      Slot slots[4] = {};
+      for (int64_t n = 0; n < pairs; ++n) {
+        const int64_t pair = begin / step * pairs + n;
+        const UintVector offsets = LoadOffsets(panel, pattern.shared_by, pair, output);
+        Slot& first = slots[2 * n];
+        Slot& second = slots[2 * n + 1];
+        Format::LoadWeights(panel.values, pair, output, first.weight, second.weight);
+        first.input = (offsets & 0xFFFF) / kUnit<Format>;
+        second.input = (offsets >> 16) / kUnit<Format>;
+      }
+      // A slot that repeats an input has weight 0.
+      const auto weight_of = [&](int64_t input) {
+        UintVector bits{};
+#pragma GCC unroll 4
+        for (const Slot& slot : slots) {
+          bits |= slot.input == static_cast<uint32_t>(input) ? BitsOf(slot.weight) : UintVector{};
+        }
+        return FromBits(bits);
+      };
+      for (int64_t input = begin; input < end; input += 2) {
+        const bool both = input + 1 < end;
+        const UintVector first = UintVector{} + static_cast<uint32_t>(input);
+        StorePair<Format>(dense, kDenseSharedBy, input / 2, output, {first, weight_of(input)},
+                          {first + (both ? 1U : 0U), both ? weight_of(input + 1) : Vector{}});
+      }
+    }
+  }
+}
+
 // Panel after panel or, if outputs lie side by side, all panels group by group: a row of the
 // weights is then read as a whole, which rows that lie a page apart need.
 template <typename Format, typename Packer, bool kChoose>

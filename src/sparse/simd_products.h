@@ -7,8 +7,7 @@ namespace millrace::sparse {
 namespace {
 
 // Sums of kOutputs * kGroups outputs over kColumns vectors of rows, held in registers: kGroups
-// groups of outputs, each with one pattern. The second input of a pair is added first, as
-// `vdpbf16ps` does.
+// groups of outputs, each with one pattern.
 template <typename Format, int64_t kOutputs, int64_t kGroups, int64_t kColumns>
 inline void ProductBlock(const PackedPanel& panel, int64_t pairs, int64_t output, int64_t shared_by,
                          const std::byte* x, bool first, float* sums) {
@@ -41,8 +40,8 @@ inline void ProductBlock(const PackedPanel& panel, int64_t pairs, int64_t output
 #pragma GCC unroll 8
         for (int64_t v = 0; v < kOutputs; ++v) {
           Vector& sum = acc[g * kOutputs + v][c];
-          sum = xb * wb[v] + sum;
           sum = xa * wa[v] + sum;
+          sum = xb * wb[v] + sum;
         }
       }
     }

@@ -6,7 +6,8 @@
 // inputs are interleaved on the fly and multiplied at once (`vdpbf16ps`); which two is free, so
 // every output may have its own pattern. A row's result does not depend on the other rows. Products
 // of bfloat16 have the same bits with every instruction set (but for subnormal numbers): every one
-// of two numbers is exact in float32, and the sums have one order.
+// of two numbers is exact in float32, and the sums have one order, that of the inputs. So a product
+// has the same bits, too, with the dense matrix in which weights that do not take part are 0.
 #pragma once
 
 #include <cstddef>
@@ -48,7 +49,7 @@ struct PackedPanel {
   // [pairs, kPanel / shared_by]: where the pair's inputs lie in the block of the tile, in
   // kOffsetBytes; the first in the low half.
   uint32_t* offsets;
-  // bfloat16: uint32 [pairs, kPanel], the first weight in the low half.
+  // bfloat16: uint32 [pairs, kPanel], the first weight in the high half.
   // float32: float [pairs, 2, kPanel].
   std::byte* values;
 };
@@ -103,6 +104,9 @@ struct KernelSet {
   // Packs the weights at the places chosen before.
   void (*repack)(const Pattern& pattern, const float* w, int64_t row, int64_t depth,
                  int64_t outputs, int64_t inputs, const PackedPanels& panels);
+  // The same weights as a panel of DensePattern(), 0 where they do not take part.
+  void (*spread)(const Pattern& pattern, const PackedPanel& panel, int64_t inputs,
+                 const PackedPanel& dense);
 };
 
 }  // namespace millrace::sparse

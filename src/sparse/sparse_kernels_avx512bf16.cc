@@ -13,14 +13,15 @@ struct Bfloat16Instructions : Bfloat16 {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), Round(x));
   }
   static void StoreWeights(std::byte* values, int64_t p, int64_t o, Vector first, Vector second) {
-    const __m512i low = _mm512_cvtepu16_epi32(Round(first));
-    const __m512i high = _mm512_slli_epi32(_mm512_cvtepu16_epi32(Round(second)), 16);
+    const __m512i low = _mm512_cvtepu16_epi32(Round(second));
+    const __m512i high = _mm512_slli_epi32(_mm512_cvtepu16_epi32(Round(first)), 16);
     _mm512_storeu_si512(reinterpret_cast<uint32_t*>(values) + p * kPanel + o,
                         _mm512_or_si512(low, high));
   }
 };
 
-// Sums of a block of outputs over 64 rows. `vpunpck` puts the values of rows 0-3, 8-11, ... and
+// Sums of a block of outputs over 64 rows. `vdpbf16ps` adds the product of the high halves first.
+// `vpunpck` puts the values of rows 0-3, 8-11, ... and
 // those of rows 4-7, 12-15, ... of 32 rows into a vector each; the sums stay apart like that until
 // the last block of inputs.
 template <int kOutputs, int kGroups>
@@ -63,8 +64,8 @@ inline void ProductBlock512(const PackedPanel& panel, int64_t pairs, int64_t out
         __m512i xb = _mm512_loadu_si512(b + h * kVectorBytes);
         // Loaded once, not once as an operand of each of the next two: loads are what limits this.
         asm("" : "+v"(xa), "+v"(xb));
-        const auto interleaved_low = (__m512bh)_mm512_unpacklo_epi16(xa, xb);
-        const auto interleaved_high = (__m512bh)_mm512_unpackhi_epi16(xa, xb);
+        const auto interleaved_low = (__m512bh)_mm512_unpacklo_epi16(xb, xa);
+        const auto interleaved_high = (__m512bh)_mm512_unpackhi_epi16(xb, xa);
 #pragma GCC unroll 4
         for (int v = 0; v < kOutputs; ++v) {
           const int r = g * kOutputs + v;

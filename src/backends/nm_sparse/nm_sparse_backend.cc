@@ -1,5 +1,7 @@
 #include "backends/nm_sparse/nm_sparse_backend.h"
 
+#include <spdlog/spdlog.h>
+
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,6 +17,22 @@ namespace {
 
 // Of the schedule, what is where.
 enum Slot : size_t { kPatterns, kDense, kSinceChoice, kFrozenAt, kScheduleSize };
+
+// Which kernels compute what, and why.
+void LogProducts(const Sparsity& sparsity, const SparsePolicy& network) {
+  if (sparsity.products != sparse::ProductChoice::kAuto) return;
+  const auto log = [](const SparseLayer& layer, const char* pass, const sparse::PackedMatrix& m) {
+    if (sparse::IsDense(m.pattern())) return;
+    const sparse::ProductTimes times = sparse::TimeProduct(m);
+    spdlog::info("{} {}: {} is {:.2f} times as fast as dense; products are {}", layer.name(), pass,
+                 sparse::NameOf(m.pattern()), times.dense / times.sparse,
+                 m.multiplies_as_dense() ? "dense" : "sparse");
+  };
+  for (const SparseLayer* layer : network.Layers()) {
+    log(*layer, "forward", layer->forward());
+    if (layer->has_backward()) log(*layer, "input gradient", layer->backward());
+  }
+}
 
 }  // namespace
 
@@ -35,6 +53,7 @@ NmSparseBackend::NmSparseBackend(std::shared_ptr<BuiltinPolicy> policy,
                                               kernels::BestKernels()));
   AddState("nm_sparse.places", places_);
   AddState("nm_sparse.schedule", schedule_);
+  LogProducts(sparsity, *network_);
   Begin();
   if (ClearLeftOut()) Choose();
 }

@@ -24,10 +24,14 @@ SparseLayer::SparseLayer(SparseLayout& layout, const std::string& name, const Sp
                               int64_t inputs) {
     matrix.emplace(outputs, inputs, sparse::DensePattern(), kernels);
   };
+  if (chosen) sparse::ChooseProduct(sparsity.products, forward_);
   if (chosen && sparsity.has_dense_phase()) make_dense(dense_forward_, out(), in());
   if (input_gradient) {
     const bool sparse = !sparse::IsDense(patterns.backward);
-    if (sparse) backward_.emplace(in(), out(), patterns.backward, kernels);
+    if (sparse) {
+      backward_.emplace(in(), out(), patterns.backward, kernels);
+      sparse::ChooseProduct(sparsity.products, *backward_);
+    }
     if (!sparse || sparsity.has_dense_phase()) make_dense(dense_backward_, in(), out());
   }
   const size_t size = static_cast<size_t>(out() * in());
@@ -113,7 +117,7 @@ void SparseLayer::PackForward(const float* w, bool choose, const sparse::PackedM
 
 void SparseLayer::PackBackward(const float* w, bool choose,
                                const sparse::PackedMatrix::Part& part) {
-  if (!backward_ && !dense_backward_) return;
+  if (!has_backward()) return;
   if (as_forward_ && !dense_) w = forward_weights_.data();
   auto& packed = const_cast<sparse::PackedMatrix&>(backward());
   const sparse::MatrixView view = {w, in(), out(), /*row=*/1, /*depth=*/weight_.stride};

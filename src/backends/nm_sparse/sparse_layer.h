@@ -39,6 +39,7 @@ class SparseLayer {
   const sparse::PackedMatrix& forward() const {
     return dense_ && dense_forward_ ? *dense_forward_ : forward_;
   }
+  bool has_backward() const { return backward_ || dense_backward_; }
   // With `input_gradient` alone.
   const sparse::PackedMatrix& backward() const {
     return dense_backward_ && (dense_ || !backward_) ? *dense_backward_ : *backward_;

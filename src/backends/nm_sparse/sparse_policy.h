@@ -95,6 +95,9 @@ class SparsePolicy final : public RowNetwork {
   // Parameters in the network's order; nothing of them is kept.
   void Take(const float* parameters) { PackAll(parameters, /*choose=*/false); }
 
+  // Every layer, heads too.
+  std::vector<const SparseLayer*> Layers() const;
+
   // A train step is done; whether weights are to be chosen anew.
   bool EndIteration();
   // Not after a step: chooses weights, or keeps those chosen before, and packs them. Parameters are
@@ -149,9 +152,7 @@ class SparsePolicy final : public RowNetwork {
   template <typename Visit>
   void ForParts(bool choose, Visit visit);
   void PackAll(const float* parameters, bool choose);
-  // Every layer.
   std::vector<SparseLayer*> Layers();
-  std::vector<const SparseLayer*> Layers() const;
 
   const sparse::KernelSet& kernels_;
   const Refresh refresh_;

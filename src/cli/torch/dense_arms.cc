@@ -57,6 +57,15 @@ class Step {
     }
   }
 
+  // Without gradients, and with the weights as they are now.
+  void Infer() {
+    const torch::NoGradGuard no_gradient;
+    if (kind_ == Kind::kBfloat16) {
+      for (torch::nn::Linear& layer : layers_) layer->to(torch::kBFloat16);
+    }
+    Outputs();
+  }
+
   void Run() {
     for (Tensor& parameter : parameters_) parameter.mutable_grad() = Tensor();
     Forward().backward();
@@ -78,13 +87,15 @@ class Step {
     return torch::linear(half(x), half(layer.weight), half(layer.bias));
   }
 
-  Tensor Forward() {
+  Tensor Forward() { return torch::mse_loss(Outputs(), target_); }
+
+  Tensor Outputs() {
     Tensor x = x_;
     for (size_t i = 0; i < layers_.size(); ++i) {
       x = Apply(*layers_[i], x);
       if (i + 1 < layers_.size()) x = x.relu();
     }
-    return torch::mse_loss(x.to(torch::kFloat32), target_);
+    return x.to(torch::kFloat32);
   }
 
   const Kind kind_;
@@ -92,6 +103,17 @@ class Step {
   std::vector<torch::nn::Linear> layers_;
   std::vector<Tensor> parameters_, means_, variances_, steps_;
 };
+
+std::vector<BenchArm> Arms(int64_t rows, int64_t width, void (Step::*run)()) {
+  std::vector<BenchArm> arms;
+  for (const auto& [name, kind] : {std::pair{"fp32", Step::Kind::kFloat32},
+                                   {"fp32_onednn", Step::Kind::kOneDnn},
+                                   {"bf16", Step::Kind::kBfloat16}}) {
+    const auto step = std::make_shared<Step>(rows, width, kind);
+    arms.push_back({name, [step, run] { (step.get()->*run)(); }});
+  }
+  return arms;
+}
 
 }  // namespace
 
@@ -104,13 +126,11 @@ std::vector<BenchArm> DenseProducts(int64_t rows, int64_t in, int64_t out) {
 }
 
 std::vector<BenchArm> DenseSteps(int64_t rows, int64_t width) {
-  std::vector<BenchArm> arms;
-  for (const auto& [name, kind] : {std::pair{"fp32", Step::Kind::kFloat32},
-                                   {"fp32_onednn", Step::Kind::kOneDnn},
-                                   {"bf16", Step::Kind::kBfloat16}}) {
-    arms.push_back({name, [step = std::make_shared<Step>(rows, width, kind)] { step->Run(); }});
-  }
-  return arms;
+  return Arms(rows, width, &Step::Run);
+}
+
+std::vector<BenchArm> DenseInference(int64_t rows, int64_t width) {
+  return Arms(rows, width, &Step::Infer);
 }
 
 }  // namespace millrace

@@ -24,4 +24,7 @@ std::vector<BenchArm> DenseProducts(int64_t rows, int64_t in, int64_t out);
 // is; `fp32_onednn`: the same layers by oneDNN; `bf16`: as under autocast, float32 master weights.
 std::vector<BenchArm> DenseSteps(int64_t rows, int64_t width);
 
+// Its forward pass alone, weights of `bf16` rounded before.
+std::vector<BenchArm> DenseInference(int64_t rows, int64_t width);
+
 }  // namespace millrace

@@ -19,9 +19,15 @@ struct NmSparseBenchOptions {
 
 // Names: nm_sparse/{forward,input_gradient}/PATTERN/vSHARED/{fp32,bf16}/{rows,chain}/DWIDTH in
 // GFLOP/s of the dense product that it stands for; nm_sparse/step/... in milliseconds;
-// nm_sparse/pack/... in nanoseconds a weight for both forms. Each once against dense float32 (the
+// with kernels that are sparse (chain) or as the backend chooses them (auto);
+// nm_sparse/inference/... in milliseconds, of acting; nm_sparse/pack/... in nanoseconds a weight
+// for both forms;
+// .../energy in joules where the processor tells. Each once against dense float32 (the
 // faster of what LibTorch calls by itself and of oneDNN) and once against dense bfloat16; ratios
 // are medians of the rounds'. kInvalidArgument names a pattern that there is not.
 absl::StatusOr<std::vector<BenchRow>> RunNmSparseBench(const NmSparseBenchOptions& options);
+
+// Lines that say what the table means beside what BDWP reports.
+std::string NmSparseNotes(const std::vector<BenchRow>& table);
 
 }  // namespace millrace

@@ -196,8 +196,9 @@ int RunCommandLine(int argc, char** argv, TorchRegistry& registry) {
   bench_nm_sparse->add_option("--threads", nm_sparse.threads)->check(CLI::PositiveNumber);
   bench_nm_sparse->add_option("--json", table);
   bench_nm_sparse->callback([&] {
-    finish(
-        Print(GuardedTorch("bench nm_sparse", [&] { return RunNmSparseBench(nm_sparse); }), table));
+    const auto rows = GuardedTorch("bench nm_sparse", [&] { return RunNmSparseBench(nm_sparse); });
+    finish(Print(rows, table));
+    if (rows.ok() && table != "-") std::printf("%s", NmSparseNotes(*rows).c_str());
   });
   EvalArguments eval_arguments;
   PlayArguments play_arguments;

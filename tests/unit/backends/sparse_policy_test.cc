@@ -340,7 +340,7 @@ TEST(SparsePolicy, AStepIsThatOfAdamAndPacksWhatItMade) {
   }
 }
 
-TEST(SparsePolicy, HasTheSameBitsWithAnyNumberOfThreads) {
+TEST(SparsePolicy, HasTheSameBitsWithAnyNumberOfThreadsAndKindOfProducts) {
   const ModelSpec spec = Mlp({100, 100, 100}, Activation::kTanh, false);
   const auto x = Random(500 * 5, 2);
   const NativeMinibatch batch{.chunks = 500, .actor_input = x.data(), .critic_input = x.data()};
@@ -348,6 +348,8 @@ TEST(SparsePolicy, HasTheSameBitsWithAnyNumberOfThreads) {
   for (const int threads : {1, 2, 3}) {
     Sparsity sparsity = HiddenSparse(spec, {{2, 8}, {2, 8}});
     sparsity.decay = 0.1;
+    sparsity.products =
+        threads == 2 ? sparse::ProductChoice::kDense : sparse::ProductChoice::kSparse;
     SparsePolicy policy(spec, sparsity, threads);
     const auto parameters = Random(policy.size(), 1);
     policy.Take(parameters.data());

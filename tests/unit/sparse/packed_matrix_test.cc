@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "kernel_sets.h"
+#include "sparse/product_choice.h"
 
 namespace millrace::sparse {
 namespace {
@@ -255,6 +256,55 @@ TEST_P(PackedMatrixOfSet, AddsTheProductOfAnotherMatrix) {
   for (size_t i = 0; i < static_cast<size_t>(out * kTile); ++i) {
     ASSERT_NEAR(sums[i], alone[i] + other[i], 1e-3);
   }
+}
+
+TEST_P(PackedMatrixOfSet, MultiplyingAsDenseChangesNoBit) {
+  Rng rng(13, 0);
+  for (const Pattern& pattern : Patterns()) {
+    auto shapes = Shapes();
+    shapes.emplace_back(16, 530);
+    shapes.emplace_back(1 + static_cast<int64_t>(rng.Uniform() * 40),
+                        1 + static_cast<int64_t>(rng.Uniform() * 600));
+    for (const auto& [out, in] : shapes) {
+      const auto old = Normal(out * in, 1), w = Normal(out * in, 2), x = Normal(kTile * in, 3);
+      AlignedBuffer<std::byte> tile;
+      tile.Reserve(static_cast<size_t>(in * kTile * ElementBytes(GetParam()->precision)));
+      GetParam()->tile_of_rows(x.data(), in, kTile, in, tile.data());
+      const auto product = [&](const PackedMatrix& matrix) {
+        std::vector<float> sums(static_cast<size_t>(matrix.padded_outputs() * kTile));
+        matrix.Multiply(tile.data(), sums.data(), [](int64_t, const float*) {});
+        std::vector<uint32_t> bits;
+        for (const float sum : sums) bits.push_back(std::bit_cast<uint32_t>(sum));
+        return bits;
+      };
+      PackedMatrix sparse(out, in, pattern, *GetParam()), dense(out, in, pattern, *GetParam());
+      dense.MultiplyAsDense(true);
+      for (PackedMatrix* matrix : {&sparse, &dense}) matrix->Pack(ForwardView(old, out, in));
+      EXPECT_EQ(product(dense), product(sparse)) << NameOf(pattern) << " " << out << " " << in;
+      for (PackedMatrix* matrix : {&sparse, &dense}) matrix->Repack(ForwardView(w, out, in));
+      EXPECT_EQ(product(dense), product(sparse)) << NameOf(pattern) << " " << out << " " << in;
+
+      PackedMatrix received(out, in, pattern, *GetParam());
+      received.MultiplyAsDense(true);
+      ASSERT_TRUE(received.Read(Wire(dense).data()).ok());
+      EXPECT_EQ(Wire(dense), Wire(sparse));
+      EXPECT_EQ(product(received), product(sparse)) << NameOf(pattern) << " " << out << " " << in;
+    }
+  }
+}
+
+TEST_P(PackedMatrixOfSet, ProductsAreChosenByTime) {
+  PackedMatrix matrix(48, 272, {1, 16, 1}, *GetParam());
+  const ProductTimes times = TimeProduct(matrix);
+  EXPECT_GT(times.sparse, 0);
+  EXPECT_GT(times.dense, 0);
+  EXPECT_EQ(TimeProduct(matrix).sparse, times.sparse) << "measured twice";
+  ChooseProduct(ProductChoice::kAuto, matrix);
+  EXPECT_EQ(matrix.multiplies_as_dense(), times.dense < 1.05 * times.sparse);
+  ChooseProduct(ProductChoice::kDense, matrix);
+  EXPECT_TRUE(matrix.multiplies_as_dense());
+  ChooseProduct(ProductChoice::kSparse, matrix);
+  EXPECT_FALSE(matrix.multiplies_as_dense());
 }
 
 TEST_P(PackedMatrixOfSet, PartsOfAMatrixArePackedLikeTheWhole) {

@@ -1,0 +1,38 @@
+// What `millrace bench nm_sparse` measures: products, packing, training steps and acting of
+// N:M-sparse networks. Teams and weights are kept as references.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "core/thread_team.h"
+#include "inference/sparsity.h"
+#include "kernels/aligned_buffer.h"
+
+namespace millrace {
+
+// A square layer's forward product, or that for the gradient of its inputs.
+struct SparseProductArms {
+  std::function<void()> rows;   // from and to float32 rows of a batch
+  std::function<void()> chain;  // between two layers: from tiles to tiles, bias and ReLU included
+};
+SparseProductArms MakeSparseProduct(int64_t rows, int64_t width, bool forward,
+                                    const sparse::Pattern& pattern, sparse::Precision precision,
+                                    ThreadTeam& team);
+
+// Choosing and packing the weights of a square layer for both products. Layers of the same width
+// may share their weights, which are drawn.
+std::function<void()> MakePacking(int64_t width, const sparse::Pattern& pattern,
+                                  AlignedFloats& weights);
+
+// A training step of the mlp of DenseSteps(); its hidden layers but the first are sparse, with
+// weights chosen anew in every step.
+std::function<void()> MakeSparseStep(int64_t rows, int64_t width, const Sparsity& sparsity,
+                                     int threads);
+
+// Acting with that mlp: heads from observations, and actions drawn from them. The threads of the
+// team share the rows.
+std::function<void()> MakeSparseInference(int64_t rows, int64_t width, const Sparsity& sparsity,
+                                          ThreadTeam& team);
+
+}  // namespace millrace
