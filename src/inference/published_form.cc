@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/fnv1a.h"
+#include "inference/layer_matrix.h"
 #include "millrace/core/check.h"
 #include "millrace/core/status.h"
 #include "sparse/kernel_choice.h"
@@ -30,7 +31,7 @@ sparse::PackedMatrix& PublishedLayers::At(const std::string& layer) {
 }
 
 PublishedForm::PublishedForm(const ModelSpec& spec, const Sparsity& sparsity)
-    : layout_(spec), sparsity_(sparsity) {
+    : layout_(spec), sparsity_(sparsity), all_packed_(spec.type == "mlp") {
   PublishedLayers layers = MakeLayers();
   bytes_ = BytesOf(layers);
   Fnv1a hash;
@@ -60,10 +61,11 @@ size_t PublishedForm::BytesOf(const PublishedLayers& layers) const {
   return bytes;
 }
 
-std::string PublishedForm::LayerOf(const ParameterEntry& entry) {
+std::string PublishedForm::LayerOf(const ParameterEntry& entry) const {
   constexpr std::string_view kSuffix = ".weight";
-  if (entry.shape.size() != 2 || !entry.name.ends_with(kSuffix)) return "";
-  return entry.name.substr(0, entry.name.size() - kSuffix.size());
+  if (entry.shape.size() < 2 || !entry.name.ends_with(kSuffix)) return "";
+  const std::string name = entry.name.substr(0, entry.name.size() - kSuffix.size());
+  return all_packed_ || std::ranges::count(sparsity_.layers, name) > 0 ? name : "";
 }
 
 PublishedLayers PublishedForm::MakeLayers() const {
@@ -73,11 +75,12 @@ PublishedLayers PublishedForm::MakeLayers() const {
     const std::string name = LayerOf(entry);
     if (name.empty()) continue;
     const sparse::Pattern& pattern = sparsity_.Of(name).forward;
+    const LayerMatrix matrix = LayerMatrix::Of(entry.shape);
     layers.names_.push_back(name);
-    layers.matrices_.try_emplace(name, entry.shape[0], entry.shape[1], pattern, kernels);
+    layers.matrices_.try_emplace(name, matrix.rows, matrix.columns, pattern, kernels);
     if (sparsity_.has_dense_phase() && !sparse::IsDense(pattern)) {
-      layers.dense_matrices_.try_emplace(name, entry.shape[0], entry.shape[1],
-                                         sparse::DensePattern(), kernels);
+      layers.dense_matrices_.try_emplace(name, matrix.rows, matrix.columns, sparse::DensePattern(),
+                                         kernels);
     }
   }
   return layers;
@@ -138,9 +141,12 @@ absl::Status PublishedForm::Read(std::span<const std::byte> form, PublishedLayer
 void PublishedForm::Pack(const WeightBlob& parameters, PublishedLayers& layers) const {
   layers.set_dense(sparsity_.DenseAt(/*progress=*/1));
   for (const std::string& name : layers.names()) {
-    sparse::PackedMatrix& matrix = layers.At(name);
-    matrix.Pack({parameters.Tensor(name + ".weight").data(), matrix.outputs(), matrix.inputs(),
-                 /*row=*/matrix.inputs(), /*depth=*/1});
+    const ParameterEntry& entry = *layout_.Find(name + ".weight");
+    const LayerMatrix matrix = LayerMatrix::Of(entry.shape);
+    std::vector<float> weights(static_cast<size_t>(matrix.rows * matrix.columns));
+    ReadMatrix(matrix, parameters.Tensor(entry.name).data(), weights.data(), matrix.columns);
+    layers.At(name).Pack({weights.data(), matrix.rows, matrix.columns,
+                          /*row=*/matrix.columns, /*depth=*/1});
   }
 }
 

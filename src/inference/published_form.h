@@ -37,8 +37,9 @@ class PublishedLayers {
   bool dense_ = false;
 };
 
-// All parameters in the order of ParameterLayout, but of every layer's weights the packed matrix;
-// before them whether all weights take part, if there is a time when they do. Thread-compatible.
+// All parameters in the order of ParameterLayout, but of every layer's weights (of an mlp; of other
+// types those of sparse layers) the packed matrix; before them whether all weights take part, if
+// there is a time when they do. Thread-compatible.
 class PublishedForm {
  public:
   using MatrixOf = absl::FunctionRef<const sparse::PackedMatrix&(const std::string& layer)>;
@@ -64,13 +65,14 @@ class PublishedForm {
   void Pack(const WeightBlob& parameters, PublishedLayers& layers) const;
 
  private:
-  // The layer that an entry has the weights of, or an empty name.
-  static std::string LayerOf(const ParameterEntry& entry);
+  // The packed layer that an entry has the weights of, or an empty name.
+  std::string LayerOf(const ParameterEntry& entry) const;
   // Without the word that says whether all weights take part.
   size_t BytesOf(const PublishedLayers& layers) const;
 
   const ParameterLayout layout_;
   const Sparsity sparsity_;
+  const bool all_packed_;
   size_t bytes_ = 0;
   uint64_t hash_ = 0;
 };

@@ -34,12 +34,32 @@ absl::StatusOr<sparse::Pattern> ReadPattern(const Options& options, const std::s
                absl::StrCat("expected 1, 2, 4, 8 or 16, got ", pattern->shared_by));
 }
 
-std::vector<std::string> HiddenLayers(const ModelSpec& spec, size_t first) {
-  std::vector<std::string> names;
+// Layers that can be sparse.
+struct LayerNames {
+  std::vector<std::string> all;
+  std::vector<std::string> behind_others;  // those that do not read an observation
+};
+
+LayerNames LayersOf(const ModelSpec& spec) {
+  constexpr std::string_view kSuffix = ".weight";
+  const bool hidden_behind = spec.type == "cnn" || spec.type == "entity_attention";
+  const ParameterLayout layout(spec);
+  LayerNames names;
   for (const Network network : {Network::kActor, Network::kCritic}) {
     if (network == Network::kCritic && spec.one_trunk()) continue;
-    for (size_t i = first; i < spec.hidden.size(); ++i) {
-      names.push_back(absl::StrCat(spec.TrunkName(network), ".", i));
+    const std::string trunk = spec.TrunkName(network) + ".";
+    for (const ParameterEntry& entry : layout.entries()) {
+      if (!entry.name.starts_with(trunk) || !entry.name.ends_with(kSuffix)) continue;
+      const std::string name = entry.name.substr(0, entry.name.size() - kSuffix.size());
+      const std::string part = name.substr(trunk.size());
+      const bool first = part == "0" || part.ends_with(".0");
+      const bool hidden = part.find_first_not_of("0123456789") == std::string::npos;
+      const bool image = part.starts_with("image.");
+      const bool attention = part.starts_with("attention.") && entry.shape.size() == 2;
+      if (!hidden && !image && !attention) continue;
+      names.all.push_back(name);
+      const bool reads_observation = first && (image || (hidden && !hidden_behind));
+      if (!reads_observation) names.behind_others.push_back(name);
     }
   }
   return names;
@@ -63,7 +83,7 @@ absl::StatusOr<std::vector<std::string>> Matching(const Options& options,
     }
     if (matching.size() > before) continue;
     return Wrong(options, "layers",
-                 absl::StrCat("expected some of the hidden layers ", absl::StrJoin(names, ", "),
+                 absl::StrCat("expected some of the layers ", absl::StrJoin(names, ", "),
                               ", got \"", expression, "\""));
   }
   return matching;
@@ -94,11 +114,8 @@ LayerPatterns Sparsity::Of(const std::string& layer) const {
 }
 
 absl::StatusOr<Sparsity> Sparsity::FromOptions(const Options& options, const ModelSpec& spec) {
-  if (spec.type != "mlp") {
-    return Wrong(options, "type",
-                 absl::StrCat("expected a model of type mlp, got \"", spec.type, "\""));
-  }
-  if (spec.hidden.empty()) {
+  const LayerNames names = LayersOf(spec);
+  if (spec.type == "mlp" && spec.hidden.empty()) {
     return Wrong(options, "type", "expected a model with hidden layers, got one without");
   }
   Sparsity sparsity;
@@ -114,26 +131,32 @@ absl::StatusOr<Sparsity> Sparsity::FromOptions(const Options& options, const Mod
     sparsity.patterns.backward = sparse::DensePattern();
   }
   MILLRACE_RETURN_IF_ERROR(ReadSchedule(options, sparsity));
-  const std::string precision = options.GetChoice("precision", "bfloat16", {"bfloat16", "float32"});
-  if (precision == "float32") sparsity.precision = sparse::Precision::kFloat32;
+  const bool mlp = spec.type == "mlp";
+  const std::string precision =
+      options.GetChoice("precision", mlp ? "bfloat16" : "float32", {"bfloat16", "float32"});
+  if (precision == "float32") {
+    sparsity.precision = sparse::Precision::kFloat32;
+  } else if (!mlp) {
+    return Wrong(options, "precision",
+                 absl::StrCat("expected float32 for a model of type ", spec.type,
+                              ", got bfloat16, which an mlp can have"));
+  }
   const std::string products = options.GetChoice("products", "auto", {"auto", "sparse", "dense"});
   sparsity.products = products == "sparse"  ? sparse::ProductChoice::kSparse
                       : products == "dense" ? sparse::ProductChoice::kDense
                                             : sparse::ProductChoice::kAuto;
   const auto expressions = options.GetStrings("layers", {});
   if (!options.Has("layers")) {
-    sparsity.layers = HiddenLayers(spec, /*first=*/1);
+    sparsity.layers = names.behind_others;
     const bool sparse =
         !sparse::IsDense(sparsity.patterns.forward) || !sparse::IsDense(sparsity.patterns.backward);
     if (sparsity.layers.empty() && sparse) {
-      return Wrong(
-          options, "layers",
-          "expected a model with two hidden layers or more, of which all but the first are "
-          "sparse, or the names of those that shall be");
+      return Wrong(options, "layers",
+                   "expected a model with layers behind the first, or the names of those that "
+                   "shall be sparse");
     }
   } else {
-    MILLRACE_ASSIGN_OR_RETURN(sparsity.layers,
-                              Matching(options, expressions, HiddenLayers(spec, /*first=*/0)));
+    MILLRACE_ASSIGN_OR_RETURN(sparsity.layers, Matching(options, expressions, names.all));
   }
   return sparsity;
 }

@@ -44,8 +44,8 @@ struct Sparsity {
   sparse::Precision precision = sparse::Precision::kBfloat16;
   // Of every layer and pass by itself; nothing but time depends on it.
   sparse::ProductChoice products = sparse::ProductChoice::kAuto;
-  // Names of hidden layers, such as "actor.1"; the first of a trunk, which reads the observation,
-  // is among them only if it is named.
+  // Names of layers, such as "actor.1": hidden ones, convolutions, and those of attention. What
+  // reads the observation is among them only if it is named.
   std::vector<std::string> layers;
 
   Refresh refresh = Refresh::kIteration;
@@ -70,10 +70,10 @@ struct Sparsity {
 
   // Reads pattern ("2:8"), backward_pattern (as pattern; also "forward"), shared_by (1), precision
   // (bfloat16 or float32), products (auto, sparse or dense), layers (regular expressions; all
-  // hidden ones but the first of each trunk), refresh (per_iteration, per_step or never),
+  // but those that read the observation), refresh (per_iteration, per_step or never),
   // refresh_interval (1), decay (0), dense_until (0), dense_from (1) and freeze_variance (false).
-  // kInvalidArgument, with the place, if the model has no such layer or is of a type whose layers
-  // cannot be sparse.
+  // kInvalidArgument, with the place, if the model has no such layer, or for bfloat16 if it is no
+  // mlp.
   static absl::StatusOr<Sparsity> FromOptions(const Options& options, const ModelSpec& spec);
 };
 

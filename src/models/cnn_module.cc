@@ -7,14 +7,14 @@ namespace millrace {
 ConvolutionModule::ConvolutionModule(const ConvolutionShape& shape, Rng& rng)
     : stride_(shape.stride) {
   const int64_t inputs = shape.channels * shape.kernel * shape.kernel;
-  weight_ = register_parameter(
+  weight = register_parameter(
       "weight", OrthogonalMatrix(shape.filters, inputs, kTrunkGain, rng)
                     .view({shape.filters, shape.channels, shape.kernel, shape.kernel}));
-  bias_ = register_parameter("bias", torch::zeros({shape.filters}));
+  bias = register_parameter("bias", torch::zeros({shape.filters}));
 }
 
-torch::Tensor ConvolutionModule::Forward(const torch::Tensor& x) const {
-  return torch::conv2d(x, weight_, bias_, stride_);
+torch::Tensor ConvolutionModule::Apply(const torch::Tensor& x) const {
+  return torch::conv2d(x, weight, bias, stride_);
 }
 
 CnnModule::CnnModule(const ModelSpec& spec, Rng& rng)

@@ -9,16 +9,17 @@
 
 namespace millrace {
 
-// A convolution without padding.
-class ConvolutionModule : public torch::nn::Module {
+// A convolution without padding: [M, channels, height, width] -> [M, filters, out_height,
+// out_width], weights [filters, channels, kernel, kernel].
+class ConvolutionModule : public LayerModule {
  public:
   ConvolutionModule(const ConvolutionShape& shape, Rng& rng);
-  // x [M, channels, height, width] -> [M, filters, out_height, out_width]
-  torch::Tensor Forward(const torch::Tensor& x) const;
+  int64_t stride() const { return stride_; }
 
  private:
+  torch::Tensor Apply(const torch::Tensor& x) const override;
+
   const int64_t stride_;
-  torch::Tensor weight_, bias_;  // [filters, channels, kernel, kernel], [filters]
 };
 
 // The convolutions of every image, before the hidden layers of an mlp.

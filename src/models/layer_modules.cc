@@ -24,7 +24,7 @@ LinearModule::LinearModule(int64_t in, int64_t out, double gain, Rng& rng) {
   bias = register_parameter("bias", torch::zeros({out}));
 }
 
-torch::Tensor LinearModule::Forward(const torch::Tensor& x) const {
+torch::Tensor LinearModule::Apply(const torch::Tensor& x) const {
   return torch::linear(x, weight, bias);
 }
 

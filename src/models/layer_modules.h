@@ -1,6 +1,7 @@
 // The layers of the built-in models as LibTorch modules. Each is bound to one thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -27,14 +28,34 @@ class GroupModule : public torch::nn::Module {
   }
 };
 
+// A layer with weights and biases, whose products a backend may compute in its own way.
+class LayerModule : public torch::nn::Module {
+ public:
+  // From an input as Forward() takes it to what that returns, with gradients.
+  using Function = std::function<torch::Tensor(const torch::Tensor& x)>;
+
+  torch::Tensor Forward(const torch::Tensor& x) const {
+    return function_ ? function_(x) : Apply(x);
+  }
+  // Null: LibTorch computes.
+  void ComputeWith(Function function) { function_ = std::move(function); }
+
+  torch::Tensor weight;  // [out, in, ...]
+  torch::Tensor bias;    // [out]
+
+ private:
+  virtual torch::Tensor Apply(const torch::Tensor& x) const = 0;
+
+  Function function_;
+};
+
 // A fully connected layer, y = x W^T + b.
-class LinearModule : public torch::nn::Module {
+class LinearModule : public LayerModule {
  public:
   LinearModule(int64_t in, int64_t out, double gain, Rng& rng);
-  torch::Tensor Forward(const torch::Tensor& x) const;
 
-  torch::Tensor weight;  // [out, in]
-  torch::Tensor bias;    // [out]
+ private:
+  torch::Tensor Apply(const torch::Tensor& x) const override;
 };
 
 // Layer normalisation over the last dimension.

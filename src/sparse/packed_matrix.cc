@@ -249,6 +249,34 @@ absl::Status PackedMatrix::Read(const std::byte* from) {
   return absl::OkStatus();
 }
 
+void PackedMatrix::Unpack(float* weights) const {
+  std::fill_n(weights, outputs_ * inputs_, 0.0F);
+  const bool halves = kernels_.precision == Precision::kBfloat16;
+  for (int64_t block = 0; block < blocks(); ++block) {
+    for (int64_t output = 0; output < outputs_; ++output) {
+      const PackedPanel panel = PanelAt(block, output / kPanel);
+      const int64_t lane = output % kPanel;
+      for (int64_t pair = 0; pair < PairsOfBlock(block); ++pair) {
+        const uint32_t offsets = panel.offsets[(pair * kPanel + lane) / pattern_.shared_by];
+        float first, second;
+        if (halves) {
+          const auto word = reinterpret_cast<const uint32_t*>(panel.values)[pair * kPanel + lane];
+          first = std::bit_cast<float>(word & 0xFFFF0000);
+          second = std::bit_cast<float>(word << 16);
+        } else {
+          const auto* values = reinterpret_cast<const float*>(panel.values) + pair * 2 * kPanel;
+          first = values[lane];
+          second = values[kPanel + lane];
+        }
+        // An input that is repeated has weight 0 the second time.
+        float* const row = weights + output * inputs_;
+        row[InputAt(block, offsets & 0xFFFF)] += first;
+        row[InputAt(block, offsets >> 16)] += second;
+      }
+    }
+  }
+}
+
 std::vector<int64_t> PackedMatrix::ChosenInputs(int64_t output) const {
   std::vector<int64_t> inputs;
   for (int64_t block = 0; block < blocks(); ++block) {

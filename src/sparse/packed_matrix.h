@@ -81,6 +81,8 @@ class PackedMatrix {
   // kDataLoss if that cannot have been written; the matrix must then not be used.
   absl::Status Read(const std::byte* from);
 
+  // [outputs, inputs], rounded as they are packed, 0 where they do not take part.
+  void Unpack(float* weights) const;
   // The chosen inputs of an output, in packed order (some of weight 0 twice, behind one another).
   // For tests.
   std::vector<int64_t> ChosenInputs(int64_t output) const;

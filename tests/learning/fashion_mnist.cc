@@ -19,13 +19,13 @@ namespace millrace {
 namespace {
 
 constexpr int64_t kSide = 28, kClasses = 10;
-constexpr char kImage[] = "observation/image";
+constexpr int64_t kPatchSide = 7, kPatches = (kSide / kPatchSide) * (kSide / kPatchSide);
 
 struct Settings {
   std::string images;  // a folder with the four files of the data set, unpacked
   std::string backend = "nm_sparse";
   std::vector<std::string> options;  // of the backend: KEY=VALUE
-  std::vector<std::string> model = {"type=mlp", "hidden=512 512 512", "activation=relu"};
+  std::string network = "mlp";
   int epochs = 10;
   int64_t batch = 128;
   int64_t iteration = 20;  // steps between two ends of a batch
@@ -89,12 +89,53 @@ absl::StatusOr<Options> OptionsOf(const std::vector<std::string>& pairs) {
   return options;
 }
 
-absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const Settings& settings) {
-  MILLRACE_ASSIGN_OR_RETURN(const Options model, OptionsOf(settings.model));
-  const ObservationSpec observation = {{{"image", DType::kFloat32, {kSide, kSide}}}};
-  MILLRACE_ASSIGN_OR_RETURN(
-      ModelSpec spec, ModelSpec::FromOptions(model, observation, ActionSpec::Discrete(kClasses)));
-  spec.shared_trunk = true;
+// Networks of one trunk, and what they see of images [N, 28, 28].
+class Network {
+ public:
+  explicit Network(const std::string& name) {
+    spec.activation = Activation::kRelu;
+    spec.shared_trunk = true;
+    spec.action = ActionSpec::Discrete(kClasses);
+    spec.observation.fields = {{"image", DType::kFloat32, {kSide, kSide}}};
+    spec.hidden = {512, 512, 512};
+    if (name == "cnn") {
+      spec.type = "cnn";
+      spec.observation.fields[0].shape.push_back(1);
+      spec.convolution = {.images = {"image"}, .filters = {{32, 3, 2}, {64, 3, 2}, {64, 3, 1}}};
+      spec.hidden = {128};
+    }
+    if (name == "attention") {
+      spec.type = "entity_attention";
+      spec.observation.fields = {
+          {"patches", DType::kFloat32, {kPatches, kPatchSide * kPatchSide + 2}},
+          {"one", DType::kFloat32, {1}}};
+      spec.entity.sets = {{"patches"}};
+      spec.entity.embedding = 64;
+      spec.entity.layers = 2;
+      spec.hidden = {128};
+    }
+  }
+
+  TensorDict Observe(const torch::Tensor& pixels) const {
+    const int64_t rows = pixels.size(0);
+    if (spec.type == "cnn") return {{"observation/image", pixels.unsqueeze(-1)}};
+    if (spec.type == "mlp") return {{"observation/image", pixels}};
+    const torch::Tensor patches = pixels.unfold(1, kPatchSide, kPatchSide)
+                                      .unfold(2, kPatchSide, kPatchSide)
+                                      .reshape({rows, kPatches, -1});
+    // Where they are: entities of a set have no order.
+    const torch::Tensor place = torch::linspace(-1, 1, kSide / kPatchSide);
+    const torch::Tensor places =
+        torch::stack(torch::meshgrid({place, place}, "ij"), -1).view({1, kPatches, 2});
+    return {{"observation/patches", torch::cat({patches, places.expand({rows, kPatches, 2})}, -1)},
+            {"observation/one", torch::ones({rows, 1})}};
+  }
+
+  ModelSpec spec;
+};
+
+absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const Settings& settings,
+                                                     const ModelSpec& spec) {
   MILLRACE_ASSIGN_OR_RETURN(auto policy, MakePolicy(spec, settings.seed));
   MILLRACE_ASSIGN_OR_RETURN(const Options options, OptionsOf(settings.options));
   if (settings.backend == "dense") return MakeDenseBackend(options, std::move(policy));
@@ -105,6 +146,7 @@ class Training {
  public:
   Training(const Settings& settings, std::unique_ptr<Backend> backend, Images train, Images test)
       : settings_(settings),
+        network_(settings.network),
         backend_(std::move(backend)),
         train_(std::move(train)),
         test_(std::move(test)),
@@ -136,7 +178,7 @@ class Training {
 
  private:
   absl::Status Step(const torch::Tensor& which) {
-    const TensorDict minibatch = {{kImage, train_.pixels.index_select(0, which)}};
+    const TensorDict minibatch = network_.Observe(train_.pixels.index_select(0, which));
     const auto begin = std::chrono::steady_clock::now();
     MILLRACE_ASSIGN_OR_RETURN(const HeadOutputs heads, backend_->Forward(minibatch));
     const torch::Tensor loss =
@@ -170,7 +212,7 @@ class Training {
     for (int64_t begin = 0; begin < test_.labels.size(0); begin += kAtOnce) {
       MILLRACE_ASSIGN_OR_RETURN(
           const HeadOutputs heads,
-          backend_->Evaluate({{kImage, test_.pixels.narrow(0, begin, kAtOnce)}}));
+          backend_->Evaluate(network_.Observe(test_.pixels.narrow(0, begin, kAtOnce))));
       right +=
           heads.logits.argmax(-1).eq(test_.labels.narrow(0, begin, kAtOnce)).sum().item<int64_t>();
     }
@@ -178,6 +220,7 @@ class Training {
   }
 
   const Settings& settings_;
+  const Network network_;
   const std::unique_ptr<Backend> backend_;
   const std::unique_ptr<Collectives> group_ = MakeSingleRankCollectives();
   const Images train_, test_;
@@ -193,7 +236,7 @@ absl::Status Run(const Settings& settings) {
   torch::manual_seed(settings.seed);
   MILLRACE_ASSIGN_OR_RETURN(Images train, ReadImages(settings.images, "train"));
   MILLRACE_ASSIGN_OR_RETURN(Images test, ReadImages(settings.images, "t10k"));
-  MILLRACE_ASSIGN_OR_RETURN(auto backend, MakeBackend(settings));
+  MILLRACE_ASSIGN_OR_RETURN(auto backend, MakeBackend(settings, Network(settings.network).spec));
   Training training(settings, std::move(backend), std::move(train), std::move(test));
   for (int epoch = 0; epoch < settings.epochs; ++epoch) {
     MILLRACE_RETURN_IF_ERROR(training.Epoch());
@@ -214,7 +257,8 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"dense", "nm_sparse"}))
       ->capture_default_str();
   app.add_option("--set", settings.options, "KEY=VALUE of the backend's options");
-  app.add_option("--model", settings.model, "KEY=VALUE of the model's options")
+  app.add_option("--network", settings.network)
+      ->check(CLI::IsMember({"mlp", "cnn", "attention"}))
       ->capture_default_str();
   app.add_option("--epochs", settings.epochs)->capture_default_str();
   app.add_option("--batch", settings.batch)->capture_default_str();

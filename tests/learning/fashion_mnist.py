@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""What N:M sparsity costs in accuracy: an mlp 784 - 512 - 512 - 512 - 10 on Fashion-MNIST, by every method and seed, equal epochs.
+"""What N:M sparsity costs in accuracy on Fashion-MNIST, by every network, method and seed, equal epochs.
 
-    tests/learning/fashion_mnist.py [--methods NAME ...] [--seeds 1 2 3 4 5] [--epochs 10] [--parallel 2]
+    tests/learning/fashion_mnist.py [--networks mlp cnn attention] [--methods NAME ...] [--seeds 1 2 3 4 5] [--epochs 10] [--parallel 2]
                                     [--images /usr/share/datasets/fashion-mnist] [--binary build/release/bin/fashion_mnist]
                                     [--out docs/results]
 
-The images are Debian's package dataset-fashion-mnist. The two 512 x 512 layers are sparse. Weights are chosen anew in every step, or
-once in 20 where the name says so. Methods and seeds that OUT/fashion_mnist.json has, with as many epochs, stay there. Writes
-OUT/fashion_mnist.json (every epoch) and OUT/fashion_mnist.md (the table).
+The images are Debian's package dataset-fashion-mnist. Weights are chosen anew in every step, or once in 20 where the name says so.
+Methods and seeds that OUT/fashion_mnist.json has, with as many epochs, stay there. Writes OUT/fashion_mnist.json (every epoch) and
+OUT/fashion_mnist.md (the tables).
 """
 import argparse
 import concurrent.futures
@@ -22,13 +22,18 @@ from runs import ROOT
 from series import spread
 
 FILES = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]
-REFERENCE = "dense, bfloat16"
+REFERENCE = "dense"
+NETWORKS = {"mlp": "784 - 512 - 512 - 512 - 10, bfloat16; the two 512 x 512 layers are sparse",
+            "cnn": "filters 3 x 3: 32 and 64 with stride 2, 64, then 128 - 10, float32; all but the first filters and the last layer are "
+                   "sparse",
+            "attention": "16 patches of 7 x 7, embedded in 64, two layers of self-attention with 4 heads, then 128 - 10, float32; "
+                         "projections of the attention and the layer of 128 are sparse"}
 STEP = "refresh=per_step"
 
 
 def methods():
     """{name: words for the program}"""
-    made = {"dense, float32 (LibTorch)": ["--backend", "dense"], REFERENCE: ["--set", "pattern=dense"]}
+    made = {"dense, LibTorch's float32": ["--backend", "dense"], REFERENCE: ["--set", "pattern=dense"]}
     for pattern in ["2:4", "2:8", "1:8"]:
         forward = f"pattern={pattern}"
         made |= {
@@ -46,23 +51,20 @@ def methods():
     return made
 
 
-def train(arguments, images, method, seed):
+def train(arguments, images, network, method, seed):
     """The program's lines."""
-    words = [arguments.binary, images, "--epochs", arguments.epochs, "--seed", seed, *methods()[method]]
+    words = [arguments.binary, images, "--network", network, "--epochs", arguments.epochs, "--seed", seed, *methods()[method]]
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True)
     if done.returncode != 0:
-        raise RuntimeError(f"{method}, seed {seed}: {done.stderr.strip()}")
+        raise RuntimeError(f"{network}, {method}, seed {seed}: {done.stderr.strip()}")
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def table(arguments, results):
+def table(network, results):
     """`results`: {method: {seed: lines}}"""
     accuracies = {name: [100 * lines[-1]["test_accuracy"] for lines in seeds.values()] for name, seeds in results.items()}
     dense = accuracies.get(REFERENCE)
-    text = ["# Fashion-MNIST", "",
-            f"`tests/learning/fashion_mnist.py --epochs {arguments.epochs}`: accuracy on the 10,000 test images after the last epoch, mean",
-            "and standard deviation of the seeds; points lost against dense bfloat16 in the same kernels; share of the forward weights that",
-            "change their part in 20 steps, mean of the last epoch.", "",
+    text = ["", f"## {network}", "", f"{NETWORKS[network]}.", "",
             "| method | seeds | accuracy, % | lost | flips, % |", "|---|---|---|---|---|"]
     for name in methods():
         if name not in accuracies:
@@ -71,11 +73,24 @@ def table(arguments, results):
         flips = [100 * lines[-1]["flip_rate"] for lines in results[name].values() if "flip_rate" in lines[-1]]
         text.append(f"| {name} | {len(accuracies[name])} | {spread(accuracies[name], '.2f')} | {lost} | "
                     f"{f'{statistics.mean(flips):.2f}' if flips else '-'} |")
+    return text
+
+
+def page(arguments, results):
+    """`results`: {network: {method: {seed: lines}}}"""
+    text = ["# Fashion-MNIST", "",
+            f"`tests/learning/fashion_mnist.py --epochs {arguments.epochs}`: accuracy on the 10,000 test images after the last epoch, mean",
+            "and standard deviation of the seeds; points lost against dense weights in the same kernels; share of the forward weights that",
+            "change their part in 20 steps, mean of the last epoch."]
+    for network in NETWORKS:
+        if network in results:
+            text += table(network, results[network])
     return "\n".join(text) + "\n"
 
 
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
     options.add_argument("--methods", nargs="+", choices=list(methods()), metavar="NAME", default=list(methods()))
     options.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     options.add_argument("--epochs", type=int, default=10)
@@ -87,18 +102,19 @@ def main():
     file = arguments.out / "fashion_mnist.json"
     data = json.loads(file.read_text()) if file.exists() else {}
     results = data.get("results", {}) if data.get("epochs") == arguments.epochs else {}
-    wanted = [(method, str(seed)) for seed in arguments.seeds for method in arguments.methods if str(seed) not in results.get(method, {})]
+    wanted = [(network, method, str(seed)) for network in arguments.networks for seed in arguments.seeds for method in arguments.methods
+              if str(seed) not in results.get(network, {}).get(method, {})]
     arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as images, concurrent.futures.ThreadPoolExecutor(arguments.parallel) as pool:
         for name in FILES:
             (pathlib.Path(images) / name).write_bytes(gzip.decompress((arguments.images / f"{name}.gz").read_bytes()))
         trainings = {pool.submit(train, arguments, images, *one): one for one in wanted}
         for training in concurrent.futures.as_completed(trainings):
-            method, seed = trainings[training]
-            results.setdefault(method, {})[seed] = training.result()
-            print(f"{method}, seed {seed}: {training.result()[-1]}", flush=True)
+            network, method, seed = trainings[training]
+            results.setdefault(network, {}).setdefault(method, {})[seed] = training.result()
+            print(f"{network}, {method}, seed {seed}: {training.result()[-1]}", flush=True)
             file.write_text(json.dumps({"epochs": arguments.epochs, "results": results}, indent=1) + "\n")
-            (arguments.out / "fashion_mnist.md").write_text(table(arguments, results))
+            (arguments.out / "fashion_mnist.md").write_text(page(arguments, results))
 
 
 if __name__ == "__main__":

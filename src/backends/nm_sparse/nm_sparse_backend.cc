@@ -8,6 +8,8 @@
 #include "backends/native/native_trainer.h"
 #include "backends/nm_sparse/policy_divergence.h"
 #include "backends/nm_sparse/sparse_evaluator.h"
+#include "backends/nm_sparse/sparse_modules.h"
+#include "backends/nm_sparse/sparse_policy.h"
 #include "core/fnv1a.h"
 #include "millrace/core/check.h"
 #include "millrace/core/status.h"
@@ -19,7 +21,7 @@ namespace {
 enum Slot : size_t { kPatterns, kDense, kSinceChoice, kFrozenAt, kScheduleSize };
 
 // Which kernels compute what, and why.
-void LogProducts(const Sparsity& sparsity, const SparsePolicy& network) {
+void LogProducts(const Sparsity& sparsity, const SparseNetwork& network) {
   if (sparsity.products != sparse::ProductChoice::kAuto) return;
   const auto log = [](const SparseLayer& layer, const char* pass, const sparse::PackedMatrix& m) {
     if (sparse::IsDense(m.pattern())) return;
@@ -29,6 +31,7 @@ void LogProducts(const Sparsity& sparsity, const SparsePolicy& network) {
                  m.multiplies_as_dense() ? "dense" : "sparse");
   };
   for (const SparseLayer* layer : network.Layers()) {
+    if (layer->is_convolution()) continue;
     log(*layer, "forward", layer->forward());
     if (layer->has_backward()) log(*layer, "input gradient", layer->backward());
   }
@@ -44,18 +47,28 @@ NmSparseBackend::NmSparseBackend(std::shared_ptr<BuiltinPolicy> policy,
       sparsity_(sparsity),
       policy_(policy),
       form_(policy->spec(), sparsity),
-      network_(std::make_shared<SparsePolicy>(policy->spec(), sparsity, threads)),
+      network_(MakeNetwork(sparsity, threads)),
       // Not empty: there is nothing to say of an empty tensor to a group.
       places_(torch::zeros({static_cast<int64_t>(network_->place_bytes()) + 1}, torch::kUInt8)),
       schedule_(torch::zeros({kScheduleSize}, torch::kInt64)) {
-  ComputeWith(MakeSparseEvaluator(policy, network_, this->parameters()),
-              std::make_unique<NativeTrainer>(policy, network_, this->parameters(), adam(),
-                                              kernels::BestKernels()));
   AddState("nm_sparse.places", places_);
   AddState("nm_sparse.schedule", schedule_);
   LogProducts(sparsity, *network_);
   Begin();
   if (ClearLeftOut()) Choose();
+}
+
+std::shared_ptr<SparseNetwork> NmSparseBackend::MakeNetwork(const Sparsity& sparsity, int threads) {
+  if (!computes_all()) {
+    auto modules = std::make_shared<SparseModules>(policy_, sparsity, threads);
+    ComputeWith(MakeSparseModulesEvaluator(policy_, modules, parameters()), nullptr);
+    return modules;
+  }
+  auto network = std::make_shared<SparsePolicy>(policy_->spec(), sparsity, threads);
+  ComputeWith(MakeSparseEvaluator(policy_, network, parameters()),
+              std::make_unique<NativeTrainer>(policy_, network, parameters(), adam(),
+                                              kernels::BestKernels()));
+  return network;
 }
 
 absl::StatusOr<std::unique_ptr<NmSparseBackend>> NmSparseBackend::Create(
@@ -128,6 +141,7 @@ absl::Status NmSparseBackend::ReadState() {
 }
 
 absl::StatusOr<HeadOutputs> NmSparseBackend::Evaluate(const TensorDict& minibatch) {
+  if (!computes_all()) return DenseBackend::Evaluate(minibatch);
   MILLRACE_ASSIGN_OR_RETURN(HeadOutputs heads, Forward(minibatch));
   for (torch::Tensor* head : {&heads.logits, &heads.mean, &heads.log_std, &heads.value}) {
     if (head->defined()) *head = head->detach();

@@ -6,17 +6,17 @@
 #include <string>
 
 #include "backends/dense/dense_backend.h"
-#include "backends/nm_sparse/sparse_policy.h"
+#include "backends/nm_sparse/sparse_network.h"
 #include "inference/published_form.h"
 #include "models/builtin_policy.h"
 
 namespace millrace {
 
-// A built-in mlp whose products are sparse (Sparsity) and whose gradients of the weights are dense:
-// parameters, moments and checkpoints are those of the dense backend, so that either goes on from
-// the other's; a checkpoint also says which weights are chosen. What acts, and what is published,
-// are the weights chosen at the end of a batch or before, which stay chosen at least until the end
-// of the next one unless every step chooses.
+// A built-in model whose products are sparse (Sparsity) and whose gradients of the weights are
+// dense: parameters, moments and checkpoints are those of the dense backend, so that either goes on
+// from the other's; a checkpoint also says which weights are chosen. What acts, and what is
+// published, are the weights chosen at the end of a batch or before, which stay chosen at least
+// until the end of the next one unless every step chooses.
 class NmSparseBackend : public DenseBackend {
  public:
   // `threads` share the work.
@@ -46,6 +46,10 @@ class NmSparseBackend : public DenseBackend {
   NmSparseBackend(std::shared_ptr<BuiltinPolicy> policy, std::unique_ptr<FlatParameters> parameters,
                   const AdamOptions& adam, const Sparsity& sparsity, int threads);
 
+  // Whether no layer is LibTorch's.
+  bool computes_all() const { return policy_->spec().type == "mlp"; }
+  // What it takes to compute minibatches.
+  std::shared_ptr<SparseNetwork> MakeNetwork(const Sparsity& sparsity, int threads);
   // As a run begins.
   void Begin();
   // Packs the parameters as they are, at newly chosen places.
@@ -66,8 +70,8 @@ class NmSparseBackend : public DenseBackend {
   const Sparsity sparsity_;
   const std::shared_ptr<BuiltinPolicy> policy_;
   const PublishedForm form_;
-  const std::shared_ptr<SparsePolicy> network_;
-  torch::Tensor places_;    // uint8: SparsePolicy::WritePlaces()
+  const std::shared_ptr<SparseNetwork> network_;
+  torch::Tensor places_;    // uint8: SparseNetwork::WritePlaces()
   torch::Tensor schedule_;  // int64 [4]: PatternsKey(), dense, since_choice, frozen_at
 };
 

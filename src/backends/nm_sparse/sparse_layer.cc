@@ -142,6 +142,11 @@ void SparseLayer::WriteGradients(const std::byte* g, int64_t g_stride, const std
   }
 }
 
+void SparseLayer::PullToZero(const float* parameters, float* gradients) const {
+  if (taking_part_.empty()) return;
+  PullToZero(0, in(), parameters + weight_.offset, gradients + weight_.offset);
+}
+
 void SparseLayer::PullToZero(int64_t begin, int64_t end, const float* weights,
                              float* gradients) const {
   for (int64_t output = 0; output < out(); ++output) {

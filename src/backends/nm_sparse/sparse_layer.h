@@ -24,6 +24,7 @@ class SparseLayer {
 
   const std::string& name() const { return name_; }
   int64_t in() const { return weight_.columns; }
+  bool is_convolution() const { return weight_.taps > 1; }
   int64_t out() const { return weight_.rows; }
   int64_t panels() const { return forward_.panels(); }
   // Features of the output with those that fill up the last panel.
@@ -74,13 +75,16 @@ class SparseLayer {
   void WriteGradients(const std::byte* g, int64_t g_stride, const std::byte* transposed,
                       int64_t x_stride, int64_t tiles, int64_t begin, int64_t end,
                       const float* parameters, float* gradients) const;
+  // What the pull to zero, or weights that stay zero, do to those gradients. Of layers that know
+  // which weights take part.
+  void PullToZero(const float* parameters, float* gradients) const;
   // From sums over tiles [tiles, padded_out()].
   void WriteBiasGradients(const float* sums, int64_t tiles, float* gradients) const;
 
  private:
   void PackForward(const float* w, bool choose, const sparse::PackedMatrix::Part& part);
   void PackBackward(const float* w, bool choose, const sparse::PackedMatrix::Part& part);
-  // What the pull to zero, or weights that stay zero, add to gradients of inputs [begin, end).
+  // Of inputs [begin, end).
   void PullToZero(int64_t begin, int64_t end, const float* weights, float* gradients) const;
 
   const sparse::KernelSet& kernels_;

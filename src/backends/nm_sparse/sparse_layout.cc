@@ -8,6 +8,7 @@
 namespace millrace {
 namespace {
 
+// Without another order of columns.
 void CopyRows(const SparseParameter& p, const float* from, int64_t from_stride, float* to,
               int64_t to_stride) {
   if (from_stride == to_stride) {
@@ -24,10 +25,8 @@ void CopyRows(const SparseParameter& p, const float* from, int64_t from_stride, 
 SparseParameter SparseLayout::Add(const std::string& name) {
   const ParameterEntry* entry = flat_.Find(name);
   MILLRACE_CHECK(entry != nullptr, "no such parameter");
-  SparseParameter parameter;
-  parameter.rows = entry->shape[0];
+  SparseParameter parameter{LayerMatrix::Of(entry->shape)};
   if (entry->shape.size() > 1) {
-    parameter.columns = entry->shape[1];
     parameter.stride = PadToPanel(parameter.columns);
     if (parameter.stride % 256 == 0) parameter.stride += kernels::kPanel;
   }
@@ -41,13 +40,21 @@ SparseParameter SparseLayout::Add(const std::string& name) {
 void SparseLayout::Import(std::span<const float> flat, float* own) const {
   std::fill_n(own, size_, 0.0F);
   for (const SparseParameter& p : parameters_) {
-    CopyRows(p, flat.data() + p.flat, p.columns, own + p.offset, p.stride);
+    if (p.taps > 1) {
+      ReadMatrix(p, flat.data() + p.flat, own + p.offset, p.stride);
+    } else {
+      CopyRows(p, flat.data() + p.flat, p.columns, own + p.offset, p.stride);
+    }
   }
 }
 
 void SparseLayout::Export(const float* own, std::span<float> flat) const {
   for (const SparseParameter& p : parameters_) {
-    CopyRows(p, own + p.offset, p.stride, flat.data() + p.flat, p.columns);
+    if (p.taps > 1) {
+      WriteMatrix(p, own + p.offset, p.stride, flat.data() + p.flat);
+    } else {
+      CopyRows(p, own + p.offset, p.stride, flat.data() + p.flat, p.columns);
+    }
   }
 }
 

@@ -6,13 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "inference/layer_matrix.h"
 #include "millrace/inference/model_spec.h"
 
 namespace millrace {
 
-// A parameter [rows, columns], as LibTorch has it; a vector has one column.
-struct SparseParameter {
-  int64_t rows = 0, columns = 1;
+// A parameter as a matrix; a vector has one column.
+struct SparseParameter : LayerMatrix {
   int64_t stride = 1;  // here, of rows
   size_t flat = 0;     // offset in the order of ParameterLayout
   int64_t offset = 0;  // offset here

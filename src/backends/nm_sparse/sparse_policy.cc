@@ -7,9 +7,6 @@
 #include "inference/entity_inputs.h"
 #include "kernels/kernels.h"
 #include "kernels/packed_layer.h"
-#include "millrace/core/check.h"
-#include "millrace/core/status.h"
-#include "sparse/kernel_choice.h"
 
 namespace millrace {
 namespace {
@@ -108,16 +105,12 @@ void SparseBranch::WriteBiasGradients(int64_t tiles, float* gradients) const {
 }
 
 SparsePolicy::SparsePolicy(const ModelSpec& spec, const Sparsity& sparsity, int threads)
-    : kernels_(sparse::BestKernels(sparsity.precision)),
-      refresh_(sparsity.refresh),
-      refresh_interval_(sparsity.refresh_interval),
-      team_(threads),
-      layout_(spec),
-      actor_(spec, Network::kActor, sparsity, layout_, kernels_),
-      critic_(MakeCritic(spec, sparsity, layout_, kernels_)),
-      policy_(layout_, "policy_head", actor_, sparsity, kernels_),
-      value_(layout_, "value_head", critic_ ? *critic_ : actor_, sparsity, kernels_),
-      log_std_offset_(layout_.Has("log_std") ? layout_.Add("log_std").offset : layout_.size()),
+    : SparseNetwork(spec, sparsity, threads),
+      actor_(spec, Network::kActor, sparsity, layout(), kernels()),
+      critic_(MakeCritic(spec, sparsity, layout(), kernels())),
+      policy_(layout(), "policy_head", actor_, sparsity, kernels()),
+      value_(layout(), "value_head", critic_ ? *critic_ : actor_, sparsity, kernels()),
+      log_std_offset_(layout().Has("log_std") ? layout().Add("log_std").offset : layout().size()),
       scratch_(static_cast<size_t>(threads)) {
   int64_t widest = 0;
   for (const SparseLayer* layer : Layers()) {
@@ -137,45 +130,6 @@ std::vector<const SparseLayer*> SparsePolicy::Layers() const {
   return layers;
 }
 
-std::vector<SparseLayer*> SparsePolicy::Layers() {
-  std::vector<SparseLayer*> layers;
-  for (const SparseLayer* layer : std::as_const(*this).Layers()) {
-    layers.push_back(const_cast<SparseLayer*>(layer));
-  }
-  return layers;
-}
-
-const sparse::PackedMatrix& SparsePolicy::MatrixOf(const std::string& layer) {
-  const auto layers = Layers();
-  const auto found = std::ranges::find(layers, layer, &SparseLayer::name);
-  MILLRACE_CHECK(found != layers.end(), "no such layer");
-  return (*found)->forward();
-}
-
-bool SparsePolicy::CountStep() {
-  return refresh_ == Refresh::kStep && ++since_choice_ >= refresh_interval_;
-}
-
-template <typename Visit>
-void SparsePolicy::ForParts(bool choose, Visit visit) {
-  choose = choose || !chosen_;
-  std::vector<std::pair<SparseLayer*, int64_t>> parts;
-  for (SparseLayer* layer : Layers()) {
-    for (int64_t part = 0; part < layer->parts(); ++part) parts.emplace_back(layer, part);
-  }
-  team_.Run(static_cast<int64_t>(parts.size()), [&](int64_t i, int) {
-    visit(*parts[static_cast<size_t>(i)].first, parts[static_cast<size_t>(i)].second, choose);
-  });
-  if (choose) since_choice_ = 0;
-  chosen_ = true;
-}
-
-void SparsePolicy::PackAll(const float* parameters, bool choose) {
-  ForParts(choose, [&](SparseLayer& layer, int64_t part, bool choose_now) {
-    layer.Pack(parameters, choose_now, part);
-  });
-}
-
 void SparsePolicy::Step(const kernels::AdamStep& step, const AdamBuffers& buffers) {
   ForParts(CountStep(), [&](SparseLayer& layer, int64_t part, bool choose) {
     layer.Step(step, buffers, part);
@@ -184,82 +138,6 @@ void SparsePolicy::Step(const kernels::AdamStep& step, const AdamBuffers& buffer
   const int64_t begin = log_std_offset_;
   kernels::BestKernels().adam(step, buffers.gradients + begin, buffers.parameters + begin,
                               buffers.mean + begin, buffers.variance + begin, size() - begin);
-}
-
-void SparsePolicy::TakeStep(std::span<const float> flat) { Pack(flat, CountStep()); }
-
-bool SparsePolicy::EndIteration() {
-  return refresh_ == Refresh::kIteration && ++since_choice_ >= refresh_interval_;
-}
-
-void SparsePolicy::Pack(std::span<const float> flat, bool choose) {
-  flat_.Reserve(static_cast<size_t>(size()));
-  Import(flat, flat_.data());
-  PackAll(flat_.data(), choose);
-}
-
-void SparsePolicy::SetDense(bool dense) {
-  dense_ = dense;
-  for (SparseLayer* layer : Layers()) layer->SetDense(dense);
-}
-
-size_t SparsePolicy::place_bytes() const {
-  size_t bytes = 0;
-  for (const SparseLayer* layer : Layers()) bytes += layer->place_bytes();
-  return bytes;
-}
-
-void SparsePolicy::WritePlaces(std::span<std::byte> to) const {
-  for (const SparseLayer* layer : Layers()) {
-    layer->WritePlaces(to.data());
-    to = to.subspan(layer->place_bytes());
-  }
-}
-
-absl::Status SparsePolicy::ReadPlaces(std::span<const std::byte> from) {
-  for (SparseLayer* layer : Layers()) {
-    MILLRACE_RETURN_IF_ERROR(layer->ReadPlaces(from.data()));
-    from = from.subspan(layer->place_bytes());
-  }
-  return absl::OkStatus();
-}
-
-SparseLayer::Counts SparsePolicy::CountFlips(std::span<const std::byte> before,
-                                             std::span<const std::byte> after) const {
-  SparseLayer::Counts sum;
-  for (const SparseLayer* layer : Layers()) {
-    const auto flips = layer->CountFlips(before.data(), after.data());
-    sum.forward += flips.forward;
-    sum.backward += flips.backward;
-    before = before.subspan(layer->place_bytes());
-    after = after.subspan(layer->place_bytes());
-  }
-  return sum;
-}
-
-SparseLayer::Counts SparsePolicy::Choices() const {
-  SparseLayer::Counts sum;
-  for (const SparseLayer* layer : Layers()) {
-    sum.forward += layer->Choices().forward;
-    sum.backward += layer->Choices().backward;
-  }
-  return sum;
-}
-
-void SparsePolicy::ClearLeftOut(std::span<float> flat) const {
-  std::vector<float> own(static_cast<size_t>(size()));
-  Import(flat, own.data());
-  for (const SparseLayer* layer : Layers()) {
-    const uint8_t* takes_part = layer->taking_part();
-    if (takes_part == nullptr) continue;
-    for (int64_t output = 0; output < layer->out(); ++output, takes_part += layer->in()) {
-      float* w = own.data() + layer->weight_offset() + output * layer->weight_stride();
-      for (int64_t i = 0; i < layer->in(); ++i) {
-        if (takes_part[i] == 0) w[i] = 0;
-      }
-    }
-  }
-  Export(own.data(), flat);
 }
 
 void SparsePolicy::Reserve(int64_t tiles) {
@@ -277,7 +155,7 @@ void SparsePolicy::HeadForward(const float* parameters, Head& head, const std::b
   float* to = head.output.data() + tile * kTile * stride;
   const float* bias = parameters + head.layer.bias_offset();
   head.layer.forward().Multiply(hidden, scratch, [&](int64_t panel, const float* sums) {
-    kernels_.rows_of_sums(sums, bias + panel * kPanel, rows, kPanel, to + panel * kPanel, stride);
+    kernels().rows_of_sums(sums, bias + panel * kPanel, rows, kPanel, to + panel * kPanel, stride);
   });
 }
 
@@ -299,7 +177,7 @@ void SparsePolicy::ForwardTile(const float* parameters, const NativeMinibatch& b
 RowNetwork::Heads SparsePolicy::Forward(const float* parameters, const NativeMinibatch& batch) {
   tiles_ = (batch.rows() + kTile - 1) / kTile;
   Reserve(tiles_);
-  team_.Run(tiles_, [&](int64_t tile, int thread) {
+  team().Run(tiles_, [&](int64_t tile, int thread) {
     ForwardTile(parameters, batch, tile, scratch_[static_cast<size_t>(thread)].data());
   });
   return {.policy = policy_.output.data(),
@@ -312,8 +190,8 @@ void SparsePolicy::BackwardTile(int64_t rows, const float* policy_gradient,
                                 const float* value_gradient, int64_t tile, float* scratch) {
   const auto gradient_tile = [&](Head& head, const float* gradient) {
     const int64_t stride = head.layer.padded_out();
-    kernels_.tile_of_rows(gradient + tile * kTile * stride, stride, rows, stride,
-                          head.gradient.at(tile));
+    kernels().tile_of_rows(gradient + tile * kTile * stride, stride, rows, stride,
+                           head.gradient.at(tile));
     return head.gradient.at(tile);
   };
   const auto take = [&](SparseBranch& branch) {
@@ -352,7 +230,7 @@ void SparsePolicy::WriteGradients(int64_t tiles, const float* parameters, float*
   };
   add(actor_);
   if (critic_) add(*critic_);
-  team_.Run(static_cast<int64_t>(parts.size()), [&](int64_t i, int) {
+  team().Run(static_cast<int64_t>(parts.size()), [&](int64_t i, int) {
     const Part& part = parts[static_cast<size_t>(i)];
     const int64_t end = std::min(part.begin + kInputs, part.branch->layers()[part.layer].in());
     part.branch->WriteGradients(part.layer, tiles, part.begin, end, parameters, gradients);
@@ -370,7 +248,7 @@ void SparsePolicy::Backward(const float* parameters, const NativeMinibatch& batc
                             const float* policy_gradient, const float* value_gradient,
                             float* gradients) {
   const int64_t rows = batch.rows();
-  team_.Run(tiles_, [&](int64_t tile, int thread) {
+  team().Run(tiles_, [&](int64_t tile, int thread) {
     BackwardTile(RowsOfTile(rows, tile), policy_gradient, value_gradient, tile,
                  scratch_[static_cast<size_t>(thread)].data());
   });

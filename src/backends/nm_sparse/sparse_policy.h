@@ -7,8 +7,7 @@
 #include <vector>
 
 #include "backends/native/row_network.h"
-#include "backends/nm_sparse/sparse_layer.h"
-#include "core/thread_team.h"
+#include "backends/nm_sparse/sparse_network.h"
 #include "kernels/aligned_buffer.h"
 #include "kernels/packed_layer.h"
 #include "millrace/inference/model_spec.h"
@@ -73,55 +72,28 @@ class SparseBranch {
   std::vector<TileRows> transposed_;      // inputs of layer i; behind them the last output
 };
 
-// Of an mlp with hidden layers. Bound to one thread, for which `threads` work.
-class SparsePolicy final : public RowNetwork {
+// Of an mlp with hidden layers.
+class SparsePolicy final : public SparseNetwork, public RowNetwork {
  public:
-  // `spec` is of type mlp. Begins with newly chosen weights, once it has some.
+  // `spec` is of type mlp.
   SparsePolicy(const ModelSpec& spec, const Sparsity& sparsity, int threads);
 
-  int64_t size() const override { return layout_.size(); }
-  void Import(std::span<const float> flat, float* own) const override { layout_.Import(flat, own); }
-  void Export(const float* own, std::span<float> flat) const override { layout_.Export(own, flat); }
+  int64_t size() const override { return layout().size(); }
+  void Import(std::span<const float> flat, float* own) const override {
+    layout().Import(flat, own);
+  }
+  void Export(const float* own, std::span<float> flat) const override {
+    layout().Export(own, flat);
+  }
   int64_t log_std_offset() const override { return log_std_offset_; }
   Heads Forward(const float* parameters, const NativeMinibatch& batch) override;
   void Backward(const float* parameters, const NativeMinibatch& batch, const float* policy_gradient,
                 const float* value_gradient, float* gradients) override;
   // Packs the weights, too: at the places chosen last unless the step is to choose them anew.
   void Step(const kernels::AdamStep& step, const AdamBuffers& buffers) override;
-  // After a step that was taken elsewhere: parameters in the order of ParameterLayout. They are
-  // kept, in the network's order.
-  void TakeStep(std::span<const float> flat);
-  const float* taken() const { return flat_.data(); }
   // Parameters in the network's order; nothing of them is kept.
   void Take(const float* parameters) { PackAll(parameters, /*choose=*/false); }
-
-  // Every layer, heads too.
-  std::vector<const SparseLayer*> Layers() const;
-
-  // A train step is done; whether weights are to be chosen anew.
-  bool EndIteration();
-  // Not after a step: chooses weights, or keeps those chosen before, and packs them. Parameters are
-  // as of TakeStep().
-  void Pack(std::span<const float> flat, bool choose);
-  // The forward matrix of a layer, as it was packed last.
-  const sparse::PackedMatrix& MatrixOf(const std::string& layer);
-
-  // Whether all weights take part for now. Pack() must follow a change.
-  bool dense() const { return dense_; }
-  void SetDense(bool dense);
-  // Steps or iterations, whichever choose weights, since they last did.
-  int64_t since_choice() const { return since_choice_; }
-  void set_since_choice(int64_t count) { since_choice_ = count; }
-  // As SparseLayer's, of all layers.
-  size_t place_bytes() const;
-  void WritePlaces(std::span<std::byte> to) const;
-  absl::Status ReadPlaces(std::span<const std::byte> from);
-  SparseLayer::Counts CountFlips(std::span<const std::byte> before,
-                                 std::span<const std::byte> after) const;
-  SparseLayer::Counts Choices() const;
-  // Sets numbers in the order of ParameterLayout to 0 for weights that do not take part in the
-  // forward product. Of layers that know them (SparseLayer::taking_part()).
-  void ClearLeftOut(std::span<float> flat) const;
+  std::vector<const SparseLayer*> Layers() const override;
 
  private:
   // A head and what it reads.
@@ -146,27 +118,11 @@ class SparsePolicy final : public RowNetwork {
   void BackwardTile(int64_t rows, const float* policy_gradient, const float* value_gradient,
                     int64_t tile, float* scratch);
   void WriteGradients(int64_t tiles, const float* parameters, float* gradients);
-  // Whether the step that is being taken chooses weights.
-  bool CountStep();
-  // Calls visit(layer, part, whether to choose weights) for all parts of all layers.
-  template <typename Visit>
-  void ForParts(bool choose, Visit visit);
-  void PackAll(const float* parameters, bool choose);
-  std::vector<SparseLayer*> Layers();
 
-  const sparse::KernelSet& kernels_;
-  const Refresh refresh_;
-  const int64_t refresh_interval_;
-  ThreadTeam team_;
-  SparseLayout layout_;
   SparseBranch actor_;  // or the one branch that both heads read
   std::optional<SparseBranch> critic_;
   Head policy_, value_;
   const int64_t log_std_offset_;
-  bool chosen_ = false;  // since the beginning
-  bool dense_ = false;
-  int64_t since_choice_ = 0;
-  AlignedFloats flat_;                  // what TakeStep() or Pack() took
   int64_t tiles_ = 0;                   // of the last Forward()
   std::vector<AlignedFloats> scratch_;  // of each thread
 };

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "inference/sparse_model.h"
+#include "inference/unpacked_model.h"
 #include "inference/sparsity.h"
 #include "millrace/core/check.h"
 #include "millrace/core/status.h"
@@ -28,7 +29,9 @@ absl::StatusOr<std::unique_ptr<InferenceModel>> MakeNativeInferenceModel(
   if (policy.backend.type == Sparsity::kBackend) {
     MILLRACE_ASSIGN_OR_RETURN(const Sparsity sparsity,
                               Sparsity::FromOptions(policy.backend.options, spec));
-    return std::make_unique<SparseModel>(spec, sparsity);
+    if (spec.type == "mlp") return std::make_unique<SparseModel>(spec, sparsity);
+    MILLRACE_ASSIGN_OR_RETURN(auto dense, MakeNativeModel(spec));
+    return std::make_unique<UnpackedModel>(spec, sparsity, std::move(dense));
   }
   return MakeNativeModel(spec);
 }

@@ -519,7 +519,7 @@ TEST(NmSparseBackend, ErrorsNameThePlaceAndWhatThereIs) {
   EXPECT_EQ(ErrorOf({{"shared_by", "3"}}, spec),
             "run.yaml:7: backend.shared_by: expected 1, 2, 4, 8 or 16, got 3");
   EXPECT_EQ(ErrorOf({{"layers", "trunk.1"}}, spec),
-            "run.yaml:7: backend.layers: expected some of the hidden layers actor.0, actor.1, "
+            "run.yaml:7: backend.layers: expected some of the layers actor.0, actor.1, "
             "actor.2, critic.0, critic.1, critic.2, got \"trunk.1\"");
   EXPECT_NE(ErrorOf({{"layer", "actor.1"}}, spec).find("did you mean \"layers\"?"),
             std::string::npos);
@@ -530,14 +530,17 @@ TEST(NmSparseBackend, ErrorsNameThePlaceAndWhatThereIs) {
   EXPECT_NE(ErrorOf({{"refresh", "per_iterations"}}, spec).find("did you mean"), std::string::npos);
   ModelSpec one_layer = spec;
   one_layer.hidden = {64};
-  EXPECT_NE(ErrorOf({{"pattern", "2:8"}}, one_layer).find("two hidden layers or more"),
+  EXPECT_NE(ErrorOf({{"pattern", "2:8"}}, one_layer).find("layers behind the first"),
             std::string::npos);
   EXPECT_EQ(ErrorOf({{"pattern", "2:8"}, {"layers", "actor.0"}}, one_layer), "");
   EXPECT_EQ(ErrorOf({{"pattern", "dense"}}, one_layer), "");
   ModelSpec lstm = spec;
   lstm.type = "lstm";
   lstm.lstm_size = 16;
-  EXPECT_EQ(ErrorOf({}, lstm), "backend nm_sparse: expected a model of type mlp, got \"lstm\"");
+  EXPECT_EQ(ErrorOf({}, lstm), "");
+  EXPECT_EQ(ErrorOf({{"precision", "bfloat16"}}, lstm),
+            "run.yaml:7: backend.precision: expected float32 for a model of type lstm, got "
+            "bfloat16, which an mlp can have");
   ModelSpec shallow = spec;
   shallow.hidden.clear();
   EXPECT_EQ(ErrorOf({}, shallow),
