@@ -46,6 +46,13 @@ class GlooCollectives : public Collectives {
     return status;
   }
 
+  absl::Status AllGather(const torch::Tensor& own, torch::Tensor& all) override {
+    return Run("all-gather", all, [&](torch::Tensor& local) {
+      torch::Tensor flat = local.view(-1), input = own.cpu().contiguous().view(-1);
+      group_->_allgather_base(flat, input)->wait();
+    });
+  }
+
   absl::Status Broadcast(torch::Tensor& flat, int root) override {
     return Run("broadcast", flat, [&](torch::Tensor& local) {
       std::vector<torch::Tensor> tensors = {local};

@@ -9,6 +9,10 @@ class SingleRankCollectives : public Collectives {
   int size() const override { return 1; }
   absl::Status AllReduceMean(torch::Tensor& /*flat*/) override { return absl::OkStatus(); }
   absl::Status AllReduceSum(torch::Tensor& /*flat*/) override { return absl::OkStatus(); }
+  absl::Status AllGather(const torch::Tensor& own, torch::Tensor& all) override {
+    all[0].copy_(own);
+    return absl::OkStatus();
+  }
   absl::Status Broadcast(torch::Tensor& /*flat*/, int /*root*/) override {
     return absl::OkStatus();
   }

@@ -11,9 +11,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "backends/dense/dense_backend.h"
+#include "backends/gloo_collectives.h"
 #include "backends/nm_sparse/nm_sparse_backend.h"
 #include "backends/single_rank_collectives.h"
 #include "millrace/core/status.h"
+#include "torch/csrc/distributed/c10d/TCPStore.hpp"
 
 namespace millrace {
 namespace {
@@ -32,6 +34,12 @@ struct Settings {
   double learning_rate = 1e-3;
   int threads = 1;
   uint64_t seed = 1;
+  int64_t steps = 0;  // of all epochs at most; 0: no limit
+  // Of a group of ranks, each of which trains on its share of every batch; rank 0 prints.
+  int rank = 0, ranks = 1;
+  std::string address = "127.0.0.1";  // of this rank
+  std::string store = "127.0.0.1";    // of rank 0
+  int port = 29600;
 };
 
 uint32_t BigEndian(const std::string& bytes, size_t at) {
@@ -142,24 +150,43 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const Settings& settings,
   return MakeNmSparseBackend(options, std::move(policy));
 }
 
+absl::StatusOr<std::unique_ptr<Collectives>> MakeGroup(const Settings& settings) {
+  if (settings.ranks == 1) return MakeSingleRankCollectives();
+  constexpr auto kTimeout = std::chrono::seconds(60);
+  c10d::TCPStoreOptions options;
+  options.port = static_cast<uint16_t>(settings.port);
+  options.isServer = settings.rank == 0;
+  options.timeout = kTimeout;
+  return MakeGlooCollectives(c10::make_intrusive<c10d::TCPStore>(settings.store, options),
+                             settings.rank, settings.ranks, kTimeout, settings.address);
+}
+
 class Training {
  public:
-  Training(const Settings& settings, std::unique_ptr<Backend> backend, Images train, Images test)
+  Training(const Settings& settings, std::unique_ptr<Backend> backend,
+           std::unique_ptr<Collectives> group, Images train, Images test)
       : settings_(settings),
         network_(settings.network),
         backend_(std::move(backend)),
+        group_(std::move(group)),
         train_(std::move(train)),
         test_(std::move(test)),
         steps_(settings.epochs * (train_.labels.size(0) / settings.batch)) {}
+
+  bool done() const { return step_ == steps_ || (settings_.steps > 0 && step_ == settings_.steps); }
 
   absl::Status Epoch() {
     const torch::Tensor order = torch::randperm(train_.labels.size(0));
     loss_sum_ = 0;
     numbers_.clear();
     const int64_t steps = train_.labels.size(0) / settings_.batch;
-    for (int64_t i = 0; i < steps; ++i) {
-      MILLRACE_RETURN_IF_ERROR(Step(order.narrow(0, i * settings_.batch, settings_.batch)));
+    const int64_t share = settings_.batch / settings_.ranks;
+    int64_t taken = 0;
+    for (; taken < steps && !done(); ++taken) {
+      const int64_t begin = taken * settings_.batch + settings_.rank * share;
+      MILLRACE_RETURN_IF_ERROR(Step(order.narrow(0, begin, share)));
     }
+    loss_sum_ /= static_cast<double>(taken);
     ++epoch_;
     return absl::OkStatus();
   }
@@ -167,7 +194,8 @@ class Training {
   absl::StatusOr<nlohmann::json> Report() {
     MILLRACE_ASSIGN_OR_RETURN(const double accuracy, Accuracy());
     nlohmann::json report = {{"epoch", epoch_},
-                             {"loss", loss_sum_ / static_cast<double>(steps_ / settings_.epochs)},
+                             {"steps", step_},
+                             {"loss", loss_sum_},
                              {"test_accuracy", accuracy},
                              {"seconds", seconds_}};
     for (const auto& [name, sum_and_count] : numbers_) {
@@ -222,7 +250,7 @@ class Training {
   const Settings& settings_;
   const Network network_;
   const std::unique_ptr<Backend> backend_;
-  const std::unique_ptr<Collectives> group_ = MakeSingleRankCollectives();
+  const std::unique_ptr<Collectives> group_;
   const Images train_, test_;
   const int64_t steps_;  // of all epochs
   int64_t step_ = 0;
@@ -237,9 +265,12 @@ absl::Status Run(const Settings& settings) {
   MILLRACE_ASSIGN_OR_RETURN(Images train, ReadImages(settings.images, "train"));
   MILLRACE_ASSIGN_OR_RETURN(Images test, ReadImages(settings.images, "t10k"));
   MILLRACE_ASSIGN_OR_RETURN(auto backend, MakeBackend(settings, Network(settings.network).spec));
-  Training training(settings, std::move(backend), std::move(train), std::move(test));
-  for (int epoch = 0; epoch < settings.epochs; ++epoch) {
+  MILLRACE_ASSIGN_OR_RETURN(auto group, MakeGroup(settings));
+  Training training(settings, std::move(backend), std::move(group), std::move(train),
+                    std::move(test));
+  while (!training.done()) {
     MILLRACE_RETURN_IF_ERROR(training.Epoch());
+    if (settings.rank > 0) continue;
     MILLRACE_ASSIGN_OR_RETURN(const nlohmann::json report, training.Report());
     std::cout << report.dump() << std::endl;
   }
@@ -268,6 +299,13 @@ int main(int argc, char** argv) {
   app.add_option("--learning-rate", settings.learning_rate)->capture_default_str();
   app.add_option("--threads", settings.threads)->capture_default_str();
   app.add_option("--seed", settings.seed)->capture_default_str();
+  app.add_option("--steps", settings.steps, "of all epochs at most");
+  app.add_option("--rank", settings.rank, "of --ranks, which share every batch");
+  app.add_option("--ranks", settings.ranks)->capture_default_str();
+  app.add_option("--address", settings.address, "of this rank, for its peers")
+      ->capture_default_str();
+  app.add_option("--store", settings.store, "the address of rank 0")->capture_default_str();
+  app.add_option("--port", settings.port, "of rank 0")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   const absl::Status status = millrace::Run(settings);
   if (!status.ok()) std::cerr << "fashion_mnist: " << status.message() << "\n";

@@ -24,6 +24,8 @@ class Collectives {
   virtual int size() const = 0;
   virtual absl::Status AllReduceMean(torch::Tensor& flat) = 0;  // in place
   virtual absl::Status AllReduceSum(torch::Tensor& flat) = 0;
+  // `all` [size, ...]: what each rank has, which is as large on all of them, in order.
+  virtual absl::Status AllGather(const torch::Tensor& own, torch::Tensor& all) = 0;
   virtual absl::Status Broadcast(torch::Tensor& flat, int root) = 0;
   virtual absl::Status Barrier() = 0;
 };

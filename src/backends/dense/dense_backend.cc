@@ -78,7 +78,8 @@ absl::StatusOr<std::unique_ptr<DenseBackend>> DenseBackend::Create(std::shared_p
       const auto& kernels = kernels::BestKernels();
       auto network = std::make_unique<NativePolicy>(builtin->spec(), kernels);
       row_trainer = std::make_unique<NativeTrainer>(std::move(builtin), std::move(network),
-                                                    *backend->parameters_, backend->adam_, kernels);
+                                                    *backend->parameters_, backend->adam_,
+                                                    backend->exchange_, kernels);
     }
   }
   std::unique_ptr<HeadEvaluator> evaluator;
@@ -110,7 +111,7 @@ absl::Status DenseBackend::Backward(const HeadOutputs& heads) {
 absl::StatusOr<StepReport> DenseBackend::Step(const OptimizerStep& step, Collectives& group) {
   const torch::NoGradGuard no_gradient;
   torch::Tensor& gradients = parameters_->gradients();
-  MILLRACE_RETURN_IF_ERROR(group.AllReduceMean(gradients));
+  MILLRACE_RETURN_IF_ERROR(exchange_.Mean(gradients, group));
   StepReport report;
   report.gradient_norm = gradients.norm().item<double>();
   report.skipped = !std::isfinite(report.gradient_norm);
@@ -173,6 +174,7 @@ absl::Status DenseBackend::LoadOptimizerState(const std::map<std::string, torch:
 }
 
 void DenseBackend::Checkpoint() {
+  exchange_.Checkpoint();
   if (saved_.empty()) {
     saved_.push_back(weights_.clone());
     for (const auto& [name, tensor] : state_) saved_.push_back(tensor.clone());
@@ -185,6 +187,7 @@ void DenseBackend::Checkpoint() {
 
 void DenseBackend::Rollback() {
   MILLRACE_CHECK(!saved_.empty(), "Rollback without a Checkpoint");
+  exchange_.Rollback();
   size_t next = 0;
   weights_.copy_(saved_[next++]);
   for (auto& [name, tensor] : state_) tensor.copy_(saved_[next++]);
@@ -211,9 +214,11 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const Options& options,
                                                      const std::string& name,
                                                      DenseBackend::Evaluation evaluation) {
   const AdamOptions adam = ReadAdamOptions(options);
+  const auto exchange = GradientExchangeOptions::FromOptions(options);
   MILLRACE_RETURN_IF_ERROR(options.Finish("backend " + name));
   MILLRACE_ASSIGN_OR_RETURN(auto backend,
                             DenseBackend::Create(std::move(policy), adam, evaluation));
+  backend->ConfigureExchange(exchange);
   return std::unique_ptr<Backend>(std::move(backend));
 }
 

@@ -11,6 +11,7 @@
 #include "backends/dense/flat_parameters.h"
 #include "backends/dense/head_evaluator.h"
 #include "backends/dense/normalizers.h"
+#include "backends/gradient_exchange.h"
 #include "millrace/backends/backend.h"
 
 namespace millrace {
@@ -51,6 +52,8 @@ class DenseBackend : public Backend {
   void Rollback() override;
   absl::Status Synchronize(Collectives& group, int root) override;
 
+  void ConfigureExchange(const GradientExchangeOptions& options) { exchange_.Configure(options); }
+
   // For tests and diagnosis.
   FlatParameters& parameters() { return *parameters_; }
 
@@ -62,6 +65,7 @@ class DenseBackend : public Backend {
   void ComputeWith(std::unique_ptr<HeadEvaluator> evaluator,
                    std::unique_ptr<RowTrainer> row_trainer);
   FlatAdam& adam() { return adam_; }
+  GradientExchange& exchange() { return exchange_; }
   // Makes a tensor part of the state that checkpoints, batches that go back, and groups keep. One
   // that a checkpoint lacks, or has in another shape, stays as it is.
   void AddState(const std::string& name, const torch::Tensor& tensor);
@@ -70,6 +74,7 @@ class DenseBackend : public Backend {
   const std::shared_ptr<Policy> policy_;
   const std::unique_ptr<FlatParameters> parameters_;
   FlatAdam adam_;
+  GradientExchange exchange_;
   Normalizers normalizers_;
   std::unique_ptr<HeadEvaluator> evaluator_;
   std::unique_ptr<RowTrainer> row_trainer_;
@@ -84,8 +89,8 @@ class DenseBackend : public Backend {
 // Reads beta1 (0.9), beta2 (0.999) and weight_decay (0).
 AdamOptions ReadAdamOptions(const Options& options);
 
-// BackendFactories, with the options of Adam. The native one computes on LibTorch what it has no
-// kernels for.
+// BackendFactories, with the options of Adam and of the exchange of gradients. The native one
+// computes on LibTorch what it has no kernels for.
 absl::StatusOr<std::unique_ptr<Backend>> MakeDenseBackend(const Options& options,
                                                           std::shared_ptr<Policy> policy);
 absl::StatusOr<std::unique_ptr<Backend>> MakeNativeBackend(const Options& options,

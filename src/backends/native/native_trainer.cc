@@ -17,10 +17,12 @@ bool NativeTrainer::Trains(std::string_view model_type) {
 
 NativeTrainer::NativeTrainer(std::shared_ptr<const BuiltinPolicy> policy,
                              std::shared_ptr<RowNetwork> network, FlatParameters& parameters,
-                             FlatAdam& adam, const kernels::KernelSet& kernels)
+                             FlatAdam& adam, GradientExchange& exchange,
+                             const kernels::KernelSet& kernels)
     : policy_(std::move(policy)),
       flat_(parameters),
       adam_(adam),
+      exchange_(exchange),
       kernels_(kernels),
       recurrent_(policy_->state_size() > 0),
       actor_reads_(EntityInputsOf(policy_->spec(), Network::kActor)),
@@ -154,7 +156,7 @@ absl::StatusOr<StepReport> NativeTrainer::Train(std::span<const int64_t> items,
                      gradients_.data());
   if (group.size() > 1) {
     torch::Tensor flat = torch::from_blob(gradients_.data(), {network_->size()});
-    MILLRACE_RETURN_IF_ERROR(group.AllReduceMean(flat));
+    MILLRACE_RETURN_IF_ERROR(exchange_.Mean(flat, group));
   }
   EnterActivity(Activity::kTrainOptimizer);
   Step(step, report);

@@ -9,6 +9,7 @@
 
 #include "backends/dense/flat_adam.h"
 #include "backends/dense/flat_parameters.h"
+#include "backends/gradient_exchange.h"
 #include "backends/native/item_column.h"
 #include "backends/native/native_minibatch.h"
 #include "backends/native/row_network.h"
@@ -29,7 +30,8 @@ class NativeTrainer final : public RowTrainer {
 
   // The references are kept. `policy` is of a type that it trains, `network` computes it.
   NativeTrainer(std::shared_ptr<const BuiltinPolicy> policy, std::shared_ptr<RowNetwork> network,
-                FlatParameters& parameters, FlatAdam& adam, const kernels::KernelSet& kernels);
+                FlatParameters& parameters, FlatAdam& adam, GradientExchange& exchange,
+                const kernels::KernelSet& kernels);
 
   absl::Status Begin(const TensorDict& items, const RowLoss& loss) override;
   absl::StatusOr<StepReport> Train(std::span<const int64_t> items, const OptimizerStep& step,
@@ -53,6 +55,7 @@ class NativeTrainer final : public RowTrainer {
   const std::shared_ptr<const BuiltinPolicy> policy_;
   FlatParameters& flat_;
   FlatAdam& adam_;
+  GradientExchange& exchange_;
   const kernels::KernelSet& kernels_;
   const bool recurrent_;
   const EntityInputs actor_reads_, critic_reads_;

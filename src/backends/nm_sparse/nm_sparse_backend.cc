@@ -66,7 +66,7 @@ std::shared_ptr<SparseNetwork> NmSparseBackend::MakeNetwork(const Sparsity& spar
   }
   auto network = std::make_shared<SparsePolicy>(policy_->spec(), sparsity, threads);
   ComputeWith(MakeSparseEvaluator(policy_, network, parameters()),
-              std::make_unique<NativeTrainer>(policy_, network, parameters(), adam(),
+              std::make_unique<NativeTrainer>(policy_, network, parameters(), adam(), exchange(),
                                               kernels::BestKernels()));
   return network;
 }
@@ -235,11 +235,13 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeNmSparseBackend(const Options& opti
         absl::StrCat("backend ", Sparsity::kBackend, ": expected a built-in model"));
   }
   const AdamOptions adam = ReadAdamOptions(options);
+  const auto exchange = GradientExchangeOptions::FromOptions(options);
   MILLRACE_ASSIGN_OR_RETURN(const Sparsity sparsity,
                             Sparsity::FromOptions(options, builtin->spec()));
   MILLRACE_RETURN_IF_ERROR(options.Finish(absl::StrCat("backend ", Sparsity::kBackend)));
   MILLRACE_ASSIGN_OR_RETURN(auto backend, NmSparseBackend::Create(std::move(builtin), adam,
                                                                   sparsity, at::get_num_threads()));
+  backend->ConfigureExchange(exchange);
   return std::unique_ptr<Backend>(std::move(backend));
 }
 

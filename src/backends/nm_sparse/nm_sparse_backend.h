@@ -75,7 +75,8 @@ class NmSparseBackend : public DenseBackend {
   torch::Tensor schedule_;  // int64 [4]: PatternsKey(), dense, since_choice, frozen_at
 };
 
-// BackendFactory. Options: those of Sparsity::FromOptions() and of Adam. As many threads as
+// BackendFactory. Options: those of Sparsity::FromOptions(), of Adam and of
+// GradientExchangeOptions. As many threads as
 // LibTorch has.
 absl::StatusOr<std::unique_ptr<Backend>> MakeNmSparseBackend(const Options& options,
                                                              std::shared_ptr<Policy> policy);

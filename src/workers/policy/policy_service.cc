@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "inference/sparse_model.h"
-#include "inference/unpacked_model.h"
 #include "inference/sparsity.h"
+#include "inference/unpacked_model.h"
 #include "millrace/core/check.h"
 #include "millrace/core/status.h"
 #include "workers/common/worker_process.h"

@@ -21,6 +21,9 @@ TEST(GlooCollectives, ReduceAndBroadcastOverAStoreAdapter) {
     auto sum = torch::tensor({int64_t{1}, int64_t{2}});
     ASSERT_TRUE(group->AllReduceSum(sum).ok());
     EXPECT_TRUE(sum.equal(torch::tensor({int64_t{2}, int64_t{4}})));
+    auto all = torch::empty({2, 3});
+    ASSERT_TRUE(group->AllGather(torch::full({3}, rank), all).ok());
+    EXPECT_TRUE(all.equal(torch::tensor({{0.0F, 0.0F, 0.0F}, {1.0F, 1.0F, 1.0F}})));
     auto from_one = torch::full({3}, rank);
     ASSERT_TRUE(group->Broadcast(from_one, 1).ok());
     EXPECT_TRUE((from_one == 1.0F).all().item<bool>());
@@ -61,6 +64,9 @@ TEST(SingleRankCollectives, AreTheIdentity) {
   auto flat = torch::arange(3);
   ASSERT_TRUE(group->AllReduceMean(flat).ok());
   EXPECT_TRUE(flat.equal(torch::arange(3)));
+  auto all = torch::empty({1, 3}, torch::kLong);
+  ASSERT_TRUE(group->AllGather(flat, all).ok());
+  EXPECT_TRUE(all[0].equal(flat));
 }
 
 }  // namespace
