@@ -16,7 +16,7 @@ torch_version=2.13.0
 venv="$root/.venv"
 packages=(cmake ninja-build g++ ccache mold pkg-config git python3 python3-venv libgrpc++-dev
   protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libzmq3-dev cppzmq-dev libspdlog-dev
-  libcli11-dev libgtest-dev libgmock-dev libyaml-cpp-dev nlohmann-json3-dev libabsl-dev libcairo2-dev)
+  libcli11-dev libgtest-dev libgmock-dev libyaml-cpp-dev nlohmann-json3-dev libabsl-dev libcairo2-dev libzstd-dev)
 clang_packages=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev llvm-14 lld-14)
 # What the films of `millrace play` need when they are made: --video FILE.gif and .mp4, and --view 3d.
 film_packages=(ffmpeg libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri)

@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstring>
 
 #include "millrace/core/check.h"
 #include "millrace/core/status.h"
@@ -15,6 +16,71 @@ namespace {
 uint32_t OrderOf(float number) { return std::bit_cast<uint32_t>(number) & 0x7FFFFFFF; }
 
 constexpr uint32_t kInfinity = 0x7F800000;
+
+// To the nearest bfloat16, ties to even; NaN stays NaN.
+uint16_t ToBfloat16(float number) {
+  const auto bits = std::bit_cast<uint32_t>(number);
+  if (number != number) return static_cast<uint16_t>(bits >> 16 | 0x40);
+  return static_cast<uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+float FromBfloat16(uint16_t half) { return std::bit_cast<float>(uint32_t{half} << 16); }
+
+// What a rank sends: where its gradients are, as a bit for every parameter or, if that is shorter,
+// as a number each, then the gradients in bfloat16.
+class Message {
+ public:
+  // Of `count` of `size` gradients.
+  Message(int64_t size, int64_t count)
+      : size_(size), count_(count), as_bits_((size + 7) / 8 < 4 * count) {}
+
+  int64_t bytes() const { return place_bytes() + 2 * count_; }
+
+  // Leaves what was rounded away in `gradients`, at those places.
+  void Write(std::span<const int32_t> places, std::span<float> gradients, uint8_t* to) const {
+    uint8_t* const values = to + place_bytes();
+    if (as_bits_) std::fill_n(to, place_bytes(), uint8_t{0});
+    for (int64_t i = 0; i < count_; ++i) {
+      const int32_t place = places[static_cast<size_t>(i)];
+      if (as_bits_) {
+        to[place / 8] = static_cast<uint8_t>(to[place / 8] | 1U << place % 8);
+      } else {
+        std::memcpy(to + 4 * i, &place, sizeof(place));
+      }
+      float& gradient = gradients[static_cast<size_t>(place)];
+      const uint16_t half = ToBfloat16(gradient);
+      std::memcpy(values + 2 * i, &half, sizeof(half));
+      gradient -= FromBfloat16(half);
+    }
+  }
+
+  // Adds `share` times the gradients to those of all ranks.
+  void AddTo(std::span<float> sums, float share, const uint8_t* from) const {
+    const uint8_t* value = from + place_bytes();
+    const uint8_t* const end = from + bytes();
+    const auto add = [&](int64_t place) {
+      MILLRACE_CHECK(place >= 0 && place < size_ && value < end, "gradients of another network");
+      uint16_t half;
+      std::memcpy(&half, value, sizeof(half));
+      value += sizeof(half);
+      sums[static_cast<size_t>(place)] += share * FromBfloat16(half);
+    };
+    for (int64_t i = 0; as_bits_ && i < place_bytes(); ++i) {
+      for (uint32_t bits = from[i]; bits != 0; bits &= bits - 1)
+        add(8 * i + std::countr_zero(bits));
+    }
+    for (int64_t i = 0; !as_bits_ && i < count_; ++i) {
+      int32_t place;
+      std::memcpy(&place, from + 4 * i, sizeof(place));
+      add(place);
+    }
+  }
+
+ private:
+  int64_t place_bytes() const { return as_bits_ ? (size_ + 7) / 8 : 4 * count_; }
+
+  const int64_t size_, count_;
+  const bool as_bits_;
+};
 
 }  // namespace
 
@@ -77,29 +143,16 @@ absl::Status GradientExchange::MeanOfLargest(torch::Tensor& flat, Collectives& g
   const auto count = std::max<int64_t>(
       1, std::llround(std::ceil(options_.density * static_cast<double>(gradients.size()))));
   const std::vector<int32_t> places = LargestMagnitudes(gradients, count);
-  // Places, then the gradients there.
-  torch::Tensor sent = torch::empty({2, count}, torch::kInt32);
-  int32_t* const words = sent.data_ptr<int32_t>();
-  std::ranges::copy(places, words);
-  for (int64_t i = 0; i < count; ++i) {
-    words[count + i] = std::bit_cast<int32_t>(gradients[static_cast<size_t>(words[i])]);
-  }
-  torch::Tensor received = torch::empty({group.size(), 2, count}, torch::kInt32);
+  const Message message(std::ssize(gradients), count);
+  torch::Tensor sent = torch::empty({message.bytes()}, torch::kUInt8);
+  torch::Tensor received = torch::empty({group.size(), message.bytes()}, torch::kUInt8);
+  message.Write(places, gradients, sent.data_ptr<uint8_t>());
   MILLRACE_RETURN_IF_ERROR(group.AllGather(sent, received));
-
-  if (finite && options_.error_feedback) {
-    std::ranges::copy(gradients, unsent_.begin());
-    for (const int32_t place : places) unsent_[static_cast<size_t>(place)] = 0;
-  }
+  if (finite && options_.error_feedback) std::ranges::copy(gradients, unsent_.begin());
   std::ranges::fill(gradients, 0.0F);
-  const float share = 1.0F / static_cast<float>(group.size());
-  const int32_t* from = received.data_ptr<int32_t>();
-  for (int rank = 0; rank < group.size(); ++rank, from += 2 * count) {
-    for (int64_t i = 0; i < count; ++i) {
-      const auto place = static_cast<size_t>(from[i]);
-      MILLRACE_CHECK(place < gradients.size(), "gradients of another network");
-      gradients[place] += share * std::bit_cast<float>(from[count + i]);
-    }
+  for (int rank = 0; rank < group.size(); ++rank) {
+    message.AddTo(gradients, 1.0F / static_cast<float>(group.size()),
+                  received.data_ptr<uint8_t>() + rank * message.bytes());
   }
   return absl::OkStatus();
 }

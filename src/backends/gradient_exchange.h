@@ -12,9 +12,9 @@ namespace millrace {
 struct GradientExchangeOptions {
   // Below 1: a rank sends so large a share of its gradients, those of largest magnitude, and the
   // others count as zero (Shi et al. 2021, "Towards Scalable Distributed Training of Deep Learning
-  // on Public Cloud Clusters", MLSys). For links so slow that a step waits for them.
+  // on Public Cloud Clusters", MLSys), rounded to bfloat16. For links so slow that a step waits.
   double density = 1;
-  // What was not sent is added to the gradients of the next step.
+  // What was not sent, or rounded away, is added to the gradients of the next step.
   bool error_feedback = true;
 
   // Reads gradient_density (1) and error_feedback (true).

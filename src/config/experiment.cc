@@ -225,6 +225,8 @@ void ReadSampleStream(Section section, SampleStreamConfig& stream) {
   section.Int("capacity", stream.capacity, 1, kMaxSize);
   section.Choice("when_full", {"wait"});
   section.Bool("checksum", stream.checksum);
+  section.Choice("observations", stream.observations, {"raw", "bfloat16", "bounded"});
+  section.Double("observation_error", stream.observation_error, 1e-6, 1);
   section.Finish();
 }
 

@@ -83,9 +83,11 @@ struct InferenceStreamConfig {
   std::string transport = "auto";  // auto | shm | zmq
 };
 struct SampleStreamConfig {
-  std::string transport = "auto";  // auto | shm | zmq
-  int capacity = 1024;             // segments, per policy
-  bool checksum = false;           // over shared memory too; sockets always have one
+  std::string transport = "auto";    // auto | shm | zmq
+  int capacity = 1024;               // segments, per policy
+  bool checksum = false;             // over shared memory too; sockets always have one
+  std::string observations = "raw";  // raw | bfloat16 | bounded, over sockets
+  double observation_error = 1e-3;   // of bounded: of a feature's deviation in a segment
 };
 struct WeightStreamConfig {
   std::string transport = "auto";  // auto | shm | grpc

@@ -51,6 +51,13 @@ void CheckBatch(const ExperimentConfig& config, Problems& problems) {
   }
 }
 
+void CheckObservations(const SampleStreamConfig& stream, Problems& problems) {
+  if (stream.observations == "raw" || stream.transport == "zmq") return;
+  problems.Add("streams.sample.observations", "raw, as nothing travels through shared memory",
+               absl::StrCat("\"", stream.observations, "\""),
+               "; with streams.sample.transport: zmq it does");
+}
+
 bool Compiles(const std::string& pattern) {
   if (pattern.size() > kMaxPatternLength) return false;
   try {
@@ -198,6 +205,7 @@ void CheckExperiment(const ExperimentConfig& config, Problems& problems) {
     problems.Add("name", kNameRule, absl::StrCat("\"", config.name, "\""));
   }
   CheckBatch(config, problems);
+  CheckObservations(config.sample_stream, problems);
   CheckPolicies(config, problems);
   CheckAgents(config, problems);
   CheckDevice("workers.policy.device", config.policy_worker.device, problems);

@@ -166,6 +166,8 @@ void PutStreams(YAML::Emitter& out, const ExperimentConfig& config) {
       Put(out, "capacity", config.sample_stream.capacity);
       Put(out, "when_full", std::string("wait"));
       Put(out, "checksum", config.sample_stream.checksum);
+      Put(out, "observations", config.sample_stream.observations);
+      Put(out, "observation_error", config.sample_stream.observation_error);
     });
     PutMap(out, "weight", [&] {
       Put(out, "transport", config.weight_stream.transport);

@@ -18,7 +18,7 @@
 namespace millrace {
 
 inline constexpr uint32_t kWireMagic = 0x31575A4D;  // "MZW1"
-inline constexpr uint16_t kWireFormat = 1;
+inline constexpr uint16_t kWireFormat = 2;
 
 // The numbers are part of the wire format.
 enum class WireType : uint16_t {

@@ -26,6 +26,7 @@
 #include "data/ledger.h"
 #include "data/segment.h"
 #include "millrace/data/schema.h"
+#include "streams/observation_codec.h"
 
 namespace millrace {
 
@@ -39,6 +40,8 @@ struct SampleStreamSpec {
   // Producers: over shared memory too, a CRC-32C of payload and snapshot goes with every segment.
   // Consumers check it wherever it is there.
   bool checksum = false;
+  // Over sockets; nothing is encoded in shared memory.
+  ObservationCodecOptions observations = {};
   uint32_t env_steps_each() const {
     return static_cast<uint32_t>(extents.steps) * static_cast<uint32_t>(environments);
   }

@@ -2,45 +2,32 @@
 """What N:M sparsity costs in returns: PPO on CartPole, Pendulum and half_cheetah, by every pattern and seed, equal environment steps.
 
     tests/learning/nm_sparse_returns.py [--tasks cartpole pendulum half_cheetah] [--patterns dense 2:4 2:8 1:8] [--seeds 1 ... 10]
+                                        [--options "refresh_interval: 10, decay: 1.0e-3"]
                                         [--binary build/release/bin/millrace] [--runs-dir runs] [--out docs/results]
 
 A run's return is the mean of its last 100 episodes. Of the seeds' returns the interquartile mean counts, with an interval that holds
-95 % of those of 2,000 resamples (Agarwal et al. 2021, arXiv:2108.13264). `dense` runs in the same kernels. Runs that
-OUT/nm_sparse_returns.json has stay there. Writes OUT/nm_sparse_returns.json (every seed), OUT/nm_sparse_returns.md (the table) and
-OUT/curves/nm_sparse-TASK-PATTERN-SEED.csv.
+95 % of those of 2,000 resamples (Agarwal et al. 2021, arXiv:2108.13264). `dense` runs in the same kernels; the others have --options
+of the backend, too. Runs that OUT/nm_sparse_returns.json has, with the same options, stay there. Writes OUT/nm_sparse_returns.json
+(every seed), OUT/nm_sparse_returns.md (the table) and OUT/curves/nm_sparse-TASK-PATTERN-SEED.csv.
 """
 import json
-import random
 import shutil
 import statistics
 
 from runs import ROOT, begin, metrics, parser
-from series import finish, write_curve
+from series import finish, interquartile_mean, interval, write_curve
 
 TASKS = {"cartpole": ("cartpole_ppo.yaml", 200_000), "pendulum": ("pendulum_ppo.yaml", 300_000),
          "half_cheetah": ("half_cheetah_ppo.yaml", 1_000_000)}
 REFERENCE = "dense"
 
 
-def interquartile_mean(values):
-    """The mean of the middle half; values on its edges count in part."""
-    ordered, size = sorted(values), len(values)
-    weights = [max(0.0, min(i + 1, 0.75 * size) - max(i, 0.25 * size)) for i in range(size)]
-    return sum(weight * value for weight, value in zip(weights, ordered)) / sum(weights)
-
-
-def interval(values, resamples=2000):
-    """Ends between which 95 % of the means of resamples lie."""
-    chance = random.Random(1)
-    means = sorted(interquartile_mean(chance.choices(values, k=len(values))) for _ in range(resamples))
-    return means[int(0.025 * resamples)], means[int(0.975 * resamples)]
-
-
 def run_once(arguments, task, pattern, seed):
     config, steps = TASKS[task]
     name = f"nm_sparse-{task}-{pattern.replace(':', '_')}-{seed}"
     shutil.rmtree(arguments.runs_dir / name, ignore_errors=True)
-    settings = [f"seed={seed}", f'backend={{type: nm_sparse, pattern: "{pattern}"}}', f"stop={{env_steps: {steps}}}"]
+    options = f", {arguments.options}" if pattern != REFERENCE and arguments.options else ""
+    settings = [f"seed={seed}", f'backend={{type: nm_sparse, pattern: "{pattern}"{options}}}', f"stop={{env_steps: {steps}}}"]
     finish(arguments.runs_dir / name, begin(arguments, ROOT / "configs" / config, name, settings))
     lines = metrics(arguments.runs_dir / name)
     number = "episode_return_mean"
@@ -50,10 +37,10 @@ def run_once(arguments, task, pattern, seed):
                 **{key: statistics.median(values) if values else None for key, values in numbers.items()})
 
 
-def table(results):
+def table(arguments, results):
     """`results`: {task: {pattern: {seed: result}}}"""
     text = ["# Returns of N:M-sparse policies", "",
-            "`tests/learning/nm_sparse_returns.py`: interquartile mean of the seeds' returns (mean of the last 100 episodes), its 95 %",
+            f"`tests/learning/nm_sparse_returns.py --options \"{arguments.options}\"`: interquartile mean of the seeds' returns (mean of the last 100 episodes), its 95 %",
             "interval, its share of the dense one in the same kernels; medians of what a choice of weights does.", "",
             "| task | steps | pattern | seeds | IQM | interval | of dense | KL at a choice | flips, % |", "|---|---|---|---|---|---|---|---|---|"]
     for task, patterns in results.items():
@@ -79,10 +66,12 @@ def main():
     options = parser(__doc__)
     options.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
     options.add_argument("--patterns", nargs="+", default=[REFERENCE, "2:4", "2:8", "1:8"])
+    options.add_argument("--options", default="refresh_interval: 10, decay: 1.0e-3", help="of the backend, but for dense")
     options.add_argument("--seeds", type=int, nargs="+", default=list(range(1, 11)))
     arguments = options.parse_args()
     file = arguments.out / "nm_sparse_returns.json"
-    results = json.loads(file.read_text()) if file.exists() else {}
+    data = json.loads(file.read_text()) if file.exists() else {}
+    results = data["results"] if data.get("options") == arguments.options else {}
     for task in arguments.tasks:
         for seed in arguments.seeds:
             for pattern in arguments.patterns:
@@ -91,8 +80,8 @@ def main():
                     continue
                 seeds[str(seed)] = run_once(arguments, task, pattern, seed)
                 print(task, pattern, seed, seeds[str(seed)], flush=True)
-                file.write_text(json.dumps(results, indent=1) + "\n")
-                (arguments.out / "nm_sparse_returns.md").write_text(table(results))
+                file.write_text(json.dumps({"options": arguments.options, "results": results}, indent=1) + "\n")
+                (arguments.out / "nm_sparse_returns.md").write_text(table(arguments, results))
 
 
 if __name__ == "__main__":

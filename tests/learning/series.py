@@ -2,6 +2,7 @@
 import csv
 import json
 import pathlib
+import random
 import re
 import statistics
 import subprocess
@@ -104,6 +105,20 @@ def spread(values, form=".4f"):
     if not values or any(value is None for value in values):
         return "-"
     return f"{statistics.mean(values):{form}} +- {statistics.stdev(values) if len(values) > 1 else 0:{form}}"
+
+
+def interquartile_mean(values):
+    """The mean of the middle half; values on its edges count in part."""
+    ordered, size = sorted(values), len(values)
+    weights = [max(0.0, min(i + 1, 0.75 * size) - max(i, 0.25 * size)) for i in range(size)]
+    return sum(weight * value for weight, value in zip(weights, ordered)) / sum(weights)
+
+
+def interval(values, resamples=2000):
+    """Ends between which 95 % of the means of resamples lie."""
+    chance = random.Random(1)
+    means = sorted(interquartile_mean(chance.choices(values, k=len(values))) for _ in range(resamples))
+    return means[int(0.025 * resamples)], means[int(0.975 * resamples)]
 
 
 def moment_of(line):

@@ -7,10 +7,12 @@
 #include "cli/common/exit_code.h"
 #include "cli/millrace/commands.h"
 #include "cli/millrace/dataflow_bench.h"
+#include "cli/millrace/observations_bench.h"
 #include "cli/millrace/programs.h"
 #include "cli/millrace/stream_ends.h"
 #include "cli/millrace/streams_bench.h"
 #include "millrace/core/status.h"
+#include "millrace/registry/registry.h"
 
 namespace millrace {
 namespace {
@@ -138,6 +140,31 @@ void AddStreams(CLI::App* bench, int& exit_code) {
   });
 }
 
+void AddObservations(CLI::App* bench, int& exit_code) {
+  auto* command = bench->add_subcommand(
+      "observations", "Size and speed of encoded observations (streams.sample.observations).");
+  auto options = std::make_shared<ObservationsBenchOptions>();
+  auto json = std::make_shared<std::string>();
+  command->add_option("--environment", options->environments, "stepped with random actions")
+      ->capture_default_str();
+  command->add_option("--steps", options->steps, "of a segment")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--rows", options->rows, "environments of a segment")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--rounds", options->rounds, "the median counts")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--json", *json, kJsonHelp);
+  command->footer("Example: millrace bench observations --environment pendulum --steps 64");
+  command->callback([options, json, &exit_code] {
+    const auto rows = RunObservationsBench(*options, BuiltinRegistry());
+    const absl::Status status = rows.ok() ? PrintBench(*rows, *json) : rows.status();
+    exit_code = status.ok() ? kExitOk : Fail(status);
+  });
+}
+
 }  // namespace
 
 void AddStreamEndCommand(CLI::App& app, int& exit_code) {
@@ -168,6 +195,7 @@ void AddBenchCommand(CLI::App& app, int& exit_code) {
   AddDataflow(bench, exit_code);
   AddNmSparse(bench, exit_code);
   for (const TorchBench& what : kTorchBenches) AddTorchBench(bench, what, exit_code);
+  AddObservations(bench, exit_code);
   AddStreams(bench, exit_code);
 }
 

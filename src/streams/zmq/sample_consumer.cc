@@ -36,7 +36,8 @@ ZmqSampleConsumer::ZmqSampleConsumer(const StreamContext& context, const SampleS
       rank_(context.index),
       session_(NewSession()),
       bind_host_(context.bind_host),
-      bell_(context.bell) {}
+      bell_(context.bell),
+      codec_(MakeObservationCodec(layout_, spec.observations)) {}
 
 ZmqSampleConsumer::~ZmqSampleConsumer() {
   announcement_.reset();
@@ -44,7 +45,8 @@ ZmqSampleConsumer::~ZmqSampleConsumer() {
 }
 
 absl::Status ZmqSampleConsumer::OnStart(ZmqContext& context) {
-  const size_t largest = kMaxEnvelopeBytes + layout_.total_bytes() + spec_.snapshot_capacity;
+  const size_t largest =
+      kMaxEnvelopeBytes + MaxPayloadBytes(codec_.get(), layout_) + spec_.snapshot_capacity;
   MILLRACE_ASSIGN_OR_RETURN(
       socket_, ZmqSocket::Create(context, ZmqSocket::Kind::kRouter,
                                  {.max_send_bytes = kSmallMessageBytes,
@@ -56,7 +58,7 @@ absl::Status ZmqSampleConsumer::OnStart(ZmqContext& context) {
 
 void ZmqSampleConsumer::OnFrame(ZmqSocket&, ZmqFrame& frame) {
   const WireMessage message =
-      DecodeWire(frame.bytes(), layout_.total_bytes() + spec_.snapshot_capacity);
+      DecodeWire(frame.bytes(), MaxPayloadBytes(codec_.get(), layout_) + spec_.snapshot_capacity);
   const WireFault fault = message.ok() ? Handle(message, frame.peer()) : message.fault;
   if (fault != WireFault::kNone && faults_.Add(fault)) {
     spdlog::warn("sample stream {}: dropped {} malformed messages so far: {}", spec_.policy,
@@ -92,6 +94,11 @@ std::string ZmqSampleConsumer::Mismatch(const SampleHello& hello) const {
                         spec_.extents.rows, ", ", spec_.extents.chunks, ", ", spec_.environments,
                         ", got ", hello.steps, " x ", hello.rows, ", ", hello.chunks, ", ",
                         hello.environments, "; or snapshots of another size");
+  }
+  const auto encoding = static_cast<uint32_t>(spec_.observations.encoding);
+  if (hello.observation_encoding != encoding) {
+    return absl::StrCat("encoding of observations: expected ", encoding, ", got ",
+                        hello.observation_encoding);
   }
   return {};
 }
@@ -153,7 +160,9 @@ std::optional<DropReason> ZmqSampleConsumer::Fault(const SampleSegment& segment,
       header.producer != segment.state.producer ||
       header.incarnation != segment.state.incarnation || header.credit.rank != rank_ ||
       header.snapshot_bytes > spec_.snapshot_capacity ||
-      message.payload.size() != layout_.total_bytes() + header.snapshot_bytes) {
+      message.payload.size() < header.snapshot_bytes ||
+      (codec_ == nullptr &&
+       message.payload.size() != layout_.total_bytes() + header.snapshot_bytes)) {
     return DropReason::kSchema;
   }
   if (header.payload_crc != message.payload_crc || !PayloadIntact(message)) return DropReason::kCrc;
@@ -171,15 +180,29 @@ WireFault ZmqSampleConsumer::OnSegment(const WireMessage& message, std::string_v
     found->second.Heard(peer, segment->state, Clock::now());
     if (!found->second.Accept(segment->header.sequence, segment->previous)) return WireFault::kNone;
   }
-  const std::optional<DropReason> fault = Fault(*segment, message);
+  std::optional<DropReason> fault = Fault(*segment, message);
   AlignedBuffer buffer;
   if (!fault) {
     buffer = TakeBuffer();
-    std::memcpy(buffer.data(), message.payload.data(), message.payload.size());
+    if (!Unpack(message.payload, segment->header.snapshot_bytes, buffer)) {
+      fault = DropReason::kSchema;
+    }
   }
   Deliver(*segment, std::move(buffer), fault);
   Ring();
   return WireFault::kNone;
+}
+
+// Payload and snapshot; false if they cannot be decoded.
+bool ZmqSampleConsumer::Unpack(std::span<const std::byte> from, size_t snapshot_bytes,
+                               AlignedBuffer& to) {
+  if (codec_ == nullptr) {
+    std::memcpy(to.data(), from.data(), from.size());
+    return true;
+  }
+  const auto snapshot = from.last(snapshot_bytes);
+  std::ranges::copy(snapshot, to.data() + layout_.total_bytes());
+  return codec_->Decode(from.first(from.size() - snapshot_bytes), to.data()).ok();
 }
 
 AlignedBuffer ZmqSampleConsumer::TakeBuffer() {

@@ -58,6 +58,7 @@ class ZmqSampleConsumer final : public SampleConsumer, private ZmqHandler {
   void Ring() {
     if (bell_ != nullptr) bell_->Ring();
   }
+  bool Unpack(std::span<const std::byte> from, size_t snapshot_bytes, AlignedBuffer& to);
   void Deliver(const SampleSegment& segment, AlignedBuffer buffer, std::optional<DropReason> fault);
 
   bool Connected(const Key& key) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -72,6 +73,7 @@ class ZmqSampleConsumer final : public SampleConsumer, private ZmqHandler {
   Doorbell* const bell_;
 
   // Bound to the loop's thread.
+  const std::unique_ptr<ObservationCodec> codec_;  // null: payloads travel as they are
   std::unique_ptr<ZmqSocket> socket_;
   std::string endpoint_;
   WireFaultCounts faults_;

@@ -41,12 +41,15 @@ struct SampleHello {
   int32_t environments = 0;
   uint32_t snapshot_capacity = 0;
   uint32_t env_steps_each = 0;
+  uint32_t observation_encoding = 0;  // ObservationEncoding
+  uint32_t reserved = 0;
 };
 
 using SampleWant = SampleProducerState;
 using SampleBye = SampleProducerState;
 
-// Payload: the segment's payload, then its snapshot.
+// Payload: the segment's payload, as ObservationCodec makes it unless the hello says 0, then its
+// snapshot.
 struct SampleSegment {
   SampleProducerState state;
   uint64_t previous = 0;  // the lane's last undisposed sequence before this one; 0: none

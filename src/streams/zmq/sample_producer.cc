@@ -41,6 +41,7 @@ ZmqSampleProducer::ZmqSampleProducer(const StreamContext& context, const SampleS
       names_(context.names),
       bell_(context.bell),
       ledger_(context.ledger),
+      codec_(MakeObservationCodec(layout_, spec.observations)),
       slots_(static_cast<size_t>(slots)) {
   for (Slot& slot : slots_) {
     slot.buffer = AlignedBuffer(layout_.total_bytes() + spec_.snapshot_capacity);
@@ -187,7 +188,8 @@ void ZmqSampleProducer::RefreshLinks() {
 void ZmqSampleProducer::OpenLink(const NamedEndpoint& endpoint) {
   auto socket = ZmqSocket::Create(
       *context_, ZmqSocket::Kind::kDealer,
-      {.max_send_bytes = kMaxEnvelopeBytes + layout_.total_bytes() + spec_.snapshot_capacity,
+      {.max_send_bytes =
+           kMaxEnvelopeBytes + MaxPayloadBytes(codec_.get(), layout_) + spec_.snapshot_capacity,
        .max_receive_bytes = kSmallMessageBytes,
        .queue_messages = 4 * static_cast<int>(kLaneWindow)});
   absl::Status status = socket.status();
@@ -221,7 +223,8 @@ void ZmqSampleProducer::SendHello(uint32_t rank, Link& link, Clock::time_point n
                     .chunks = spec_.extents.chunks,
                     .environments = spec_.environments,
                     .snapshot_capacity = spec_.snapshot_capacity,
-                    .env_steps_each = spec_.env_steps_each()};
+                    .env_steps_each = spec_.env_steps_each(),
+                    .observation_encoding = static_cast<uint32_t>(spec_.observations.encoding)};
   {
     MutexLock lock(mutex_);
     hello.state = State(rank);
@@ -266,19 +269,38 @@ void ZmqSampleProducer::SendSegments(uint32_t rank, Link& link) {
   }
 }
 
-absl::Status ZmqSampleProducer::SendSegment(uint32_t rank, ZmqSocket& socket,
-                                            const SampleOutbox::Due& due) {
-  SampleSegment body;
-  std::span<const std::byte> payload;
+ZmqSampleProducer::Outgoing ZmqSampleProducer::TakeOutgoing(int slot, bool again) {
+  Outgoing out;
+  const std::byte* data;
+  std::vector<std::byte> encoded;
   {
     MutexLock lock(mutex_);
-    const Slot& slot = slots_[static_cast<size_t>(due.slot)];
-    body = {.state = State(rank), .previous = due.previous, .header = slot.header};
-    payload = {slot.buffer.data(), layout_.total_bytes() + slot.header.snapshot_bytes};
+    Slot& committed = slots_[static_cast<size_t>(slot)];
+    out.header = committed.header;
+    data = committed.buffer.data();
+    encoded.swap(committed.encoded);  // of this segment if it was sent before
   }
-  if (!due.again) body.header.payload_crc = Crc32c(payload);
-  MILLRACE_RETURN_IF_ERROR(
-      SendWire(socket, {}, WireType::kSampleSegment, body, payload, {}, body.header.payload_crc));
+  out.payload = {data, layout_.total_bytes()};
+  out.snapshot = {data + layout_.total_bytes(), out.header.snapshot_bytes};
+  if (codec_ == nullptr) return out;
+  if (!again) codec_->Encode(data, encoded);
+  out.payload = encoded;
+  MutexLock lock(mutex_);
+  slots_[static_cast<size_t>(slot)].encoded.swap(encoded);
+  return out;
+}
+
+absl::Status ZmqSampleProducer::SendSegment(uint32_t rank, ZmqSocket& socket,
+                                            const SampleOutbox::Due& due) {
+  const Outgoing out = TakeOutgoing(due.slot, due.again);
+  SampleSegment body{.state = {}, .previous = due.previous, .header = out.header};
+  {
+    MutexLock lock(mutex_);
+    body.state = State(rank);
+  }
+  if (!due.again) body.header.payload_crc = Crc32c(out.snapshot, Crc32c(out.payload));
+  MILLRACE_RETURN_IF_ERROR(SendWire(socket, {}, WireType::kSampleSegment, body, out.payload,
+                                    out.snapshot, body.header.payload_crc));
   MutexLock lock(mutex_);
   slots_[static_cast<size_t>(due.slot)].header.payload_crc = body.header.payload_crc;
   lanes_[rank].outbox.Sent(due.sequence, Clock::now());

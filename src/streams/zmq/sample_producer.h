@@ -42,7 +42,8 @@ class ZmqSampleProducer final : public SampleProducer, private ZmqHandler {
  private:
   enum class Phase : uint8_t { kFree, kOpen, kCommitted };
   struct Slot {
-    AlignedBuffer buffer;  // payload, then snapshot
+    AlignedBuffer buffer;            // payload, then snapshot
+    std::vector<std::byte> encoded;  // what is sent, if observations are encoded
     Phase phase = Phase::kFree;
     uint32_t rank = 0;
     SegmentHeader header;
@@ -78,6 +79,12 @@ class ZmqSampleProducer final : public SampleProducer, private ZmqHandler {
   void SendHello(uint32_t rank, Link& link, Clock::time_point now);
   void SendWant();
   void SendSegments(uint32_t rank, Link& link);
+  // What travels of a committed slot: its payload, as encoded if it is, and its snapshot.
+  struct Outgoing {
+    SegmentHeader header;
+    std::span<const std::byte> payload, snapshot;
+  };
+  Outgoing TakeOutgoing(int slot, bool again);
   absl::Status SendSegment(uint32_t rank, ZmqSocket& socket, const SampleOutbox::Due& due);
 
   SampleProducerState State(uint32_t rank) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -99,6 +106,7 @@ class ZmqSampleProducer final : public SampleProducer, private ZmqHandler {
   Ledger* const ledger_;
 
   // Bound to the loop's thread.
+  const std::unique_ptr<ObservationCodec> codec_;  // null: payloads travel as they are
   ZmqContext* context_ = nullptr;
   std::optional<uint64_t> revision_;
   std::map<uint32_t, Link> links_;  // by rank

@@ -126,12 +126,14 @@ absl::Status Actor::MakeStreams(const InferenceModelFactory& make_model) {
     client.groups = config.actor.groups;
     MILLRACE_ASSIGN_OR_RETURN(streams.inference, MakeInferenceClient(inference, inference_context,
                                                                      inference_spec, client));
-    const SampleStreamSpec sample_spec{.policy = agents.policy,
-                                       .schema = contracts[p].sample,
-                                       .extents = contracts[p].extents(streams.rows),
-                                       .environments = environments_per_group(),
-                                       .snapshot_capacity = p == 0 ? snapshot_capacity : 0,
-                                       .checksum = config.sample_stream.checksum};
+    const SampleStreamSpec sample_spec{
+        .policy = agents.policy,
+        .schema = contracts[p].sample,
+        .extents = contracts[p].extents(streams.rows),
+        .environments = environments_per_group(),
+        .snapshot_capacity = p == 0 ? snapshot_capacity : 0,
+        .checksum = config.sample_stream.checksum,
+        .observations = ObservationCodecOptions::From(config.sample_stream)};
     MILLRACE_ASSIGN_OR_RETURN(
         streams.samples,
         MakeSampleProducer(ChooseTransport(config.sample_stream.transport, Transport::kShm),

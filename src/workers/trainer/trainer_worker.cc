@@ -168,7 +168,8 @@ absl::Status Trainer::MakeStreamSpecs() {
                   .schema = contract_.sample,
                   .extents = contract_.extents(environments * agents_.agents),
                   .environments = environments,
-                  .snapshot_capacity = policy_index_ == 0 ? snapshot_capacity : 0};
+                  .snapshot_capacity = policy_index_ == 0 ? snapshot_capacity : 0,
+                  .observations = ObservationCodecOptions::From(config_.sample_stream)};
   credit_plan_.segments_per_batch = config_.trainer.batch_env_steps / sample_spec_.env_steps_each();
   credit_plan_.ranks = config_.trainer.count;
   credit_plan_.max_policy_lag = config_.trainer.max_policy_lag;

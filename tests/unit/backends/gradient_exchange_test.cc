@@ -48,36 +48,44 @@ torch::Tensor GradientsOf(int rank, int step) {
   return torch::randn({kSize}, generator);
 }
 
-TEST(GradientExchange, SendsTheLargestAndTheRestLater) {
-  for (const bool feedback : {true, false}) {
-    WithTwoRanks([feedback](std::unique_ptr<Collectives> group) {
-      GradientExchange exchange;
-      exchange.Configure({.density = 0.05, .error_feedback = feedback});
-      torch::Tensor applied = torch::zeros({kSize}), wanted = torch::zeros({kSize});
-      torch::Tensor unsent[2] = {torch::zeros({kSize}), torch::zeros({kSize})};
-      for (int step = 0; step < 40; ++step) {
-        torch::Tensor flat = GradientsOf(group->rank(), step);
-        ASSERT_TRUE(exchange.Mean(flat, *group).ok());
-        // What both ranks do, computed here for both.
-        torch::Tensor expected = torch::zeros({kSize});
-        for (int rank : {0, 1}) {
-          const torch::Tensor g = GradientsOf(rank, step);
-          wanted += g / 2;
-          unsent[rank] += g;
-          for (const int32_t place : LargestMagnitudes(FloatsOf(unsent[rank]), 50)) {
-            expected[place] += unsent[rank][place] / 2;
-            unsent[rank][place] = 0;
-          }
-          if (!feedback) unsent[rank].zero_();
+class GradientExchangeOf : public testing::TestWithParam<std::pair<double, bool>> {};
+
+// Of so many that their places go as bits, and of so few that they go as numbers.
+INSTANTIATE_TEST_SUITE_P(Densities, GradientExchangeOf,
+                         testing::Values(std::pair(0.05, true), std::pair(0.05, false),
+                                         std::pair(0.01, true)));
+
+TEST_P(GradientExchangeOf, SendsTheLargestAndTheRestLater) {
+  const auto [density, feedback] = GetParam();
+  const auto count = static_cast<int64_t>(density * kSize);
+  WithTwoRanks([=](std::unique_ptr<Collectives> group) {
+    GradientExchange exchange;
+    exchange.Configure({.density = density, .error_feedback = feedback});
+    torch::Tensor applied = torch::zeros({kSize}), wanted = torch::zeros({kSize});
+    torch::Tensor unsent[2] = {torch::zeros({kSize}), torch::zeros({kSize})};
+    for (int step = 0; step < 40; ++step) {
+      torch::Tensor flat = GradientsOf(group->rank(), step);
+      ASSERT_TRUE(exchange.Mean(flat, *group).ok());
+      // What both ranks do, computed here for both.
+      torch::Tensor expected = torch::zeros({kSize});
+      for (int rank : {0, 1}) {
+        const torch::Tensor g = GradientsOf(rank, step);
+        wanted += g / 2;
+        unsent[rank] += g;
+        for (const int32_t place : LargestMagnitudes(FloatsOf(unsent[rank]), count)) {
+          const torch::Tensor sent = unsent[rank][place].to(torch::kBFloat16).to(torch::kFloat32);
+          expected[place] += sent / 2;
+          unsent[rank][place] -= sent;
         }
-        EXPECT_TRUE(torch::allclose(flat, expected, 1e-6, 1e-6)) << step;
-        applied += flat;
+        if (!feedback) unsent[rank].zero_();
       }
-      // Nothing is lost with feedback.
-      const auto kept = (unsent[0] + unsent[1]) / 2;
-      EXPECT_EQ(torch::allclose(applied + kept, wanted, 1e-4, 1e-4), feedback);
-    });
-  }
+      EXPECT_TRUE(torch::allclose(flat, expected, 1e-6, 1e-6)) << step;
+      applied += flat;
+    }
+    // Nothing is lost with feedback.
+    const auto kept = (unsent[0] + unsent[1]) / 2;
+    EXPECT_EQ(torch::allclose(applied + kept, wanted, 1e-4, 1e-4), feedback);
+  });
 }
 
 TEST(GradientExchange, WhatIsNotFiniteReachesAllRanksAndIsForgotten) {
