@@ -158,15 +158,15 @@ absl::StatusOr<StepReport> NmSparseBackend::Step(const OptimizerStep& step, Coll
 absl::StatusOr<std::map<std::string, double>> NmSparseBackend::EndBatch(const BatchEnd& batch) {
   constexpr int64_t kSampleSteps = 256;
   const bool dense = sparsity_.DenseAt(batch.progress);
-  std::map<std::string, double> numbers = {{"dense", dense ? 1 : 0}};
+  numbers_["dense"] = dense ? 1 : 0;
   network_->Pack(FloatsOf(parameters().trainable()), /*choose=*/false);
   const bool changes = dense != network_->dense();
   const bool due = network_->EndIteration();
   const std::vector<std::byte> before_places(places().begin(), places().end());
   if (!changes && (dense || !due || network_->place_bytes() == 0)) {
     WriteState();
-    if (!dense && sparsity_.refresh == Refresh::kStep) AddFlips(before_places, numbers);
-    return numbers;
+    if (!dense && sparsity_.refresh == Refresh::kStep) CountFlips(before_places);
+    return numbers_;
   }
   const TensorDict sample = batch.sample(kSampleSteps);
   MILLRACE_ASSIGN_OR_RETURN(const HeadOutputs before, Evaluate(sample));
@@ -177,21 +177,20 @@ absl::StatusOr<std::map<std::string, double>> NmSparseBackend::EndBatch(const Ba
   Choose();
   if (ClearLeftOut()) Choose();  // the gradient of the inputs among those that are left
   MILLRACE_ASSIGN_OR_RETURN(const HeadOutputs after, Evaluate(sample));
-  numbers["refresh_kl"] = PolicyDivergence(policy_->spec().action, before, after);
-  if (!changes) AddFlips(before_places, numbers);
-  return numbers;
+  numbers_["refresh_kl"] = PolicyDivergence(policy_->spec().action, before, after);
+  if (!changes) CountFlips(before_places);
+  return numbers_;
 }
 
-void NmSparseBackend::AddFlips(std::span<const std::byte> before,
-                               std::map<std::string, double>& numbers) {
+void NmSparseBackend::CountFlips(std::span<const std::byte> before) {
   const SparseLayer::Counts flips = network_->CountFlips(before, places());
   const SparseLayer::Counts choices = network_->Choices();
   const auto rate = [](int64_t count, int64_t of) {
     return of > 0 ? static_cast<double>(count) / static_cast<double>(of) : 0.0;
   };
-  numbers["sad"] = static_cast<double>(flips.forward);
-  numbers["flip_rate"] = rate(flips.forward, choices.forward);
-  numbers["backward_flip_rate"] = rate(flips.backward, choices.backward);
+  numbers_["sad"] = static_cast<double>(flips.forward);
+  numbers_["flip_rate"] = rate(flips.forward, choices.forward);
+  numbers_["backward_flip_rate"] = rate(flips.backward, choices.backward);
 }
 
 void NmSparseBackend::Publish(std::span<std::byte> blob) {

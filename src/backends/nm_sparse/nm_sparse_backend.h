@@ -26,8 +26,8 @@ class NmSparseBackend : public DenseBackend {
 
   absl::StatusOr<HeadOutputs> Evaluate(const TensorDict& minibatch) override;
   absl::StatusOr<StepReport> Step(const OptimizerStep& step, Collectives& group) override;
-  // dense: 1 while all weights take part; when weights were chosen anew: flip_rate and
-  // backward_flip_rate, the share of the weights that take part now or did a batch ago, but not
+  // dense: 1 while all weights take part; of the last choice of weights: flip_rate and
+  // backward_flip_rate, the share of the weights that took part after it or before, but not
   // both (Hu et al. 2024, arXiv:2404.01847); sad, the number of those of the forward product (Zhou
   // et al. 2021); refresh_kl, the divergence of the policy before from that after, but not if
   // every step chooses.
@@ -65,12 +65,13 @@ class NmSparseBackend : public DenseBackend {
   int64_t PatternsKey() const;
   std::span<std::byte> places();
   // Against places at the end of the batch before.
-  void AddFlips(std::span<const std::byte> before, std::map<std::string, double>& numbers);
+  void CountFlips(std::span<const std::byte> before);
 
   const Sparsity sparsity_;
   const std::shared_ptr<BuiltinPolicy> policy_;
   const PublishedForm form_;
   const std::shared_ptr<SparseNetwork> network_;
+  std::map<std::string, double> numbers_;  // of EndBatch()
   torch::Tensor places_;    // uint8: SparseNetwork::WritePlaces()
   torch::Tensor schedule_;  // int64 [4]: PatternsKey(), dense, since_choice, frozen_at
 };
