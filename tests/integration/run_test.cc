@@ -335,6 +335,12 @@ INSTANTIATE_TEST_SUITE_P(
                           20480,
                           {"backend={type: nm_sparse, dense_until: 0.2, dense_from: 0.8, "
                            "refresh_interval: 2, decay: 2.0e-4, freeze_variance: true}"}},
+        DeterministicCase{
+            "nm_sparse_pictures", "catch_cnn_ppo.yaml", 20480, {"backend={type: nm_sparse}"}},
+        DeterministicCase{"encoded_observations",
+                          "cartpole_ppo.yaml",
+                          20480,
+                          {"streams.sample={transport: zmq, observations: bounded}"}},
         DeterministicCase{"recurrent", "memory_lstm.yaml", 20480, {}},
         DeterministicCase{"pictures", "catch_cnn_ppo.yaml", 20480, {}},
         DeterministicCase{"two_policies", "two_agent_cartpole.yaml", 20480, {}},

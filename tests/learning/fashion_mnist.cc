@@ -2,6 +2,8 @@
 // apart with a backend, and prints how well it does: one JSON object a line and epoch. What
 // fashion_mnist.py runs, once for every seed and method.
 
+#include <spdlog/spdlog.h>
+
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <fstream>
@@ -307,6 +309,7 @@ int main(int argc, char** argv) {
   app.add_option("--store", settings.store, "the address of rank 0")->capture_default_str();
   app.add_option("--port", settings.port, "of rank 0")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
+  spdlog::set_level(spdlog::level::warn);  // standard output is for the reports
   const absl::Status status = millrace::Run(settings);
   if (!status.ok()) std::cerr << "fashion_mnist: " << status.message() << "\n";
   return status.ok() ? 0 : 1;

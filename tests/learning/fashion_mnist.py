@@ -111,6 +111,8 @@ def main():
         trainings = {pool.submit(train, arguments, images, *one): one for one in wanted}
         for training in concurrent.futures.as_completed(trainings):
             network, method, seed = trainings[training]
+            if training.exception():
+                pool.shutdown(cancel_futures=True)
             results.setdefault(network, {}).setdefault(method, {})[seed] = training.result()
             print(f"{network}, {method}, seed {seed}: {training.result()[-1]}", flush=True)
             file.write_text(json.dumps({"epochs": arguments.epochs, "results": results}, indent=1) + "\n")

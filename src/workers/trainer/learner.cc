@@ -76,6 +76,19 @@ absl::Status CheckSparseBackend(const ExperimentConfig& config) {
   return absl::OkStatus();
 }
 
+// What a trainer has not sent yet is in no checkpoint, so that a resume would not end bit-equal.
+absl::Status CheckExchange(const ExperimentConfig& config) {
+  const auto found = config.backend.options.values().find("gradient_density");
+  if (!config.deterministic || config.trainer.count == 1 ||
+      found == config.backend.options.values().end()) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(fmt::format(
+      "{}: expected none with deterministic: true and several trainers, as what was not "
+      "sent is in no checkpoint",
+      Subject(found->second.where, found->second.path)));
+}
+
 // Our own kernels, which run on the CPU, are the fastest way to train a model of the usual sizes.
 std::string TrainerDevice(const ExperimentConfig& config, const TypedOptions& model,
                           const Algorithm& algorithm) {
@@ -90,6 +103,7 @@ std::string TrainerDevice(const ExperimentConfig& config, const TypedOptions& mo
 absl::StatusOr<Learner> MakeLearner(const TorchRegistry& registry, const ExperimentConfig& config,
                                     size_t policy, const PolicyAgents& agents) {
   MILLRACE_RETURN_IF_ERROR(CheckSparseBackend(config));
+  MILLRACE_RETURN_IF_ERROR(CheckExchange(config));
   Learner learner;
   const TypedOptions& model = config.policies[policy].model;
   MILLRACE_ASSIGN_OR_RETURN(

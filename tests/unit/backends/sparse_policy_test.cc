@@ -340,6 +340,72 @@ TEST(SparsePolicy, AStepIsThatOfAdamAndPacksWhatItMade) {
   }
 }
 
+// Of the weights that take part in both passes, biases and heads: where the gradient is one.
+TEST(SparsePolicy, GradientsAreThoseOfFiniteDifferences) {
+  const ModelSpec spec = Mlp({24, 37, 20}, Activation::kTanh, false);
+  const ParameterLayout layout(spec);
+  for (const LayerPatterns& patterns :
+       {LayerPatterns{sparse::DensePattern(), sparse::DensePattern()},
+        LayerPatterns{{2, 8}, sparse::DensePattern(), true},
+        LayerPatterns{{2, 4, 4}, sparse::DensePattern(), true}}) {
+    SparsePolicy policy(spec, HiddenSparse(spec, patterns, sparse::Precision::kFloat32), 1);
+    std::vector<float> flat = Random(static_cast<int64_t>(layout.num_trainable()), 1);
+    for (float& parameter : flat) parameter *= 0.4F;
+    const auto x = Random(64 * 5, 2), weights_of_heads = Random(64 * 2 * sparse::kPanel, 3);
+    const NativeMinibatch batch{.chunks = 64, .actor_input = x.data(), .critic_input = x.data()};
+    std::vector<float> own(static_cast<size_t>(policy.size()));
+    // A weighted sum of all outputs, and its gradient at the heads.
+    const auto loss = [&](bool choose) {
+      policy.Pack(flat, choose);
+      const RowNetwork::Heads heads = policy.Forward(policy.taken(), batch);
+      double sum = 0;
+      for (int64_t row = 0; row < 64; ++row) {
+        const float* w = weights_of_heads.data() + row * 2 * sparse::kPanel;
+        for (int64_t i = 0; i < 3; ++i) sum += w[i] * heads.policy[row * heads.policy_stride + i];
+        sum += w[sparse::kPanel] * heads.value[row * heads.value_stride];
+      }
+      return sum;
+    };
+    loss(/*choose=*/true);
+    std::vector<float> policy_g(64 * sparse::kPanel), value_g(64 * sparse::kPanel);
+    for (size_t row = 0; row < 64; ++row) {
+      const float* w = weights_of_heads.data() + row * 2 * sparse::kPanel;
+      std::copy_n(w, 3, policy_g.data() + row * sparse::kPanel);
+      value_g[row * sparse::kPanel] = w[sparse::kPanel];
+    }
+    policy.Backward(policy.taken(), batch, policy_g.data(), value_g.data(), own.data());
+    std::vector<float> gradients(flat.size());
+    policy.Export(own.data(), gradients);
+
+    Rng rng(5, 0);
+    int compared = 0;
+    for (const ParameterEntry& entry : layout.entries()) {
+      if (!entry.trainable) continue;
+      for (int i = 0; i < 12; ++i) {
+        const size_t place = rng.Below(static_cast<uint64_t>(NumElements(entry.shape)));
+        bool takes_part = true;
+        for (const SparseLayer* layer : policy.Layers()) {
+          if (layer->taking_part() == nullptr || entry.name != layer->name() + ".weight") continue;
+          takes_part = layer->taking_part()[place] != 0;
+        }
+        if (!takes_part) continue;
+        float& parameter = flat[entry.offset + place];
+        const float before = parameter, step = 2e-2F;
+        parameter = before + step;
+        const double above = loss(/*choose=*/false);
+        parameter = before - step;
+        const double below = loss(/*choose=*/false);
+        parameter = before;
+        EXPECT_NEAR((above - below) / (2 * step), gradients[entry.offset + place],
+                    0.02 + 0.01 * std::fabs(gradients[entry.offset + place]))
+            << entry.name << " " << place;
+        ++compared;
+      }
+    }
+    EXPECT_GT(compared, 80);
+  }
+}
+
 TEST(SparsePolicy, HasTheSameBitsWithAnyNumberOfThreadsAndKindOfProducts) {
   const ModelSpec spec = Mlp({100, 100, 100}, Activation::kTanh, false);
   const auto x = Random(500 * 5, 2);
