@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "models/onednn_linear.h"
 #include "models/orthogonal.h"
 
 namespace millrace {
@@ -25,7 +26,7 @@ LinearModule::LinearModule(int64_t in, int64_t out, double gain, Rng& rng) {
 }
 
 torch::Tensor LinearModule::Apply(const torch::Tensor& x) const {
-  return torch::linear(x, weight, bias);
+  return Linear(x, weight, bias);
 }
 
 NormModule::NormModule(int64_t width) {

@@ -7,6 +7,7 @@
 #include "backends/dense/head_evaluator.h"
 #include "inference/entity_inputs.h"
 #include "models/builtin_policy.h"
+#include "models/onednn_linear.h"
 
 namespace millrace {
 namespace {
@@ -30,17 +31,32 @@ struct Layer {
         bias_gradient(parameters.Gradient(name + ".bias")) {}
 
   const Tensor& Forward(const Tensor& x) {
+    if (OneDnn(x).forward) return output = OneDnnLinear(x, weight, bias);
     Sized(output, x.size(0), weight.size(0), weight);
     return at::addmm_out(output, bias, x, weight_transposed);
   }
   // From the gradient of the output [N, out], for input x [N, in].
   void WriteGradients(const Tensor& gradient, const Tensor& x) {
-    at::mm_out(weight_gradient, gradient.t(), x);
+    if (OneDnn(x).gradients) {
+      weight_gradient.copy_(
+          OneDnnLinear(gradient.t().contiguous(), x.t().contiguous(), std::nullopt));
+    } else {
+      at::mm_out(weight_gradient, gradient.t(), x);
+    }
     at::sum_out(bias_gradient, gradient, {0});
   }
   Tensor& InputGradient(const Tensor& gradient) {
+    if (OneDnn(gradient).gradients) {
+      return input_gradient =
+                 OneDnnLinear(gradient.contiguous(), weight.t().contiguous(), std::nullopt);
+    }
     Sized(input_gradient, gradient.size(0), weight.size(1), weight);
     return at::mm_out(input_gradient, gradient, weight);
+  }
+
+  OneDnnProducts OneDnn(const Tensor& rows) const {
+    if (!rows.is_cpu() || !rows.is_contiguous()) return {};
+    return OneDnnProductsOf(rows.size(0), weight.size(1), weight.size(0));
   }
 
   Tensor weight, bias, weight_transposed, weight_gradient, bias_gradient;

@@ -2,22 +2,14 @@
 
 #include <memory>
 
+#include "models/onednn_linear.h"
+
 namespace millrace {
 namespace {
 
 using torch::Tensor;
 
-// x [rows, in] W^T + b by oneDNN, whatever LibTorch would choose; W [out, in] contiguous.
-Tensor OneDnnLinear(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias) {
-  static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("mkldnn::_linear_pointwise", "")
-          .typed<Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&,
-                        std::string_view, c10::List<std::optional<at::Scalar>>,
-                        std::optional<std::string_view>)>();
-  return op.call(x, weight, bias, "none", c10::List<std::optional<at::Scalar>>(), "");
-}
-
+// All three products by oneDNN.
 class OneDnnFunction : public torch::autograd::Function<OneDnnFunction> {
  public:
   static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x,
