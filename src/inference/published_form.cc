@@ -40,7 +40,8 @@ PublishedForm::PublishedForm(const ModelSpec& spec, const Sparsity& sparsity)
   for (const std::string& name : layers.names()) {
     const sparse::Pattern& pattern = layers.At(name).pattern();
     hash.Add(std::string_view(name));
-    for (const int64_t number : {pattern.kept, pattern.group, pattern.shared_by}) {
+    for (const int64_t number :
+         {pattern.kept, pattern.group, pattern.shared_by, int64_t{pattern.tiles}}) {
       hash.Add(static_cast<uint64_t>(number));
     }
   }

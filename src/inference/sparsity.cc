@@ -24,11 +24,13 @@ absl::Status Wrong(const Options& options, const std::string& key, const std::st
 }
 
 absl::StatusOr<sparse::Pattern> ReadPattern(const Options& options, const std::string& key,
-                                            const std::string& fallback, int64_t shared_by) {
+                                            const std::string& fallback, int64_t shared_by,
+                                            bool tiles) {
   auto pattern = sparse::ParsePattern(options.GetString(key, fallback));
   if (!pattern.ok()) return Wrong(options, key, std::string(pattern.status().message()));
   if (sparse::IsDense(*pattern)) return pattern;
-  pattern->shared_by = shared_by;
+  pattern->shared_by = tiles ? sparse::kPanel : shared_by;
+  pattern->tiles = tiles;
   if (sparse::IsKnown(*pattern)) return pattern;
   return Wrong(options, "shared_by",
                absl::StrCat("expected 1, 2, 4, 8 or 16, got ", pattern->shared_by));
@@ -121,12 +123,16 @@ absl::StatusOr<Sparsity> Sparsity::FromOptions(const Options& options, const Mod
   Sparsity sparsity;
   const std::string name = options.GetString("pattern", "2:8");
   const int64_t shared_by = options.GetInt("shared_by", 1, 1, sparse::kPanel);
+  const bool tiles = options.GetBool("tiles", false);
+  if (tiles && options.Has("shared_by")) {
+    return Wrong(options, "shared_by", "expected none with tiles, which all of 16 outputs share");
+  }
   MILLRACE_ASSIGN_OR_RETURN(sparsity.patterns.forward,
-                            ReadPattern(options, "pattern", name, shared_by));
+                            ReadPattern(options, "pattern", name, shared_by, tiles));
   sparsity.patterns.backward_as_forward = options.GetString("backward_pattern", name) == kAsForward;
   if (!sparsity.patterns.backward_as_forward) {
     MILLRACE_ASSIGN_OR_RETURN(sparsity.patterns.backward,
-                              ReadPattern(options, "backward_pattern", name, shared_by));
+                              ReadPattern(options, "backward_pattern", name, shared_by, tiles));
   } else {
     sparsity.patterns.backward = sparse::DensePattern();
   }

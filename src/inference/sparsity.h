@@ -68,12 +68,12 @@ struct Sparsity {
     return beginning || (dense_from < 1 && progress >= dense_from);
   }
 
-  // Reads pattern ("2:8"), backward_pattern (as pattern; also "forward"), shared_by (1), precision
-  // (bfloat16 or float32), products (auto, sparse or dense), layers (regular expressions; all
-  // but those that read the observation), refresh (per_iteration, per_step or never),
-  // refresh_interval (1), decay (0), dense_until (0), dense_from (1) and freeze_variance (false).
-  // kInvalidArgument, with the place, if the model has no such layer, or for bfloat16 if it is no
-  // mlp.
+  // Reads pattern ("2:8"), backward_pattern (as pattern; also "forward"), shared_by (1), tiles
+  // (false), precision (bfloat16 or float32), products (auto, sparse or dense), layers (regular
+  // expressions; all but those that read the observation), refresh (per_iteration, per_step or
+  // never), refresh_interval (1), decay (0), dense_until (0), dense_from (1) and freeze_variance
+  // (false). kInvalidArgument, with the place, if the model has no such layer, or for bfloat16 if
+  // it is no mlp.
   static absl::StatusOr<Sparsity> FromOptions(const Options& options, const ModelSpec& spec);
 };
 

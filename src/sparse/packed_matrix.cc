@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <bitset>
 
 #include "millrace/core/check.h"
 #include "millrace/core/status.h"
@@ -11,6 +12,7 @@ namespace millrace::sparse {
 namespace {
 
 int64_t PairsOf(const Pattern& pattern, int64_t inputs) {
+  if (pattern.tiles) return (pattern.KeptOfTile(inputs) + 1) / 2;
   const int64_t groups = (inputs + pattern.group - 1) / pattern.group;
   return (groups * pattern.kept + 1) / 2;
 }
@@ -135,6 +137,18 @@ void PackedMatrix::MultiplyAdd(
 }
 
 template <typename Visit>
+void PackedMatrix::ForTilePlaces(Visit visit) const {
+  for (int64_t block = 0; block < blocks(); ++block) {
+    for (int64_t panel = 0; panel < panels(); ++panel) {
+      uint32_t* const offsets = PanelAt(block, panel).offsets;
+      for (int64_t pair = 0; pair < PairsOfBlock(block); ++pair) {
+        visit(offsets[pair], InputsOfBlock(block));
+      }
+    }
+  }
+}
+
+template <typename Visit>
 void PackedMatrix::ForPlaces(Visit visit) const {
   // A pair is two of a group or, if one of each group is kept, of two groups.
   const int64_t pairs_of_group = std::max<int64_t>(1, pattern_.kept / 2);
@@ -157,11 +171,19 @@ void PackedMatrix::ForPlaces(Visit visit) const {
 
 size_t PackedMatrix::place_bytes() const {
   if (IsDense(pattern_)) return 0;
+  if (pattern_.tiles) return static_cast<size_t>(2 * UsedPairs());
   return static_cast<size_t>(UsedPairs() * kPanel / pattern_.shared_by);
 }
 
 void PackedMatrix::WritePlaces(std::byte* to) const {
   if (IsDense(pattern_)) return;
+  if (pattern_.tiles) {
+    ForTilePlaces([&](uint32_t offset, int64_t) {
+      *to++ = static_cast<std::byte>((offset & 0xFFFF) / unit());
+      *to++ = static_cast<std::byte>((offset >> 16) / unit());
+    });
+    return;
+  }
   ForPlaces([&](uint32_t offset, const PairPlace& place) {
     const int64_t first = int64_t{offset & 0xFFFF} / unit() - place.first;
     const int64_t second = int64_t{offset >> 16} / unit() - place.second;
@@ -171,6 +193,18 @@ void PackedMatrix::WritePlaces(std::byte* to) const {
 
 absl::Status PackedMatrix::ReadPlaces(const std::byte* from) {
   bool valid = true;
+  const auto status = [&] {
+    return valid ? absl::OkStatus()
+                 : absl::DataLossError("packed weights: a place outside of its group");
+  };
+  if (pattern_.tiles) {
+    ForTilePlaces([&](uint32_t& offset, int64_t inputs) {
+      const auto first = static_cast<int64_t>(*from++), second = static_cast<int64_t>(*from++);
+      valid = valid && first < inputs && second < inputs;
+      offset = static_cast<uint32_t>(first * unit() | second * unit() << 16);
+    });
+    return status();
+  }
   ForPlaces([&](uint32_t& offset, const PairPlace& place) {
     int64_t first = place.first, second = place.second;
     if (IsDense(pattern_)) {
@@ -183,12 +217,32 @@ absl::Status PackedMatrix::ReadPlaces(const std::byte* from) {
     valid = valid && first < place.end && second < place.end;
     offset = static_cast<uint32_t>(first * unit() | second * unit() << 16);
   });
-  if (valid) return absl::OkStatus();
-  return absl::DataLossError("packed weights: a place outside of its group");
+  return status();
+}
+
+int64_t PackedMatrix::CountTileFlips(const std::byte* before, const std::byte* after) const {
+  int64_t flips = 0;
+  for (int64_t block = 0; block < blocks(); ++block) {
+    for (int64_t panel = 0; panel < panels(); ++panel) {
+      const int64_t bytes = 2 * PairsOfBlock(block);
+      // A place that is left over repeats another.
+      const auto mark = [&](const std::byte* places) {
+        std::bitset<256> chosen;
+        for (int64_t i = 0; i < bytes; ++i) chosen.set(static_cast<size_t>(places[i]));
+        return chosen;
+      };
+      const auto changed = static_cast<int64_t>((mark(before) ^ mark(after)).count());
+      flips += changed * std::min(kPanel, outputs_ - panel * kPanel);
+      before += bytes;
+      after += bytes;
+    }
+  }
+  return flips;
 }
 
 int64_t PackedMatrix::CountFlips(const std::byte* before, const std::byte* after) const {
   if (IsDense(pattern_)) return 0;
+  if (pattern_.tiles) return CountTileFlips(before, after);
   const int64_t pairs_of_group = std::max<int64_t>(1, pattern_.kept / 2);
   const int64_t lanes = kPanel / pattern_.shared_by;
   int64_t flips = 0;

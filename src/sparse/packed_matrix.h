@@ -65,8 +65,8 @@ class PackedMatrix {
   void MultiplyAdd(const std::byte* tile, float* scratch,
                    absl::FunctionRef<void(int64_t panel, const float* sums)> finish) const;
 
-  // Where the chosen weights are: of every pair a byte with the places within a group; nothing if
-  // all weights take part.
+  // Where the chosen weights are: of every pair a byte with the places within a group, or two with
+  // those within a tile; nothing if all weights take part.
   size_t place_bytes() const;
   void WritePlaces(std::byte* to) const;
   // What Repack() packs from then on. kDataLoss if that cannot have been written; the matrix must
@@ -104,6 +104,10 @@ class PackedMatrix {
   // Calls visit(offsets of a pair, where they may lie) for all of them.
   template <typename Visit>
   void ForPlaces(Visit visit) const;
+  // The same with tiles: visit(offsets of a pair, inputs of its block).
+  template <typename Visit>
+  void ForTilePlaces(Visit visit) const;
+  int64_t CountTileFlips(const std::byte* before, const std::byte* after) const;
   // The input of a pair's output, within all inputs.
   int64_t InputAt(int64_t block, uint32_t offset) const { return block * block_ + offset / unit(); }
   template <typename Finish>

@@ -14,6 +14,7 @@ constexpr Pattern kPatterns[] = {{1, 4}, {2, 4}, {1, 8}, {2, 8}, {4, 8}, {1, 16}
 }  // namespace
 
 bool IsKnown(const Pattern& pattern) {
+  if (pattern.tiles && (IsDense(pattern) || pattern.shared_by != kPanel)) return false;
   if (pattern.shared_by < 1 || pattern.shared_by > kPanel || kPanel % pattern.shared_by != 0) {
     return false;
   }

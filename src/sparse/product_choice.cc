@@ -69,12 +69,12 @@ ProductTimes Measure(const PackedMatrix& matrix) {
 }  // namespace
 
 ProductTimes TimeProduct(const PackedMatrix& matrix) {
-  using Key = std::tuple<const KernelSet*, int64_t, int64_t, int64_t, int64_t, int64_t>;
+  using Key = std::tuple<const KernelSet*, int64_t, int64_t, int64_t, int64_t, int64_t, bool>;
   static std::mutex mutex;
   static std::map<Key, ProductTimes> known;
   const Pattern& pattern = matrix.pattern();
-  const Key key = {&matrix.kernels(), matrix.outputs(), matrix.inputs(),
-                   pattern.kept,      pattern.group,    pattern.shared_by};
+  const Key key = {&matrix.kernels(), matrix.outputs(),  matrix.inputs(), pattern.kept,
+                   pattern.group,     pattern.shared_by, pattern.tiles};
   const std::lock_guard lock(mutex);
   const auto found = known.find(key);
   if (found != known.end()) return found->second;

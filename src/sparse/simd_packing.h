@@ -334,10 +334,85 @@ struct DensePacker {
   }
 };
 
+// One tile, as a "group" of its own: all inputs of a block, for all outputs of a panel.
+template <typename Format>
+struct TilePacker {
+  // The inputs with the largest sums of magnitudes, ascending; of equal ones the earlier.
+  static void Pack(const Pattern& pattern, const PanelWeights& weights, int64_t inputs,
+                   const PackedPanel& panel) {
+    alignas(64) float scores[DepthBlock(Format::kPrecision) * kPanel];
+    ShareScores(weights, 0, inputs, kPanel, scores);
+    int32_t order[DepthBlock(Format::kPrecision)];
+    for (int64_t i = 0; i < inputs; ++i) {
+      order[i] = __builtin_bit_cast(int32_t, scores[i * kPanel]);
+    }
+    const int64_t kept = pattern.KeptOfTile(inputs);
+    // The largest number that at least so many reach, bit by bit.
+    int32_t threshold = 0;
+    for (int bit = 30; bit >= 0; --bit) {
+      const int32_t candidate = threshold | 1 << bit;
+      int64_t reached = 0;
+      for (int64_t i = 0; i < inputs; ++i) reached += order[i] >= candidate ? 1 : 0;
+      if (reached >= kept) threshold = candidate;
+    }
+    int64_t equal = kept;  // how many of those that are just as large are taken
+    for (int64_t i = 0; i < inputs; ++i) equal -= order[i] > threshold ? 1 : 0;
+    int64_t slot = 0;
+    uint32_t first = 0;
+    for (int64_t i = 0; i < inputs; ++i) {
+      if (order[i] < threshold || (order[i] == threshold && equal-- <= 0)) continue;
+      const auto offset = static_cast<uint32_t>(i) * kUnit<Format>;
+      if (slot % 2 == 0) first = offset;
+      panel.offsets[slot / 2] = first | offset << 16;  // one that is left over repeats itself
+      ++slot;
+    }
+    Repack(pattern, weights, inputs, panel);
+  }
+
+  static void Repack(const Pattern& pattern, const PanelWeights& weights, int64_t inputs,
+                     const PackedPanel& panel) {
+    const int64_t pairs = (pattern.KeptOfTile(inputs) + 1) / 2;
+    for (int64_t pair = 0; pair < pairs; ++pair) {
+      const int64_t first = (panel.offsets[pair] & 0xFFFF) / kUnit<Format>;
+      const int64_t second = (panel.offsets[pair] >> 16) / kUnit<Format>;
+      for (int64_t output = 0; output < kPanel; output += kWidth) {
+        Format::StoreWeights(panel.values, pair, output, weights.Get(first, output),
+                             second == first ? Vector{} : weights.Get(second, output));
+      }
+    }
+  }
+
+  static void Spread(const Pattern& pattern, const PackedPanel& panel, int64_t inputs,
+                     const PackedPanel& dense) {
+    constexpr int64_t kDenseSharedBy = 4;
+    const int64_t pairs = (pattern.KeptOfTile(inputs) + 1) / 2;
+    for (int64_t output = 0; output < kPanel; output += kWidth) {
+      int64_t slot = 0;  // of the tile's inputs, which are ascending
+      const auto weight_of = [&](int64_t input) -> Vector {
+        if (slot >= 2 * pairs) return Vector{};
+        const uint32_t offsets = panel.offsets[slot / 2];
+        const uint32_t offset = slot % 2 == 0 ? offsets & 0xFFFF : offsets >> 16;
+        if (offset != static_cast<uint32_t>(input) * kUnit<Format>) return Vector{};
+        Vector first, second;
+        Format::LoadWeights(panel.values, slot / 2, output, first, second);
+        return slot++ % 2 == 0 ? first : second;
+      };
+      for (int64_t input = 0; input < inputs; input += 2) {
+        const bool both = input + 1 < inputs;
+        const UintVector place = UintVector{} + static_cast<uint32_t>(input);
+        const Vector weight = weight_of(input);
+        StorePair<Format>(dense, kDenseSharedBy, input / 2, output, {place, weight},
+                          {place + (both ? 1U : 0U), both ? weight_of(input + 1) : Vector{}});
+      }
+    }
+  }
+};
+
 template <typename Format>
 void Spread(const Pattern& pattern, const PackedPanel& panel, int64_t inputs,
             const PackedPanel& dense) {
   constexpr int64_t kDenseSharedBy = 4;
+  if (pattern.tiles) return TilePacker<Format>::Spread(pattern, panel, inputs, dense);
   const int64_t step = pattern.kept == 1 ? 2 * pattern.group : pattern.group;
   const int64_t pairs = pattern.kept == 4 ? 2 : 1;
   for (int64_t begin = 0; begin < inputs; begin += step) {
@@ -410,8 +485,26 @@ inline void PackPattern(int64_t shared_by, const float* w, int64_t row, int64_t 
 }
 
 template <typename Format, bool kChoose>
+void PackTiles(const Pattern& pattern, const float* w, int64_t row, int64_t depth, int64_t outputs,
+               int64_t inputs, const PackedPanels& panels) {
+  alignas(64) float buffer[DepthBlock(Format::kPrecision) * kPanel];
+  for (int64_t p = 0; p * kPanel < outputs; ++p) {
+    const PanelWeights weights =
+        WeightsOf(w + p * kPanel * row, row, depth, outputs - p * kPanel, inputs, buffer);
+    if constexpr (kChoose) {
+      TilePacker<Format>::Pack(pattern, weights, inputs, PanelOf(panels, p));
+    } else {
+      TilePacker<Format>::Repack(pattern, weights, inputs, PanelOf(panels, p));
+    }
+  }
+}
+
+template <typename Format, bool kChoose>
 void Pack(const Pattern& pattern, const float* w, int64_t row, int64_t depth, int64_t outputs,
           int64_t inputs, const PackedPanels& panels) {
+  if (pattern.tiles) {
+    return PackTiles<Format, kChoose>(pattern, w, row, depth, outputs, inputs, panels);
+  }
   const auto pack = [&]<int64_t kKept, int64_t kGroup>() {
     if (pattern.kept == kKept && pattern.group == kGroup) {
       PackPattern<Format, kKept, kGroup, kChoose>(pattern.shared_by, w, row, depth, outputs, inputs,

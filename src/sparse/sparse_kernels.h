@@ -24,10 +24,15 @@ inline constexpr int64_t kPanel = kernels::kPanel;
 // N:M: of every `group` neighbouring weights along the direction that a product sums over, the
 // `kept` ones of largest magnitude take part (Zhou et al. 2021, arXiv:2102.04010); all of them if
 // the two are equal. So many neighbouring outputs have theirs at the same inputs, those with the
-// largest sums of magnitudes.
+// largest sums of magnitudes. `tiles`: as large a share of the inputs of a whole block, wherever
+// they are, shared by all outputs of a panel (tile-wise: Guo et al. 2020, arXiv:2008.13006).
 struct Pattern {
   int64_t kept = 2, group = 8;
   int64_t shared_by = 1;
+  bool tiles = false;  // shared_by is kPanel
+
+  // Weights of an output that take part, of so many inputs of a block with tiles.
+  int64_t KeptOfTile(int64_t inputs) const { return (inputs * kept + group - 1) / group; }
 };
 
 enum class Precision : uint8_t { kFloat32, kBfloat16 };

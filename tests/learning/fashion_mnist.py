@@ -40,6 +40,7 @@ def methods():
             f"{pattern} BDWP": ["--set", forward, STEP],
             f"{pattern} BDWP, every 20 steps": ["--set", forward],
             f"{pattern} BDWP, by 4 outputs": ["--set", forward, STEP, "shared_by=4"],
+            f"{pattern} tile-wise": ["--set", forward, STEP, "tiles=true"],
             f"{pattern} BDWP, dense last sixth": ["--set", forward, STEP, "dense_from=0.83"],
             f"{pattern} BDWP, STEP": ["--set", forward, STEP, "dense_until=0.2", "freeze_variance=true"],
             f"{pattern} SR-STE (forward)": ["--set", forward, STEP, "backward_pattern=forward", "decay=2e-4"],

@@ -85,7 +85,8 @@ int64_t NmSparseBackend::PatternsKey() const {
   for (const std::string& layer : sparsity_.layers) {
     key.Add(std::string_view(layer));
     const sparse::Pattern& backward = sparsity_.patterns.backward;
-    for (const int64_t number : {backward.kept, backward.group, backward.shared_by}) {
+    for (const int64_t number :
+         {backward.kept, backward.group, backward.shared_by, int64_t{backward.tiles}}) {
       key.Add(static_cast<uint64_t>(number));
     }
   }

@@ -236,7 +236,8 @@ INSTANTIATE_TEST_SUITE_P(Options, NmSparse,
                                          Values{{"backward_pattern", "forward"}, {"decay", "0.01"}},
                                          Values{{"backward_pattern", "forward"},
                                                 {"refresh", "never"}},
-                                         Values{{"refresh", "per_step"}}),
+                                         Values{{"refresh", "per_step"}},
+                                         Values{{"tiles", "true"}, {"products", "dense"}}),
                          [](const auto& one) { return "Number" + std::to_string(one.index); });
 
 TEST(NmSparseBackend, ChoosesOnceInSoManyIterations) {
@@ -524,6 +525,9 @@ TEST(NmSparseBackend, ErrorsNameThePlaceAndWhatThereIs) {
   EXPECT_NE(ErrorOf({{"layer", "actor.1"}}, spec).find("did you mean \"layers\"?"),
             std::string::npos);
   EXPECT_EQ(ErrorOf({{"pattern", "dense"}, {"shared_by", "4"}}, spec), "");
+  EXPECT_EQ(ErrorOf({{"tiles", "true"}, {"shared_by", "4"}}, spec),
+            "run.yaml:7: backend.shared_by: expected none with tiles, which all of 16 outputs "
+            "share");
   EXPECT_EQ(ErrorOf({{"freeze_variance", "true"}}, spec),
             "run.yaml:7: backend.freeze_variance: expected dense_until as well, which says from "
             "when on");

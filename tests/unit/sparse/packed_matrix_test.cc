@@ -23,12 +23,14 @@ float At(const MatrixView& m, int64_t output, int64_t input) {
 }
 
 // The inputs of an output that a pattern keeps, ascending, by sorting.
-std::vector<int64_t> Kept(const MatrixView& m, const Pattern& pattern, int64_t output) {
+std::vector<int64_t> Kept(const MatrixView& m, const Pattern& pattern, int64_t output,
+                          Precision precision) {
   const int64_t begin = output / pattern.shared_by * pattern.shared_by;
   const int64_t end = std::min(begin + pattern.shared_by, m.outputs);
   std::vector<int64_t> kept;
-  for (int64_t first = 0; first < m.inputs; first += pattern.group) {
-    std::vector<int64_t> group(static_cast<size_t>(std::min(pattern.group, m.inputs - first)));
+  const int64_t size = pattern.tiles ? DepthBlock(precision) : pattern.group;
+  for (int64_t first = 0; first < m.inputs; first += size) {
+    std::vector<int64_t> group(static_cast<size_t>(std::min(size, m.inputs - first)));
     std::iota(group.begin(), group.end(), first);
     const auto score = [&](int64_t input) {
       // The tests' weights are multiples of a power of two: sums are exact in any order.
@@ -38,7 +40,8 @@ std::vector<int64_t> Kept(const MatrixView& m, const Pattern& pattern, int64_t o
     };
     std::stable_sort(group.begin(), group.end(),
                      [&](int64_t a, int64_t b) { return score(a) > score(b); });
-    group.resize(std::min<size_t>(group.size(), static_cast<size_t>(pattern.kept)));
+    const int64_t count = pattern.tiles ? pattern.KeptOfTile(std::ssize(group)) : pattern.kept;
+    group.resize(std::min<size_t>(group.size(), static_cast<size_t>(count)));
     std::sort(group.begin(), group.end());
     kept.insert(kept.end(), group.begin(), group.end());
   }
@@ -53,10 +56,10 @@ std::vector<int64_t> Chosen(const PackedMatrix& packed, int64_t output) {
 }
 
 const std::vector<Pattern>& Patterns() {
-  static const std::vector<Pattern> patterns = {{1, 4, 1}, {2, 4, 1},  {1, 8, 1},  {2, 8, 1},
-                                                {4, 8, 1}, {1, 16, 1}, {2, 16, 1}, {4, 16, 1},
-                                                {2, 8, 2}, {2, 8, 4},  {2, 8, 8},  {2, 8, 16},
-                                                {1, 8, 2}, {4, 16, 4}, {2, 4, 16}, DensePattern()};
+  static const std::vector<Pattern> patterns = {
+      {1, 4, 1},  {2, 4, 1},  {1, 8, 1},  {2, 8, 1},        {4, 8, 1},        {1, 16, 1},
+      {2, 16, 1}, {4, 16, 1}, {2, 8, 2},  {2, 8, 4},        {2, 8, 8},        {2, 8, 16},
+      {1, 8, 2},  {4, 16, 4}, {2, 4, 16}, {2, 8, 16, true}, {1, 8, 16, true}, DensePattern()};
   return patterns;
 }
 
@@ -74,7 +77,7 @@ void ExpectTheProduct(const KernelSet& kernels, const MatrixView& m, const Patte
   packed.Multiply(tile.data(), scratch.data(), [&](int64_t panel, const float* sums) {
     ++finished[static_cast<size_t>(panel)];
     for (int64_t o = panel * kPanel; o < std::min(m.outputs, (panel + 1) * kPanel); ++o) {
-      const auto kept = Kept(m, pattern, o);
+      const auto kept = Kept(m, pattern, o, kernels.precision);
       for (int64_t row = 0; row < kTile; row += 21) {
         double expected = 0, size = 0;
         for (const int64_t input : kept) {
@@ -103,7 +106,8 @@ TEST_P(PackedMatrixOfSet, KeepsExactlyTheLargestOfEveryGroup) {
         PackedMatrix packed(m.outputs, m.inputs, pattern, *GetParam());
         packed.Pack(m);
         for (int64_t o = 0; o < m.outputs; ++o) {
-          EXPECT_EQ(Chosen(packed, o), Kept(m, pattern, o)) << NameOf(pattern) << " " << o;
+          EXPECT_EQ(Chosen(packed, o), Kept(m, pattern, o, GetParam()->precision))
+              << NameOf(pattern) << " " << o;
         }
       }
     }
