@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/bfloat16.h"
 #include "millrace/core/check.h"
 #include "millrace/core/status.h"
 
@@ -14,16 +15,6 @@ namespace {
 
 // Magnitudes in the order of the integers that their bits are.
 uint32_t OrderOf(float number) { return std::bit_cast<uint32_t>(number) & 0x7FFFFFFF; }
-
-constexpr uint32_t kInfinity = 0x7F800000;
-
-// To the nearest bfloat16, ties to even; NaN stays NaN.
-uint16_t ToBfloat16(float number) {
-  const auto bits = std::bit_cast<uint32_t>(number);
-  if (number != number) return static_cast<uint16_t>(bits >> 16 | 0x40);
-  return static_cast<uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
-}
-float FromBfloat16(uint16_t half) { return std::bit_cast<float>(uint32_t{half} << 16); }
 
 // What a rank sends: where its gradients are, as a bit for every parameter or, if that is shorter,
 // as a number each, then the gradients in bfloat16.
@@ -123,37 +114,36 @@ std::vector<int32_t> LargestMagnitudes(std::span<const float> numbers, int64_t c
   return places;
 }
 
-absl::Status GradientExchange::Mean(torch::Tensor& flat, Collectives& group) {
+absl::Status GradientExchange::Mean(torch::Tensor& flat, int64_t parameters, Collectives& group) {
   if (options_.density >= 1 || group.size() == 1) return group.AllReduceMean(flat);
-  if (flat.is_cpu()) return MeanOfLargest(flat, group);
+  const auto count = std::max<int64_t>(
+      1, std::llround(std::ceil(options_.density * static_cast<double>(parameters))));
+  if (flat.is_cpu()) return MeanOfLargest(flat, count, group);
   torch::Tensor local = flat.cpu();
-  MILLRACE_RETURN_IF_ERROR(MeanOfLargest(local, group));
+  MILLRACE_RETURN_IF_ERROR(MeanOfLargest(local, count, group));
   flat.copy_(local);
   return absl::OkStatus();
 }
 
-absl::Status GradientExchange::MeanOfLargest(torch::Tensor& flat, Collectives& group) {
+absl::Status GradientExchange::MeanOfLargest(torch::Tensor& flat, int64_t count,
+                                             Collectives& group) {
   const std::span<float> gradients(flat.data_ptr<float>(), static_cast<size_t>(flat.numel()));
   unsent_.resize(gradients.size());
-  bool finite = true;
-  for (size_t i = 0; i < gradients.size(); ++i) {
-    gradients[i] += unsent_[i];
-    finite = finite && OrderOf(gradients[i]) < kInfinity;
-  }
-  const auto count = std::max<int64_t>(
-      1, std::llround(std::ceil(options_.density * static_cast<double>(gradients.size()))));
+  for (size_t i = 0; i < gradients.size(); ++i) gradients[i] += unsent_[i];
   const std::vector<int32_t> places = LargestMagnitudes(gradients, count);
   const Message message(std::ssize(gradients), count);
   torch::Tensor sent = torch::empty({message.bytes()}, torch::kUInt8);
   torch::Tensor received = torch::empty({group.size(), message.bytes()}, torch::kUInt8);
   message.Write(places, gradients, sent.data_ptr<uint8_t>());
   MILLRACE_RETURN_IF_ERROR(group.AllGather(sent, received));
-  if (finite && options_.error_feedback) std::ranges::copy(gradients, unsent_.begin());
+  rest_.assign(gradients.begin(), gradients.end());
   std::ranges::fill(gradients, 0.0F);
   for (int rank = 0; rank < group.size(); ++rank) {
     message.AddTo(gradients, 1.0F / static_cast<float>(group.size()),
                   received.data_ptr<uint8_t>() + rank * message.bytes());
   }
+  const bool finite = std::ranges::all_of(gradients, [](float g) { return std::isfinite(g); });
+  if (finite && options_.error_feedback) unsent_.swap(rest_);
   return absl::OkStatus();
 }
 

@@ -26,20 +26,21 @@ struct GradientExchangeOptions {
 class GradientExchange {
  public:
   void Configure(const GradientExchangeOptions& options) { options_ = options; }
-  // Replaces a rank's gradients [size] by the mean that all ranks apply, with the same bits on all
-  // of them. Whatever is not finite is sent first, so that all ranks see it; nothing is kept of
-  // such gradients for later.
-  absl::Status Mean(torch::Tensor& flat, Collectives& group);
+  // Replaces a rank's gradients by the mean that all ranks apply, with the same bits on all of
+  // them. flat [size]: those of so many parameters, and zeros between them. Whatever is not finite
+  // is sent first, so that all ranks see it and skip the step; what they had not sent stays as it
+  // was.
+  absl::Status Mean(torch::Tensor& flat, int64_t parameters, Collectives& group);
 
   // Keep, and go back to, what has not been sent.
   void Checkpoint() { saved_ = unsent_; }
   void Rollback() { unsent_ = saved_; }
 
  private:
-  absl::Status MeanOfLargest(torch::Tensor& flat, Collectives& group);
+  absl::Status MeanOfLargest(torch::Tensor& flat, int64_t count, Collectives& group);
 
   GradientExchangeOptions options_;
-  std::vector<float> unsent_, saved_;
+  std::vector<float> unsent_, saved_, rest_;
 };
 
 // Where the `count` numbers of largest magnitude are, ascending; of equal ones the earlier are

@@ -16,7 +16,8 @@ struct LayerMatrix {
   static LayerMatrix Of(const std::vector<int64_t>& shape) {
     LayerMatrix matrix{.rows = shape[0]};
     if (shape.size() > 1) matrix.columns = NumElements(shape) / shape[0];
-    if (shape.size() > 2) matrix.taps = matrix.columns / shape[1];
+    matrix.is_convolution = shape.size() > 2;
+    if (matrix.is_convolution) matrix.taps = matrix.columns / shape[1];
     return matrix;
   }
   // Where a column's weight is in a row as LibTorch has it: taps side by side.
@@ -26,6 +27,7 @@ struct LayerMatrix {
   }
 
   int64_t rows = 0, columns = 1, taps = 1;
+  bool is_convolution = false;
 };
 
 // Between matrices, rows `stride` apart, and weights as LibTorch has them.

@@ -11,7 +11,8 @@ using torch::Tensor;
 
 // Multiplications below which a call costs more than it gains.
 constexpr int64_t kLeastProducts = 1 << 24;
-constexpr unsigned kFullWidthFamily = 26;  // Zen 5
+constexpr unsigned kFullWidthFamily = 26;   // Zen 5
+constexpr char kGradients[] = "gradients";  // in the context of a function: whether by oneDNN
 
 using LinearOp = Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&,
                         std::string_view, c10::List<std::optional<at::Scalar>>,
@@ -42,8 +43,9 @@ unsigned AmdFamily() {
 class OneDnnFunction : public torch::autograd::Function<OneDnnFunction> {
  public:
   static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x,
-                        const Tensor& weight, const Tensor& bias) {
+                        const Tensor& weight, const Tensor& bias, bool gradients) {
     context->save_for_backward({x, weight});
+    context->saved_data[kGradients] = gradients;
     return OneDnnLinear(x, weight, bias);
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
@@ -51,7 +53,7 @@ class OneDnnFunction : public torch::autograd::Function<OneDnnFunction> {
     const auto saved = context->get_saved_variables();
     const Tensor &x = saved[0], &weight = saved[1];
     const Tensor g = gradients[0].contiguous();
-    const bool by_onednn = OneDnnProductsOf(x.size(0), weight.size(1), weight.size(0)).gradients;
+    const bool by_onednn = context->saved_data[kGradients].toBool();
     Tensor x_gradient;
     if (context->needs_input_grad(0)) {
       x_gradient =
@@ -60,13 +62,14 @@ class OneDnnFunction : public torch::autograd::Function<OneDnnFunction> {
     const Tensor weight_gradient =
         by_onednn ? OneDnnLinear(g.t().contiguous(), x.t().contiguous(), std::nullopt)
                   : at::mm(g.t(), x);
-    return {x_gradient, weight_gradient, g.sum(0)};
+    return {x_gradient, weight_gradient, g.sum(0), Tensor()};
   }
 };
 
 }  // namespace
 
 Tensor OneDnnLinear(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias) {
+  TORCH_CHECK(Operator().has_value(), "this LibTorch has no oneDNN");
   return Operator()->call(x, weight, bias, "none", c10::List<std::optional<at::Scalar>>(), "");
 }
 
@@ -77,13 +80,18 @@ OneDnnProducts OneDnnProductsOf(int64_t rows, int64_t in, int64_t out) {
 }
 
 Tensor Linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  const int64_t in = weight.size(1), out = weight.size(0);
-  const bool by_onednn = x.is_cpu() && x.scalar_type() == torch::kFloat32 && x.numel() > 0 &&
-                         OneDnnProductsOf(x.numel() / in, in, out).forward;
-  if (!by_onednn) return torch::linear(x, weight, bias);
+  const int64_t in = weight.size(1);
+  if (!x.is_cpu() || x.scalar_type() != torch::kFloat32) return torch::linear(x, weight, bias);
+  return Linear(x, weight, bias, OneDnnProductsOf(x.numel() / in, in, weight.size(0)));
+}
+
+Tensor Linear(const Tensor& x, const Tensor& weight, const Tensor& bias,
+              const OneDnnProducts& by_onednn) {
+  if (!by_onednn.forward) return torch::linear(x, weight, bias);
   auto sizes = x.sizes().vec();
-  sizes.back() = out;
-  return OneDnnFunction::apply(x.reshape({-1, in}).contiguous(), weight, bias).view(sizes);
+  sizes.back() = weight.size(0);
+  const Tensor rows = x.reshape({-1, weight.size(1)}).contiguous();
+  return OneDnnFunction::apply(rows, weight, bias, by_onednn.gradients).view(sizes);
 }
 
 }  // namespace millrace

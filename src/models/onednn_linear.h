@@ -26,5 +26,8 @@ OneDnnProducts OneDnnProductsOf(int64_t rows, int64_t in, int64_t out);
 // x [..., in] W^T + b with gradients, by whichever is faster.
 torch::Tensor Linear(const torch::Tensor& x, const torch::Tensor& weight,
                      const torch::Tensor& bias);
+// On the CPU, gradients by oneDNN only if the product is.
+torch::Tensor Linear(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias,
+                     const OneDnnProducts& by_onednn);
 
 }  // namespace millrace

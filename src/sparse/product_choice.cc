@@ -16,7 +16,7 @@ namespace {
 
 constexpr double kGain = 1.05;
 constexpr int kRounds = 7;
-constexpr double kRoundSeconds = 5e-4;  // of either kernels, at least
+constexpr double kRoundSeconds = 5e-4;  // of dense kernels, about
 
 double ThreadSeconds() {
   timespec time;

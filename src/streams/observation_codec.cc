@@ -6,10 +6,11 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <string_view>
 #include <type_traits>
 
-#include "absl/strings/str_cat.h"
+#include "core/bfloat16.h"
 #include "millrace/core/check.h"
 #include "millrace/core/status.h"
 
@@ -20,14 +21,6 @@ constexpr int kLevel = 1;  // of Zstandard: higher ones take longer and gain lit
 constexpr std::string_view kObservation = "observation/";
 // Multiples lie within so many, so that their differences fit into 32 bits.
 constexpr double kMaxMultiple = 1 << 29;
-
-// A double is rounded twice.
-uint16_t ToBfloat16(float number) {
-  const auto bits = std::bit_cast<uint32_t>(number);
-  if (number != number) return static_cast<uint16_t>(bits >> 16 | 0x40);
-  return static_cast<uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
-}
-float FromBfloat16(uint16_t half) { return std::bit_cast<float>(uint32_t{half} << 16); }
 
 template <typename T>
 using BitsOf = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
@@ -173,7 +166,10 @@ void ObservationCodec::EncodeNumbers(const Section& section, const T* numbers, W
   }
   std::byte* to = writer.Grow(static_cast<size_t>(section.size()) * sizeof(uint16_t));
   for (int64_t i = 0; i < section.size(); ++i) {
-    const uint16_t half = ToBfloat16(static_cast<float>(numbers[i]));
+    // A double is rounded twice, and what float32 cannot hold to its largest number.
+    constexpr T kLargest = std::numeric_limits<float>::max();
+    const uint16_t half =
+        ToBfloat16(static_cast<float>(std::clamp(numbers[i], -kLargest, kLargest)));
     std::memcpy(to + i * 2, &half, sizeof(half));
   }
 }
@@ -277,6 +273,9 @@ absl::Status ObservationCodec::DecodeBounded(const Section& section, Reader& rea
   const std::byte* const steps = reader.Take(steps_.size() * sizeof(double));
   if (steps == nullptr) return damaged;
   std::memcpy(steps_.data(), steps, steps_.size() * sizeof(double));
+  for (const double step : steps_) {
+    if (step != 0 && !(step > 0 && std::isnormal(step))) return damaged;
+  }
   uint32_t bytes;
   const std::byte* const length = reader.Take(sizeof(bytes));
   if (length == nullptr) return damaged;
@@ -309,8 +308,10 @@ absl::Status ObservationCodec::DecodeBounded(const Section& section, Reader& rea
         // Forged ones may wrap around.
         const auto difference = static_cast<uint32_t>(Unfold(static_cast<uint32_t>(words[f])));
         const uint32_t multiple = difference + static_cast<uint32_t>(before);
+        const double number = static_cast<int32_t>(multiple) * step;
+        if (std::fabs(number) > std::numeric_limits<T>::max()) return damaged;
         words[f] = multiple;
-        numbers[first + f] = static_cast<T>(static_cast<int32_t>(multiple) * step);
+        numbers[first + f] = static_cast<T>(number);
       }
     }
   }

@@ -47,8 +47,8 @@ class ObservationCodec {
   // Of what Encode() makes.
   size_t max_bytes() const;
   void Encode(const std::byte* payload, std::vector<std::byte>& encoded);
-  // `payload` has layout().total_bytes(). kDataLoss if the bytes cannot have been made by Encode();
-  // the payload is then of no use.
+  // `payload` has layout().total_bytes(). kDataLoss if the bytes cannot be decoded; the payload is
+  // then of no use.
   absl::Status Decode(std::span<const std::byte> encoded, std::byte* payload);
 
  private:

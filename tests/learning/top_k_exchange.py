@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What sending only the largest gradients gains on a slow link, and what it costs: two ranks train an mlp on Fashion-MNIST.
 
-    sudo tests/learning/top_k_exchange.py [--rate 100mbit] [--densities 0.1 0.01] [--seeds 1 2 3 4 5] [--epochs 5] [--timed-steps 100]
+    sudo tests/learning/top_k_exchange.py [--rate 100mbit] [--densities 0.25 0.01] [--seeds 1 2 3 4 5] [--epochs 5] [--timed-steps 100]
                                           [--images /usr/share/datasets/fashion-mnist] [--binary build/release/bin/fashion_mnist]
                                           [--out docs/results]
 
@@ -110,7 +110,7 @@ def table(arguments, data):
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--rate", default="100mbit")
-    options.add_argument("--densities", type=float, nargs="+", default=[0.1, 0.01])
+    options.add_argument("--densities", type=float, nargs="+", default=[0.25, 0.01])
     options.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     options.add_argument("--epochs", type=int, default=5)
     options.add_argument("--timed-steps", type=int, default=100)

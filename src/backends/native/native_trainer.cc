@@ -156,7 +156,7 @@ absl::StatusOr<StepReport> NativeTrainer::Train(std::span<const int64_t> items,
                      gradients_.data());
   if (group.size() > 1) {
     torch::Tensor flat = torch::from_blob(gradients_.data(), {network_->size()});
-    MILLRACE_RETURN_IF_ERROR(exchange_.Mean(flat, group));
+    MILLRACE_RETURN_IF_ERROR(exchange_.Mean(flat, flat_.trainable().numel(), group));
   }
   EnterActivity(Activity::kTrainOptimizer);
   Step(step, report);

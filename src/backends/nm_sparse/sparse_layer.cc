@@ -24,13 +24,15 @@ SparseLayer::SparseLayer(SparseLayout& layout, const std::string& name, const Sp
                               int64_t inputs) {
     matrix.emplace(outputs, inputs, sparse::DensePattern(), kernels);
   };
-  if (chosen) sparse::ChooseProduct(sparsity.products, forward_);
+  // LibTorch multiplies with filters.
+  const auto products = is_convolution() ? sparse::ProductChoice::kSparse : sparsity.products;
+  if (chosen) sparse::ChooseProduct(products, forward_);
   if (chosen && sparsity.has_dense_phase()) make_dense(dense_forward_, out(), in());
   if (input_gradient) {
     const bool sparse = !sparse::IsDense(patterns.backward);
     if (sparse) {
       backward_.emplace(in(), out(), patterns.backward, kernels);
-      sparse::ChooseProduct(sparsity.products, *backward_);
+      sparse::ChooseProduct(products, *backward_);
     }
     if (!sparse || sparsity.has_dense_phase()) make_dense(dense_backward_, in(), out());
   }

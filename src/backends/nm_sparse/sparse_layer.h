@@ -24,7 +24,7 @@ class SparseLayer {
 
   const std::string& name() const { return name_; }
   int64_t in() const { return weight_.columns; }
-  bool is_convolution() const { return weight_.taps > 1; }
+  bool is_convolution() const { return weight_.is_convolution; }
   int64_t out() const { return weight_.rows; }
   int64_t panels() const { return forward_.panels(); }
   // Features of the output with those that fill up the last panel.

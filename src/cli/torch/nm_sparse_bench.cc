@@ -154,7 +154,12 @@ class Bench {
               unit, work, i, arms, measured.seconds);
     }
     const auto& bfloat16 = measured.joules[2];
-    for (size_t i = dense; i < arms.size() && work == 0 && !bfloat16.empty(); ++i) {
+    // Counters move once a millisecond: arms that are shorter have too few of them.
+    const auto known = [&](const std::vector<double>& joules) {
+      return std::ssize(joules) == options_.rounds;
+    };
+    for (size_t i = dense; i < arms.size() && work == 0 && known(bfloat16); ++i) {
+      if (!known(measured.joules[i])) continue;
       table_.push_back({arms[i].name + "/energy", "J", Median(measured.joules[i]),
                         "dense " + arms[2].name, Median(bfloat16), measured.joules[i],
                         /*lower_is_better=*/true});

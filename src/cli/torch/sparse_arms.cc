@@ -100,7 +100,9 @@ class PackedLayerArm {
       : spec_(SquareLayer(width)),
         layout_(spec_),
         layer_(layout_, "trunk.0",
-               {.patterns = {.forward = pattern, .backward = pattern}, .layers = {"trunk.0"}},
+               {.patterns = {.forward = pattern, .backward = pattern},
+                .products = sparse::ProductChoice::kSparse,
+                .layers = {"trunk.0"}},
                /*input_gradient=*/true, sparse::BestKernels(Precision::kBfloat16)),
         weights_(weights) {
     const auto values = Random(layout_.size(), 1);

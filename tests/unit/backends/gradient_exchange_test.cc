@@ -65,7 +65,7 @@ TEST_P(GradientExchangeOf, SendsTheLargestAndTheRestLater) {
     torch::Tensor unsent[2] = {torch::zeros({kSize}), torch::zeros({kSize})};
     for (int step = 0; step < 40; ++step) {
       torch::Tensor flat = GradientsOf(group->rank(), step);
-      ASSERT_TRUE(exchange.Mean(flat, *group).ok());
+      ASSERT_TRUE(exchange.Mean(flat, kSize, *group).ok());
       // What both ranks do, computed here for both.
       torch::Tensor expected = torch::zeros({kSize});
       for (int rank : {0, 1}) {
@@ -88,17 +88,23 @@ TEST_P(GradientExchangeOf, SendsTheLargestAndTheRestLater) {
   });
 }
 
-TEST(GradientExchange, WhatIsNotFiniteReachesAllRanksAndIsForgotten) {
+TEST(GradientExchange, AStepThatIsNotFiniteOnOneRankLeavesAllAsTheyWere) {
   WithTwoRanks([](std::unique_ptr<Collectives> group) {
-    GradientExchange exchange;
-    exchange.Configure({.density = 0.01});
-    torch::Tensor flat = GradientsOf(group->rank(), 0);
+    GradientExchange disturbed, undisturbed;
+    for (GradientExchange* exchange : {&disturbed, &undisturbed}) {
+      exchange->Configure({.density = 0.01});
+      torch::Tensor flat = GradientsOf(group->rank(), 0);
+      ASSERT_TRUE(exchange->Mean(flat, kSize, *group).ok());
+    }
+    torch::Tensor flat = GradientsOf(group->rank(), 1);
     if (group->rank() == 1) flat.narrow(0, 100, 50).fill_(std::nanf(""));
-    ASSERT_TRUE(exchange.Mean(flat, *group).ok());
+    ASSERT_TRUE(disturbed.Mean(flat, kSize, *group).ok());
     EXPECT_TRUE(flat.isnan().any().item<bool>());
-    flat = GradientsOf(group->rank(), 1);
-    ASSERT_TRUE(exchange.Mean(flat, *group).ok());
-    EXPECT_FALSE(flat.isnan().any().item<bool>());
+    flat = GradientsOf(group->rank(), 2);
+    torch::Tensor expected = flat.clone();
+    ASSERT_TRUE(disturbed.Mean(flat, kSize, *group).ok());
+    ASSERT_TRUE(undisturbed.Mean(expected, kSize, *group).ok());
+    EXPECT_TRUE(flat.equal(expected));
   });
 }
 
@@ -108,7 +114,7 @@ TEST(GradientExchange, GoesBackWithABatch) {
     exchange.Configure({.density = 0.1});
     const auto mean = [&](int step) {
       torch::Tensor flat = GradientsOf(group->rank(), step);
-      EXPECT_TRUE(exchange.Mean(flat, *group).ok());
+      EXPECT_TRUE(exchange.Mean(flat, kSize, *group).ok());
       return flat;
     };
     mean(0);
@@ -124,7 +130,7 @@ TEST(GradientExchange, IsTheMeanUnlessAskedForLess) {
   WithTwoRanks([](std::unique_ptr<Collectives> group) {
     GradientExchange exchange;
     torch::Tensor flat = GradientsOf(group->rank(), 0);
-    ASSERT_TRUE(exchange.Mean(flat, *group).ok());
+    ASSERT_TRUE(exchange.Mean(flat, kSize, *group).ok());
     EXPECT_TRUE(torch::allclose(flat, (GradientsOf(0, 0) + GradientsOf(1, 0)) / 2));
   });
 }
