@@ -25,9 +25,7 @@ LinearModule::LinearModule(int64_t in, int64_t out, double gain, Rng& rng) {
   bias = register_parameter("bias", torch::zeros({out}));
 }
 
-torch::Tensor LinearModule::Apply(const torch::Tensor& x) const {
-  return Linear(x, weight, bias);
-}
+torch::Tensor LinearModule::Apply(const torch::Tensor& x) const { return Linear(x, weight, bias); }
 
 NormModule::NormModule(int64_t width) {
   weight_ = register_parameter("weight", torch::ones({width}));

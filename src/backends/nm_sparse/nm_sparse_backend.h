@@ -72,7 +72,7 @@ class NmSparseBackend : public DenseBackend {
   const PublishedForm form_;
   const std::shared_ptr<SparseNetwork> network_;
   std::map<std::string, double> numbers_;  // of EndBatch()
-  torch::Tensor places_;    // uint8: SparseNetwork::WritePlaces()
+  torch::Tensor places_;                   // uint8: SparseNetwork::WritePlaces()
   torch::Tensor schedule_;  // int64 [4]: PatternsKey(), dense, since_choice, frozen_at
 };
 
