@@ -1,7 +1,10 @@
 // A layer's weights as the matrix that N:M patterns are of.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "millrace/inference/model_spec.h"
@@ -20,27 +23,40 @@ struct LayerMatrix {
     if (matrix.is_convolution) matrix.taps = matrix.columns / shape[1];
     return matrix;
   }
-  // Where a column's weight is in a row as LibTorch has it: taps side by side.
-  int64_t TorchColumn(int64_t column) const {
-    const int64_t channels = columns / taps;
-    return column % channels * taps + column / channels;
-  }
-
   int64_t rows = 0, columns = 1, taps = 1;
   bool is_convolution = false;
 };
 
-// Between matrices, rows `stride` apart, and weights as LibTorch has them.
+// Between matrices, rows `stride` apart, and weights as LibTorch has them, whose taps lie side by
+// side.
 inline void ReadMatrix(const LayerMatrix& matrix, const float* weights, float* to, int64_t stride) {
+  const int64_t channels = matrix.columns / matrix.taps;
   for (int64_t row = 0; row < matrix.rows; ++row, weights += matrix.columns, to += stride) {
-    for (int64_t i = 0; i < matrix.columns; ++i) to[i] = weights[matrix.TorchColumn(i)];
+    if (matrix.taps == 1) std::copy_n(weights, channels, to);
+    for (int64_t tap = 0; matrix.taps > 1 && tap < matrix.taps; ++tap) {
+      for (int64_t c = 0; c < channels; ++c)
+        to[tap * channels + c] = weights[c * matrix.taps + tap];
+    }
   }
 }
 inline void WriteMatrix(const LayerMatrix& matrix, const float* from, int64_t stride,
                         float* weights) {
+  const int64_t channels = matrix.columns / matrix.taps;
   for (int64_t row = 0; row < matrix.rows; ++row, weights += matrix.columns, from += stride) {
-    for (int64_t i = 0; i < matrix.columns; ++i) weights[matrix.TorchColumn(i)] = from[i];
+    if (matrix.taps == 1) std::copy_n(from, channels, weights);
+    for (int64_t tap = 0; matrix.taps > 1 && tap < matrix.taps; ++tap) {
+      for (int64_t c = 0; c < channels; ++c) {
+        weights[c * matrix.taps + tap] = from[tap * channels + c];
+      }
+    }
   }
+}
+
+// The layer that an entry has the weights of, NAME of NAME.weight, or an empty name.
+inline std::string LayerNameOf(const ParameterEntry& entry) {
+  constexpr std::string_view kSuffix = ".weight";
+  if (entry.shape.size() < 2 || !entry.name.ends_with(kSuffix)) return "";
+  return entry.name.substr(0, entry.name.size() - kSuffix.size());
 }
 
 }  // namespace millrace

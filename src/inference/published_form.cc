@@ -63,9 +63,7 @@ size_t PublishedForm::BytesOf(const PublishedLayers& layers) const {
 }
 
 std::string PublishedForm::LayerOf(const ParameterEntry& entry) const {
-  constexpr std::string_view kSuffix = ".weight";
-  if (entry.shape.size() < 2 || !entry.name.ends_with(kSuffix)) return "";
-  const std::string name = entry.name.substr(0, entry.name.size() - kSuffix.size());
+  const std::string name = LayerNameOf(entry);
   return all_packed_ || std::ranges::count(sparsity_.layers, name) > 0 ? name : "";
 }
 

@@ -15,12 +15,10 @@ using sparse::kTile;
 }  // namespace
 
 SparseModel::SparseModel(const ModelSpec& spec, const Sparsity& sparsity)
-    : spec_(spec),
+    : PackedModel(spec, sparsity),
+      spec_(spec),
       kernels_(sparse::BestKernels(sparsity.precision)),
       activation_(NonlinearityOf(spec.activation)),
-      form_(spec, sparsity),
-      layers_(form_.MakeLayers()),
-      parameters_(form_.layout()),
       heads_(spec),
       reader_(spec),
       actor_(MakeBranch(Network::kActor)),
@@ -28,8 +26,8 @@ SparseModel::SparseModel(const ModelSpec& spec, const Sparsity& sparsity)
       value_head_(MakeLayer("value_head")) {
   if (!spec.one_trunk()) critic_.emplace(MakeBranch(Network::kCritic));
   int64_t widest = 0;
-  for (const std::string& name : layers_.names()) {
-    sparse::PackedMatrix& weights = layers_.At(name);
+  for (const std::string& name : layers().names()) {
+    sparse::PackedMatrix& weights = layers().At(name);
     sparse::ChooseProduct(sparsity.products, weights);
     widest = std::max({widest, weights.padded_outputs(), weights.inputs()});
   }
@@ -41,7 +39,7 @@ SparseModel::SparseModel(const ModelSpec& spec, const Sparsity& sparsity)
 }
 
 SparseModel::Layer SparseModel::MakeLayer(const std::string& name) const {
-  Layer layer{.weights = &layers_.At(name), .bias = {}};
+  Layer layer{.weights = &layers().At(name), .bias = {}};
   layer.bias.Reserve(static_cast<size_t>(layer.weights->padded_outputs()));
   return layer;
 }
@@ -54,10 +52,10 @@ SparseModel::Branch SparseModel::MakeBranch(Network network) const {
   return branch;
 }
 
-void SparseModel::TakeParameters() {
+absl::Status SparseModel::TakeWeights() {
   const auto take = [&](const std::string& name, Layer& layer) {
-    layer.weights = &layers_.At(name);
-    std::ranges::copy(parameters_.Tensor(name + ".bias"), layer.bias.data());
+    layer.weights = &layers().At(name);
+    std::ranges::copy(parameters().Tensor(name + ".bias"), layer.bias.data());
   };
   const auto take_branch = [&](Network network, Branch& branch) {
     for (size_t i = 0; i < branch.hidden.size(); ++i) {
@@ -68,23 +66,9 @@ void SparseModel::TakeParameters() {
   if (critic_) take_branch(Network::kCritic, *critic_);
   take("policy_head", policy_head_);
   take("value_head", value_head_);
-  heads_.Load(parameters_);
-  reader_.SetNormalizer(parameters_.Tensor("observation_mean"),
-                        parameters_.Tensor("observation_variance"));
-  loaded_ = true;
-}
-
-absl::Status SparseModel::Load(std::span<const std::byte> form) {
-  loaded_ = false;
-  MILLRACE_RETURN_IF_ERROR(form_.Read(form, layers_, parameters_.Fill()));
-  TakeParameters();
-  return absl::OkStatus();
-}
-
-absl::Status SparseModel::LoadParameters(std::span<const std::byte> parameters) {
-  MILLRACE_RETURN_IF_ERROR(parameters_.Load(parameters));
-  form_.Pack(parameters_, layers_);
-  TakeParameters();
+  heads_.Load(parameters());
+  reader_.SetNormalizer(parameters().Tensor("observation_mean"),
+                        parameters().Tensor("observation_variance"));
   return absl::OkStatus();
 }
 
@@ -115,7 +99,7 @@ RowMatrix SparseModel::ApplyHead(const Layer& head, const std::byte* hidden, int
 
 absl::Status SparseModel::Forward(int rows, std::span<const TensorView> observation,
                                   std::span<float> /*state*/, const HeadSpans& heads) {
-  if (!loaded_) return absl::FailedPreconditionError("forward: no weights were loaded");
+  if (!loaded()) return absl::FailedPreconditionError("forward: no weights were loaded");
   MILLRACE_RETURN_IF_ERROR(heads_.Check(rows, heads));
   MILLRACE_ASSIGN_OR_RETURN(const float* features, reader_.Read(rows, observation));
   const TrunkInput input{rows, features, observation};

@@ -9,25 +9,18 @@
 #include "inference/dense_input.h"
 #include "inference/feature_reader.h"
 #include "inference/output_heads.h"
-#include "inference/published_form.h"
-#include "inference/weight_blob.h"
-#include "millrace/inference/inference_model.h"
+#include "inference/packed_model.h"
 
 namespace millrace {
 
 // Computes what the N:M-sparse trainer computes, in the same kernels: the same bits on processors
 // that run the same ones. Bound to one thread.
-class SparseModel : public InferenceModel {
+class SparseModel final : public PackedModel {
  public:
   SparseModel(const ModelSpec& spec, const Sparsity& sparsity);
 
   const ActionSpec& action() const override { return spec_.action; }
   int64_t state_size() const override { return 0; }
-  const ParameterLayout& layout() const override { return form_.layout(); }
-  size_t weight_bytes() const override { return form_.bytes(); }
-  uint64_t layout_hash() const override { return form_.hash(); }
-  absl::Status Load(std::span<const std::byte> form) override;
-  absl::Status LoadParameters(std::span<const std::byte> parameters) override;
   absl::Status Forward(int rows, std::span<const TensorView> observation, std::span<float> state,
                        const HeadSpans& heads) override;
 
@@ -45,7 +38,7 @@ class SparseModel : public InferenceModel {
 
   Layer MakeLayer(const std::string& name) const;
   Branch MakeBranch(Network network) const;
-  void TakeParameters();
+  absl::Status TakeWeights() override;
   // The output of the hidden layers for rows [begin, begin + rows) of the input; valid until the
   // next call.
   const std::byte* Hidden(const Branch& branch, const float* input, int64_t rows);
@@ -55,11 +48,6 @@ class SparseModel : public InferenceModel {
   const ModelSpec spec_;
   const sparse::KernelSet& kernels_;
   const sparse::Nonlinearity activation_;
-  const PublishedForm form_;
-  PublishedLayers layers_;
-  WeightBlob parameters_;  // of published ones all but the weights of layers
-  bool loaded_ = false;
-
   OutputHeads heads_;
   FeatureReader reader_;
   Branch actor_;  // or the one branch that both heads read

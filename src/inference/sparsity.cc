@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "config/place.h"
+#include "inference/layer_matrix.h"
 #include "millrace/core/status.h"
 
 namespace millrace {
@@ -43,7 +44,6 @@ struct LayerNames {
 };
 
 LayerNames LayersOf(const ModelSpec& spec) {
-  constexpr std::string_view kSuffix = ".weight";
   const bool hidden_behind = spec.type == "cnn" || spec.type == "entity_attention";
   const ParameterLayout layout(spec);
   LayerNames names;
@@ -51,13 +51,13 @@ LayerNames LayersOf(const ModelSpec& spec) {
     if (network == Network::kCritic && spec.one_trunk()) continue;
     const std::string trunk = spec.TrunkName(network) + ".";
     for (const ParameterEntry& entry : layout.entries()) {
-      if (!entry.name.starts_with(trunk) || !entry.name.ends_with(kSuffix)) continue;
-      const std::string name = entry.name.substr(0, entry.name.size() - kSuffix.size());
+      const std::string name = LayerNameOf(entry);
+      if (!name.starts_with(trunk)) continue;
       const std::string part = name.substr(trunk.size());
       const bool first = part == "0" || part.ends_with(".0");
       const bool hidden = part.find_first_not_of("0123456789") == std::string::npos;
       const bool image = part.starts_with("image.");
-      const bool attention = part.starts_with("attention.") && entry.shape.size() == 2;
+      const bool attention = part.starts_with("attention.");
       if (!hidden && !image && !attention) continue;
       names.all.push_back(name);
       const bool reads_observation = first && (image || (hidden && !hidden_behind));

@@ -11,7 +11,7 @@ namespace millrace::sparse {
 
 inline bool IsDense(const Pattern& pattern) { return pattern.kept == pattern.group; }
 // As dense weights are packed.
-inline Pattern DensePattern() { return {.kept = 2, .group = 2, .shared_by = 4}; }
+inline Pattern DensePattern() { return {.kept = 2, .group = 2, .shared_by = kDenseSharedBy}; }
 // Whether there are kernels for it.
 bool IsKnown(const Pattern& pattern);
 

@@ -3,6 +3,7 @@
 
 #include "sparse/simd_packing.h"
 #include "sparse/simd_products.h"
+#include "sparse/simd_spreading.h"
 #include "sparse/simd_tiles.h"
 #include "sparse/simd_weight_gradient.h"
 

@@ -381,71 +381,7 @@ struct TilePacker {
       }
     }
   }
-
-  static void Spread(const Pattern& pattern, const PackedPanel& panel, int64_t inputs,
-                     const PackedPanel& dense) {
-    constexpr int64_t kDenseSharedBy = 4;
-    const int64_t pairs = (pattern.KeptOfTile(inputs) + 1) / 2;
-    for (int64_t output = 0; output < kPanel; output += kWidth) {
-      int64_t slot = 0;  // of the tile's inputs, which are ascending
-      const auto weight_of = [&](int64_t input) -> Vector {
-        if (slot >= 2 * pairs) return Vector{};
-        const uint32_t offsets = panel.offsets[slot / 2];
-        const uint32_t offset = slot % 2 == 0 ? offsets & 0xFFFF : offsets >> 16;
-        if (offset != static_cast<uint32_t>(input) * kUnit<Format>) return Vector{};
-        Vector first, second;
-        Format::LoadWeights(panel.values, slot / 2, output, first, second);
-        return slot++ % 2 == 0 ? first : second;
-      };
-      for (int64_t input = 0; input < inputs; input += 2) {
-        const bool both = input + 1 < inputs;
-        const UintVector place = UintVector{} + static_cast<uint32_t>(input);
-        const Vector weight = weight_of(input);
-        StorePair<Format>(dense, kDenseSharedBy, input / 2, output, {place, weight},
-                          {place + (both ? 1U : 0U), both ? weight_of(input + 1) : Vector{}});
-      }
-    }
-  }
 };
-
-template <typename Format>
-void Spread(const Pattern& pattern, const PackedPanel& panel, int64_t inputs,
-            const PackedPanel& dense) {
-  constexpr int64_t kDenseSharedBy = 4;
-  if (pattern.tiles) return TilePacker<Format>::Spread(pattern, panel, inputs, dense);
-  const int64_t step = pattern.kept == 1 ? 2 * pattern.group : pattern.group;
-  const int64_t pairs = pattern.kept == 4 ? 2 : 1;
-  for (int64_t begin = 0; begin < inputs; begin += step) {
-    const int64_t end = begin + step < inputs ? begin + step : inputs;
-    for (int64_t output = 0; output < kPanel; output += kWidth) {
-      Slot slots[4] = {};
-      for (int64_t n = 0; n < pairs; ++n) {
-        const int64_t pair = begin / step * pairs + n;
-        const UintVector offsets = LoadOffsets(panel, pattern.shared_by, pair, output);
-        Slot& first = slots[2 * n];
-        Slot& second = slots[2 * n + 1];
-        Format::LoadWeights(panel.values, pair, output, first.weight, second.weight);
-        first.input = (offsets & 0xFFFF) / kUnit<Format>;
-        second.input = (offsets >> 16) / kUnit<Format>;
-      }
-      // A slot that repeats an input has weight 0.
-      const auto weight_of = [&](int64_t input) {
-        UintVector bits{};
-#pragma GCC unroll 4
-        for (const Slot& slot : slots) {
-          bits |= slot.input == static_cast<uint32_t>(input) ? BitsOf(slot.weight) : UintVector{};
-        }
-        return FromBits(bits);
-      };
-      for (int64_t input = begin; input < end; input += 2) {
-        const bool both = input + 1 < end;
-        const UintVector first = UintVector{} + static_cast<uint32_t>(input);
-        StorePair<Format>(dense, kDenseSharedBy, input / 2, output, {first, weight_of(input)},
-                          {first + (both ? 1U : 0U), both ? weight_of(input + 1) : Vector{}});
-      }
-    }
-  }
-}
 
 // Panel after panel or, if outputs lie side by side, all panels group by group: a row of the
 // weights is then read as a whole, which rows that lie a page apart need.

@@ -21,6 +21,9 @@ inline constexpr int64_t kTile = 64;  // rows of a batch
 // Outputs that are computed and packed together.
 inline constexpr int64_t kPanel = kernels::kPanel;
 
+// How many outputs share an offset where dense weights are packed, all at the same inputs anyway.
+inline constexpr int64_t kDenseSharedBy = 4;
+
 // N:M: of every `group` neighbouring weights along the direction that a product sums over, the
 // `kept` ones of largest magnitude take part (Zhou et al. 2021, arXiv:2102.04010); all of them if
 // the two are equal. So many neighbouring outputs have theirs at the same inputs, those with the

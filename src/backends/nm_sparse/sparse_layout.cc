@@ -6,22 +6,6 @@
 #include "millrace/core/check.h"
 
 namespace millrace {
-namespace {
-
-// Without another order of columns.
-void CopyRows(const SparseParameter& p, const float* from, int64_t from_stride, float* to,
-              int64_t to_stride) {
-  if (from_stride == to_stride) {
-    std::copy_n(from, p.rows * from_stride, to);
-    return;
-  }
-  for (int64_t row = 0; row < p.rows; ++row) {
-    std::copy_n(from + row * from_stride, p.columns, to + row * to_stride);
-  }
-}
-
-}  // namespace
-
 SparseParameter SparseLayout::Add(const std::string& name) {
   const ParameterEntry* entry = flat_.Find(name);
   MILLRACE_CHECK(entry != nullptr, "no such parameter");
@@ -40,21 +24,13 @@ SparseParameter SparseLayout::Add(const std::string& name) {
 void SparseLayout::Import(std::span<const float> flat, float* own) const {
   std::fill_n(own, size_, 0.0F);
   for (const SparseParameter& p : parameters_) {
-    if (p.taps > 1) {
-      ReadMatrix(p, flat.data() + p.flat, own + p.offset, p.stride);
-    } else {
-      CopyRows(p, flat.data() + p.flat, p.columns, own + p.offset, p.stride);
-    }
+    ReadMatrix(p, flat.data() + p.flat, own + p.offset, p.stride);
   }
 }
 
 void SparseLayout::Export(const float* own, std::span<float> flat) const {
   for (const SparseParameter& p : parameters_) {
-    if (p.taps > 1) {
-      WriteMatrix(p, own + p.offset, p.stride, flat.data() + p.flat);
-    } else {
-      CopyRows(p, own + p.offset, p.stride, flat.data() + p.flat, p.columns);
-    }
+    WriteMatrix(p, own + p.offset, p.stride, flat.data() + p.flat);
   }
 }
 

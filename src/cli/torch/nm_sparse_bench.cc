@@ -257,9 +257,8 @@ std::string NmSparseNotes(const std::vector<BenchRow>& table) {
   const std::string reached = StepsOf(table, true, kReported);
   const std::string missed = StepsOf(table, false, kReported);
   return fmt::format(
-      "BDWP (Fang et al. 2023) reports a step {} times as fast as dense at 2:8, on an accelerator "
-      "of "
-      "its own, for 0.56 % of accuracy.\n"
+      "BDWP (Fang et al. 2023) reports a step {} times as fast as dense at 2:8, on an "
+      "accelerator of its own, for 0.56 % of accuracy.\n"
       "Steps here that are as much faster than dense bf16: {}.\n"
       "Steps that are not, because the gradient of the weights and the rest stay dense: {}.\n"
       "Joules a step: {}.\n",

@@ -8,6 +8,7 @@
 #include "algorithms/ppo.h"
 #include "backends/single_rank_collectives.h"
 #include "inference/sparse_model.h"
+#include "nm_sparse_backends.h"
 
 namespace millrace {
 namespace {
@@ -24,31 +25,6 @@ ModelSpec Spec(bool shared_trunk) {
   spec.action = ActionSpec::Discrete(3);
   spec.action.components.push_back(ActionSpec::Continuous({-1, -1}, {1, 1}).components[0]);
   return spec;
-}
-
-Options OptionsOf(const std::map<std::string, std::string>& values) {
-  Options options;
-  for (const auto& [key, value] : values) {
-    options.Set(key, {.items = {value},
-                      .is_list = key == "layers",
-                      .where = "run.yaml:7",
-                      .path = "backend." + key});
-  }
-  return options;
-}
-
-std::unique_ptr<NmSparseBackend> Make(const ModelSpec& spec, const Sparsity& sparsity,
-                                      int threads = 1, uint64_t seed = 3) {
-  auto policy = std::make_shared<BuiltinPolicy>(spec, seed);
-  auto backend = NmSparseBackend::Create(policy, {}, sparsity, threads);
-  EXPECT_TRUE(backend.ok()) << backend.status();
-  return *std::move(backend);
-}
-
-Sparsity SparsityOf(const ModelSpec& spec, const std::map<std::string, std::string>& values) {
-  const auto sparsity = Sparsity::FromOptions(OptionsOf(values), spec);
-  EXPECT_TRUE(sparsity.ok()) << sparsity.status();
-  return *sparsity;
 }
 
 TensorDict Items() {

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <numeric>
 
-#include "backends/nm_sparse/nm_sparse_backend.h"
 #include "backends/single_rank_collectives.h"
 #include "inference/unpacked_model.h"
 #include "models/cnn_module.h"
+#include "nm_sparse_backends.h"
 #include "unit/models/native_equals_torch.h"
 
 namespace millrace {
@@ -50,27 +50,6 @@ ModelSpec Recurrent() {
   spec.lstm_size = 16;
   spec.observation.fields = {{"x", DType::kFloat32, {5}, Extent::kRows}};
   return spec;
-}
-
-Sparsity SparsityOf(const ModelSpec& spec, const std::map<std::string, std::string>& values) {
-  Options options;
-  for (const auto& [key, value] : values) {
-    options.Set(key, {.items = {value},
-                      .is_list = key == "layers",
-                      .where = "run.yaml:7",
-                      .path = "backend." + key});
-  }
-  const auto sparsity = Sparsity::FromOptions(options, spec);
-  EXPECT_TRUE(sparsity.ok()) << sparsity.status();
-  return *sparsity;
-}
-
-std::unique_ptr<NmSparseBackend> Make(const ModelSpec& spec, const Sparsity& sparsity,
-                                      int threads = 1) {
-  auto policy = std::make_shared<BuiltinPolicy>(spec, /*seed=*/3);
-  auto backend = NmSparseBackend::Create(policy, {}, sparsity, threads);
-  EXPECT_TRUE(backend.ok()) << backend.status();
-  return *std::move(backend);
 }
 
 TensorDict Minibatch(const ModelSpec& spec) {
