@@ -137,15 +137,19 @@ absl::Status PublishedForm::Read(std::span<const std::byte> form, PublishedLayer
   return absl::OkStatus();
 }
 
+void PublishedForm::PackLayer(std::span<const float> weights, const std::string& name,
+                              PublishedLayers& layers) const {
+  const LayerMatrix matrix = LayerMatrix::Of(layout_.Find(name + ".weight")->shape);
+  std::vector<float> ordered(weights.size());
+  ReadMatrix(matrix, weights.data(), ordered.data(), matrix.columns);
+  layers.At(name).Pack({ordered.data(), matrix.rows, matrix.columns,
+                        /*row=*/matrix.columns, /*depth=*/1});
+}
+
 void PublishedForm::Pack(const WeightBlob& parameters, PublishedLayers& layers) const {
   layers.set_dense(sparsity_.DenseAt(/*progress=*/1));
   for (const std::string& name : layers.names()) {
-    const ParameterEntry& entry = *layout_.Find(name + ".weight");
-    const LayerMatrix matrix = LayerMatrix::Of(entry.shape);
-    std::vector<float> weights(static_cast<size_t>(matrix.rows * matrix.columns));
-    ReadMatrix(matrix, parameters.Tensor(entry.name).data(), weights.data(), matrix.columns);
-    layers.At(name).Pack({weights.data(), matrix.rows, matrix.columns,
-                          /*row=*/matrix.columns, /*depth=*/1});
+    PackLayer(parameters.Tensor(name + ".weight"), name, layers);
   }
 }
 

@@ -60,6 +60,9 @@ class PublishedForm {
   // kDataLoss if the bytes cannot have been written.
   absl::Status Read(std::span<const std::byte> form, PublishedLayers& layers,
                     std::span<float> parameters) const;
+  // One layer from its weights in LibTorch's order, choosing those that take part.
+  void PackLayer(std::span<const float> weights, const std::string& name,
+                 PublishedLayers& layers) const;
   // From all parameters as they are trained, choosing the weights that take part: all of them if
   // they do so at the end of a run.
   void Pack(const WeightBlob& parameters, PublishedLayers& layers) const;

@@ -30,6 +30,7 @@ struct Settings {
   std::string backend = "nm_sparse";
   std::vector<std::string> options;  // of the backend: KEY=VALUE
   std::string network = "mlp";
+  int64_t width = 1;  // what all layers' widths are multiplied by
   int epochs = 10;
   int64_t batch = 128;
   int64_t iteration = 20;  // steps between two ends of a batch
@@ -102,7 +103,7 @@ absl::StatusOr<Options> OptionsOf(const std::vector<std::string>& pairs) {
 // Networks of one trunk, and what they see of images [N, 28, 28].
 class Network {
  public:
-  explicit Network(const std::string& name) {
+  Network(const std::string& name, int64_t width) {
     spec.activation = Activation::kRelu;
     spec.shared_trunk = true;
     spec.action = ActionSpec::Discrete(kClasses);
@@ -124,6 +125,9 @@ class Network {
       spec.entity.layers = 2;
       spec.hidden = {128};
     }
+    for (int64_t& size : spec.hidden) size *= width;
+    for (ConvolutionSpec::Layer& filters : spec.convolution.filters) filters.channels *= width;
+    spec.entity.embedding *= width;
   }
 
   TensorDict Observe(const torch::Tensor& pixels) const {
@@ -168,7 +172,7 @@ class Training {
   Training(const Settings& settings, std::unique_ptr<Backend> backend,
            std::unique_ptr<Collectives> group, Images train, Images test)
       : settings_(settings),
-        network_(settings.network),
+        network_(settings.network, settings.width),
         backend_(std::move(backend)),
         group_(std::move(group)),
         train_(std::move(train)),
@@ -266,7 +270,8 @@ absl::Status Run(const Settings& settings) {
   torch::manual_seed(settings.seed);
   MILLRACE_ASSIGN_OR_RETURN(Images train, ReadImages(settings.images, "train"));
   MILLRACE_ASSIGN_OR_RETURN(Images test, ReadImages(settings.images, "t10k"));
-  MILLRACE_ASSIGN_OR_RETURN(auto backend, MakeBackend(settings, Network(settings.network).spec));
+  MILLRACE_ASSIGN_OR_RETURN(auto backend,
+                            MakeBackend(settings, Network(settings.network, settings.width).spec));
   MILLRACE_ASSIGN_OR_RETURN(auto group, MakeGroup(settings));
   Training training(settings, std::move(backend), std::move(group), std::move(train),
                     std::move(test));
@@ -292,6 +297,9 @@ int main(int argc, char** argv) {
   app.add_option("--set", settings.options, "KEY=VALUE of the backend's options");
   app.add_option("--network", settings.network)
       ->check(CLI::IsMember({"mlp", "cnn", "attention"}))
+      ->capture_default_str();
+  app.add_option("--width", settings.width, "what all layers' widths are multiplied by")
+      ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--epochs", settings.epochs)->capture_default_str();
   app.add_option("--batch", settings.batch)->capture_default_str();

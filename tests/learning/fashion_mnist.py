@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What N:M sparsity costs in accuracy on Fashion-MNIST, by every network, method and seed, equal epochs.
 
-    tests/learning/fashion_mnist.py [--networks mlp cnn attention] [--methods NAME ...] [--seeds 1 2 3 4 5] [--epochs 10] [--parallel 2]
+    tests/learning/fashion_mnist.py [--networks NAME ...] [--methods NAME ...] [--seeds 1 2 3 4 5] [--epochs 10] [--parallel 2]
                                     [--images /usr/share/datasets/fashion-mnist] [--binary build/release/bin/fashion_mnist]
                                     [--out docs/results]
 
@@ -23,11 +23,15 @@ from series import spread
 
 FILES = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]
 REFERENCE = "dense"
-NETWORKS = {"mlp": "784 - 512 - 512 - 512 - 10, bfloat16; the two 512 x 512 layers are sparse",
-            "cnn": "filters 3 x 3: 32 and 64 with stride 2, 64, then 128 - 10, float32; all but the first filters and the last layer are "
-                   "sparse",
-            "attention": "16 patches of 7 x 7, embedded in 64, two layers of self-attention with 4 heads, then 128 - 10, float32; "
-                         "projections of the attention and the layer of 128 are sparse"}
+CNN = "filters 3 x 3: {} and {} with stride 2, {}, then {} - 10, float32; all but the first filters and the last layer are sparse"
+ATTENTION = ("16 patches of 7 x 7, embedded in {}, two layers of self-attention with 4 heads, then {} - 10, float32; projections of the "
+             "attention and the layer of {} are sparse")
+# {name: (words for the program, what it is)}
+NETWORKS = {"mlp": (["mlp"], "784 - 512 - 512 - 512 - 10, bfloat16; the two 512 x 512 layers are sparse"),
+            "cnn": (["cnn"], CNN.format(32, 64, 64, 128)),
+            "wide cnn": (["cnn", "--width", "2"], CNN.format(64, 128, 128, 256)),
+            "attention": (["attention"], ATTENTION.format(64, 128, 128)),
+            "wide attention": (["attention", "--width", "2"], ATTENTION.format(128, 256, 256))}
 STEP = "refresh=per_step"
 
 
@@ -56,7 +60,7 @@ def methods():
 
 def train(arguments, images, network, method, seed):
     """The program's lines."""
-    words = [arguments.binary, images, "--network", network, "--epochs", arguments.epochs, "--seed", seed, *methods()[method]]
+    words = [arguments.binary, images, "--network", *NETWORKS[network][0], "--epochs", arguments.epochs, "--seed", seed, *methods()[method]]
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"{network}, {method}, seed {seed}: {done.stderr.strip()}")
@@ -67,7 +71,7 @@ def table(network, results):
     """`results`: {method: {seed: lines}}"""
     accuracies = {name: [100 * lines[-1]["test_accuracy"] for lines in seeds.values()] for name, seeds in results.items()}
     dense = accuracies.get(REFERENCE)
-    text = ["", f"## {network}", "", f"{NETWORKS[network]}.", "",
+    text = ["", f"## {network}", "", f"{NETWORKS[network][1]}.", "",
             "| method | seeds | accuracy, % | lost | flips, % |", "|---|---|---|---|---|"]
     for name in methods():
         if name not in accuracies:

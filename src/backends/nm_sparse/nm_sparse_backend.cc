@@ -42,25 +42,27 @@ void LogProducts(const Sparsity& sparsity, const SparseNetwork& network) {
 NmSparseBackend::NmSparseBackend(std::shared_ptr<BuiltinPolicy> policy,
                                  std::unique_ptr<FlatParameters> parameters,
                                  const AdamOptions& adam_options, const Sparsity& sparsity,
-                                 int threads)
+                                 int threads, ModuleProducts products)
     : DenseBackend(policy, std::move(parameters), adam_options),
       sparsity_(sparsity),
+      products_(device().is_cpu() ? products : ModuleProducts::kMasked),
       policy_(policy),
       form_(policy->spec(), sparsity),
       network_(MakeNetwork(sparsity, threads)),
+      others_(form_.MakeLayers()),
       // Not empty: there is nothing to say of an empty tensor to a group.
       places_(torch::zeros({static_cast<int64_t>(network_->place_bytes()) + 1}, torch::kUInt8)),
       schedule_(torch::zeros({kScheduleSize}, torch::kInt64)) {
   AddState("nm_sparse.places", places_);
   AddState("nm_sparse.schedule", schedule_);
-  LogProducts(sparsity, *network_);
+  if (products_ == ModuleProducts::kKernels) LogProducts(sparsity, *network_);
   Begin();
   if (ClearLeftOut()) Choose();
 }
 
 std::shared_ptr<SparseNetwork> NmSparseBackend::MakeNetwork(const Sparsity& sparsity, int threads) {
   if (!computes_all()) {
-    auto modules = std::make_shared<SparseModules>(policy_, sparsity, threads);
+    auto modules = std::make_shared<SparseModules>(policy_, sparsity, threads, products_);
     ComputeWith(MakeSparseModulesEvaluator(policy_, modules, parameters()), nullptr);
     return modules;
   }
@@ -73,10 +75,16 @@ std::shared_ptr<SparseNetwork> NmSparseBackend::MakeNetwork(const Sparsity& spar
 
 absl::StatusOr<std::unique_ptr<NmSparseBackend>> NmSparseBackend::Create(
     std::shared_ptr<BuiltinPolicy> policy, const AdamOptions& adam, const Sparsity& sparsity,
-    int threads) {
+    int threads, ModuleProducts products) {
   MILLRACE_ASSIGN_OR_RETURN(auto parameters, FlatParameters::Create(policy));
-  return std::unique_ptr<NmSparseBackend>(
-      new NmSparseBackend(std::move(policy), std::move(parameters), adam, sparsity, threads));
+  return std::unique_ptr<NmSparseBackend>(new NmSparseBackend(
+      std::move(policy), std::move(parameters), adam, sparsity, threads, products));
+}
+
+std::span<const float> NmSparseBackend::OnCpu(const torch::Tensor& tensor) {
+  if (tensor.is_cpu()) return FloatsOf(tensor);
+  on_cpu_ = tensor.cpu();
+  return FloatsOf(on_cpu_);
 }
 
 int64_t NmSparseBackend::PatternsKey() const {
@@ -105,14 +113,17 @@ void NmSparseBackend::Begin() {
 }
 
 void NmSparseBackend::Choose() {
-  network_->Pack(FloatsOf(parameters().trainable()), /*choose=*/true);
+  network_->Pack(OnCpu(parameters().trainable()), /*choose=*/true);
   WriteState();
 }
 
 bool NmSparseBackend::ClearLeftOut() {
   if (sparsity_.refresh != Refresh::kNever || network_->dense()) return false;
-  network_->ClearLeftOut(FloatsOf(parameters().trainable()));
-  network_->ClearLeftOut(FloatsOf(adam().mean()));
+  for (torch::Tensor* tensor : {&parameters().trainable(), &adam().mean()}) {
+    const torch::Tensor local = tensor->cpu();  // itself if it is there
+    network_->ClearLeftOut(FloatsOf(local));
+    tensor->copy_(local);
+  }
   return true;
 }
 
@@ -137,7 +148,7 @@ absl::Status NmSparseBackend::ReadState() {
   network_->set_since_choice(schedule[kSinceChoice]);
   adam().FreezeVariance(schedule[kFrozenAt]);
   ClearLeftOut();
-  network_->Pack(FloatsOf(parameters().trainable()), /*choose=*/false);
+  network_->Pack(OnCpu(parameters().trainable()), /*choose=*/false);
   return absl::OkStatus();
 }
 
@@ -152,7 +163,7 @@ absl::StatusOr<HeadOutputs> NmSparseBackend::Evaluate(const TensorDict& minibatc
 
 absl::StatusOr<StepReport> NmSparseBackend::Step(const OptimizerStep& step, Collectives& group) {
   MILLRACE_ASSIGN_OR_RETURN(const StepReport report, DenseBackend::Step(step, group));
-  if (!report.skipped) network_->TakeStep(FloatsOf(parameters().trainable()));
+  if (!report.skipped) network_->TakeStep([&] { return OnCpu(parameters().trainable()); });
   return report;
 }
 
@@ -160,7 +171,7 @@ absl::StatusOr<std::map<std::string, double>> NmSparseBackend::EndBatch(const Ba
   constexpr int64_t kSampleSteps = 256;
   const bool dense = sparsity_.DenseAt(batch.progress);
   numbers_["dense"] = dense ? 1 : 0;
-  network_->Pack(FloatsOf(parameters().trainable()), /*choose=*/false);
+  network_->Pack(OnCpu(parameters().trainable()), /*choose=*/false);
   const bool changes = dense != network_->dense();
   const bool due = network_->EndIteration();
   const std::vector<std::byte> before_places(places().begin(), places().end());
@@ -195,10 +206,15 @@ void NmSparseBackend::CountFlips(std::span<const std::byte> before) {
 }
 
 void NmSparseBackend::Publish(std::span<std::byte> blob) {
+  const std::span<const float> weights = OnCpu(parameters().weights());
   form_.Write(
-      FloatsOf(parameters().weights()), network_->dense(),
+      weights, network_->dense(),
       [&](const std::string& layer) -> const sparse::PackedMatrix& {
-        return network_->MatrixOf(layer);
+        if (const sparse::PackedMatrix* packed = network_->MatrixOf(layer)) return *packed;
+        const ParameterEntry& entry = *layout().Find(layer + ".weight");
+        const auto size = static_cast<size_t>(NumElements(entry.shape));
+        form_.PackLayer(weights.subspan(entry.offset, size), layer, others_);
+        return others_.At(layer);
       },
       blob);
 }

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "backends/dense/dense_backend.h"
-#include "backends/nm_sparse/sparse_network.h"
+#include "backends/nm_sparse/sparse_modules.h"
 #include "inference/published_form.h"
 #include "models/builtin_policy.h"
 
@@ -19,10 +19,11 @@ namespace millrace {
 // until the end of the next one unless every step chooses.
 class NmSparseBackend : public DenseBackend {
  public:
-  // `threads` share the work.
+  // `threads` share the work. On a GPU LibTorch computes, and products are masked; on the CPU they
+  // are of our kernels unless `products` says otherwise.
   static absl::StatusOr<std::unique_ptr<NmSparseBackend>> Create(
       std::shared_ptr<BuiltinPolicy> policy, const AdamOptions& adam, const Sparsity& sparsity,
-      int threads);
+      int threads, ModuleProducts products = ModuleProducts::kKernels);
 
   absl::StatusOr<HeadOutputs> Evaluate(const TensorDict& minibatch) override;
   absl::StatusOr<StepReport> Step(const OptimizerStep& step, Collectives& group) override;
@@ -44,12 +45,17 @@ class NmSparseBackend : public DenseBackend {
 
  private:
   NmSparseBackend(std::shared_ptr<BuiltinPolicy> policy, std::unique_ptr<FlatParameters> parameters,
-                  const AdamOptions& adam, const Sparsity& sparsity, int threads);
+                  const AdamOptions& adam, const Sparsity& sparsity, int threads,
+                  ModuleProducts products);
 
   // Whether no layer is LibTorch's.
-  bool computes_all() const { return policy_->spec().type == "mlp"; }
+  bool computes_all() const {
+    return policy_->spec().type == "mlp" && products_ == ModuleProducts::kKernels;
+  }
   // What it takes to compute minibatches.
   std::shared_ptr<SparseNetwork> MakeNetwork(const Sparsity& sparsity, int threads);
+  // The numbers of a float32 tensor, until the next call.
+  std::span<const float> OnCpu(const torch::Tensor& tensor);
   // As a run begins.
   void Begin();
   // Packs the parameters as they are, at newly chosen places.
@@ -68,10 +74,13 @@ class NmSparseBackend : public DenseBackend {
   void CountFlips(std::span<const std::byte> before);
 
   const Sparsity sparsity_;
+  const ModuleProducts products_;
   const std::shared_ptr<BuiltinPolicy> policy_;
   const PublishedForm form_;
   const std::shared_ptr<SparseNetwork> network_;
+  PublishedLayers others_;                 // that are packed to be published, and not here
   std::map<std::string, double> numbers_;  // of EndBatch()
+  torch::Tensor on_cpu_;                   // OnCpu()
   torch::Tensor places_;                   // uint8: SparseNetwork::WritePlaces()
   torch::Tensor schedule_;  // int64 [4]: PatternsKey(), dense, since_choice, frozen_at
 };

@@ -68,6 +68,28 @@ SparseLayer::Counts SparseLayer::Choices() const {
           .backward = backward_ ? weights : 0};
 }
 
+std::vector<uint8_t> SparseLayer::ForwardMask() const {
+  if (dense_ || sparse::IsDense(forward_.pattern())) return {};
+  std::vector<uint8_t> mask(static_cast<size_t>(out() * in()));
+  forward_.MarkChosen(forward_.Whole(), mask.data());
+  return mask;
+}
+
+std::vector<uint8_t> SparseLayer::BackwardMask() const {
+  if (dense_) return {};
+  if (as_forward_) return ForwardMask();
+  if (!backward_) return {};
+  std::vector<uint8_t> by_inputs(static_cast<size_t>(in() * out())), mask(by_inputs.size());
+  backward_->MarkChosen(backward_->Whole(), by_inputs.data());
+  for (int64_t output = 0; output < out(); ++output) {
+    for (int64_t input = 0; input < in(); ++input) {
+      mask[static_cast<size_t>(output * in() + input)] =
+          by_inputs[static_cast<size_t>(input * out() + output)];
+    }
+  }
+  return mask;
+}
+
 int64_t SparseLayer::parts() const {
   const int64_t side = sparse::DepthBlock(kernels_.precision);
   return (out() + side - 1) / side * forward_.blocks();
@@ -142,11 +164,6 @@ void SparseLayer::WriteGradients(const std::byte* g, int64_t g_stride, const std
   if (!dense_ && !taking_part_.empty()) {
     PullToZero(begin, end, parameters + weight_.offset, gradients + weight_.offset);
   }
-}
-
-void SparseLayer::PullToZero(const float* parameters, float* gradients) const {
-  if (taking_part_.empty()) return;
-  PullToZero(0, in(), parameters + weight_.offset, gradients + weight_.offset);
 }
 
 void SparseLayer::PullToZero(int64_t begin, int64_t end, const float* weights,

@@ -57,6 +57,9 @@ class SparseLayer {
   Counts CountFlips(const std::byte* before, const std::byte* after) const;
   // Weights of which the forward product, or that for the input's gradient, chooses.
   Counts Choices() const;
+  // Which weights take part in a product for now, [out, in]; empty if all do.
+  std::vector<uint8_t> ForwardMask() const;
+  std::vector<uint8_t> BackwardMask() const;
   // [out, in]: 0 where a weight does not take part in the forward product. Null if nothing that
   // this layer does depends on it, and if it is dense.
   const uint8_t* taking_part() const {
@@ -75,16 +78,14 @@ class SparseLayer {
   void WriteGradients(const std::byte* g, int64_t g_stride, const std::byte* transposed,
                       int64_t x_stride, int64_t tiles, int64_t begin, int64_t end,
                       const float* parameters, float* gradients) const;
-  // What the pull to zero, or weights that stay zero, do to those gradients. Of layers that know
-  // which weights take part.
-  void PullToZero(const float* parameters, float* gradients) const;
   // From sums over tiles [tiles, padded_out()].
   void WriteBiasGradients(const float* sums, int64_t tiles, float* gradients) const;
 
  private:
   void PackForward(const float* w, bool choose, const sparse::PackedMatrix::Part& part);
   void PackBackward(const float* w, bool choose, const sparse::PackedMatrix::Part& part);
-  // Of inputs [begin, end).
+  // What the pull to zero, or weights that stay zero, do to the gradients of the weights of inputs
+  // [begin, end).
   void PullToZero(int64_t begin, int64_t end, const float* weights, float* gradients) const;
 
   const sparse::KernelSet& kernels_;

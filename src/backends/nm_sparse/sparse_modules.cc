@@ -1,11 +1,12 @@
 #include "backends/nm_sparse/sparse_modules.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
+#include "backends/nm_sparse/masked_layer.h"
 #include "kernels/packed_layer.h"
 #include "millrace/core/check.h"
-#include "models/cnn_module.h"
 
 namespace millrace {
 namespace {
@@ -23,48 +24,58 @@ class SparseModules::Layer {
  public:
   Layer(LayerModule& module, const std::string& name, const Sparsity& sparsity,
         SparseNetwork& network, SparseLayout& layout, ThreadTeam& team,
-        const sparse::KernelSet& kernels)
+        const sparse::KernelSet& kernels, ModuleProducts products)
       : module_(module),
         network_(network),
         team_(team),
         kernels_(kernels),
-        sparse_(layout, name, sparsity, /*input_gradient=*/true, kernels),
-        scratch_(static_cast<size_t>(team.size())) {
+        sparse_(layout, name, sparsity, /*input_gradient=*/true, kernels) {
+    if (products == ModuleProducts::kMasked || sparse_.is_convolution()) {
+      const LayerPatterns patterns = sparsity.Of(name);
+      masked_.emplace(module, MaskedLayer::Settings{.precision = sparsity.precision,
+                                                    .products = sparsity.products,
+                                                    .forward = patterns.forward,
+                                                    .backward = patterns.backward_as_forward
+                                                                    ? patterns.forward
+                                                                    : patterns.backward});
+      return;
+    }
+    scratch_.resize(static_cast<size_t>(team.size()));
     const int64_t widest = std::max(sparse_.padded_out(), PadToPanel(sparse_.in()));
     for (Scratch& scratch : scratch_) {
       scratch.sums.Reserve(static_cast<size_t>(widest * kTile));
       scratch.tile.Reserve(static_cast<size_t>(widest * kTile * ElementBytes(kernels.precision)));
     }
-    if (auto* convolution = dynamic_cast<ConvolutionModule*>(&module)) {
-      stride_ = convolution->stride();
-      module.ComputeWith([this](const Tensor& x) {
-        return ConvolutionFunction::apply(x, module_.weight, module_.bias, Handle());
-      });
-    } else {
-      module.ComputeWith([this](const Tensor& x) {
-        return LinearFunction::apply(x, module_.weight, module_.bias, Handle());
-      });
-    }
+    module.ComputeWith([this](const Tensor& x) {
+      return KernelFunction::apply(x, module_.weight, module_.bias,
+                                   reinterpret_cast<int64_t>(this));
+    });
   }
-  ~Layer() { module_.ComputeWith(nullptr); }
+  ~Layer() {
+    if (!masked_) module_.ComputeWith(nullptr);
+  }
   Layer(const Layer&) = delete;
   Layer& operator=(const Layer&) = delete;
 
   const SparseLayer& sparse() const { return sparse_; }
 
+  void ChangePlaces() {
+    taking_part_ = LikeWeights(sparse_.ForwardMask());
+    if (masked_) masked_->SetMasks(taking_part_, LikeWeights(sparse_.BackwardMask()));
+  }
   void Packed() {
-    if (stride_ == 0) return;
-    const auto sizes = module_.weight.sizes();
-    const auto as_filters = [&](const Tensor& matrix) {
-      return matrix.view({sizes[0], sizes[2], sizes[3], sizes[1]}).permute({0, 3, 1, 2});
-    };
-    const auto unpacked = [](const sparse::PackedMatrix& matrix) {
-      Tensor dense = torch::empty({matrix.outputs(), matrix.inputs()});
-      matrix.Unpack(dense.data_ptr<float>());
-      return dense;
-    };
-    forward_ = as_filters(unpacked(sparse_.forward()));
-    backward_ = as_filters(unpacked(sparse_.backward()).t().contiguous());
+    if (masked_) masked_->Update();
+  }
+
+  void PullToZero(double decay, bool fixed) const {
+    if (!taking_part_.defined()) return;
+    const torch::NoGradGuard no_gradient;
+    Tensor gradient = module_.weight.mutable_grad();
+    if (fixed) {
+      gradient.mul_(taking_part_);
+    } else {
+      gradient.add_(module_.weight.masked_fill(taking_part_, 0), decay);
+    }
   }
 
  private:
@@ -73,13 +84,13 @@ class SparseModules::Layer {
     AlignedBuffer<std::byte> tile;
   };
 
-  struct LinearFunction : torch::autograd::Function<LinearFunction> {
+  struct KernelFunction : torch::autograd::Function<KernelFunction> {
     static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x,
                           const Tensor& weight, const Tensor& /*bias*/, int64_t handle) {
       context->saved_data[kLayer] = handle;
       const Tensor rows = x.contiguous().view({-1, x.size(-1)});
       context->save_for_backward({rows});
-      const Layer& layer = *OfHandle(handle);
+      const auto& layer = *reinterpret_cast<const Layer*>(handle);
       auto sizes = x.sizes().vec();
       sizes.back() = weight.size(0);
       const float* biases = layer.network_.taken() + layer.sparse_.bias_offset();
@@ -87,7 +98,7 @@ class SparseModules::Layer {
     }
     static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                    torch::autograd::variable_list gradients) {
-      const Layer& layer = *OfHandle(context->saved_data[kLayer].toInt());
+      const auto& layer = *reinterpret_cast<const Layer*>(context->saved_data[kLayer].toInt());
       const Tensor rows = context->get_saved_variables()[0];
       const Tensor g = gradients[0].contiguous().view({rows.size(0), -1});
       Tensor x_gradient;
@@ -100,36 +111,18 @@ class SparseModules::Layer {
     }
   };
 
-  // Channels, then rows and columns of images.
-  struct ConvolutionFunction : torch::autograd::Function<ConvolutionFunction> {
-    static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x,
-                          const Tensor& /*weight*/, const Tensor& bias, int64_t handle) {
-      context->saved_data[kLayer] = handle;
-      context->save_for_backward({x});
-      const Layer& layer = *OfHandle(handle);
-      return at::conv2d(x, layer.forward_, bias, layer.stride_);
+  // Of a matrix [out, in]: bool in the shape of the module's weights, on their device; undefined if
+  // it is empty.
+  Tensor LikeWeights(const std::vector<uint8_t>& matrix) const {
+    if (matrix.empty()) return {};
+    const auto sizes = module_.weight.sizes();
+    Tensor mask = torch::from_blob(const_cast<uint8_t*>(matrix.data()),
+                                   {sparse_.out(), sparse_.in()}, torch::kUInt8);
+    if (sparse_.is_convolution()) {
+      mask = mask.view({sizes[0], sizes[2], sizes[3], sizes[1]}).permute({0, 3, 1, 2});
     }
-    static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                   torch::autograd::variable_list gradients) {
-      const Layer& layer = *OfHandle(context->saved_data[kLayer].toInt());
-      const Tensor x = context->get_saved_variables()[0];
-      const auto backward = [&](const Tensor& weight, std::array<bool, 3> wanted) {
-        const int64_t stride[] = {layer.stride_, layer.stride_}, none[] = {0, 0}, one[] = {1, 1};
-        return at::convolution_backward(gradients[0], x, weight, at::IntArrayRef({weight.size(0)}),
-                                        stride, none, one, /*transposed=*/false, none,
-                                        /*groups=*/1, wanted);
-      };
-      Tensor x_gradient;
-      if (context->needs_input_grad(0)) {
-        x_gradient = std::get<0>(backward(layer.backward_, {true, false, false}));
-      }
-      const auto rest = backward(layer.forward_, {false, true, true});
-      return {x_gradient, std::get<1>(rest), std::get<2>(rest), Tensor()};
-    }
-  };
-
-  int64_t Handle() const { return reinterpret_cast<int64_t>(this); }
-  static const Layer* OfHandle(int64_t handle) { return reinterpret_cast<const Layer*>(handle); }
+    return mask.to(torch::kBool).to(module_.weight.device());
+  }
 
   // rows [R, inputs] -> [R, outputs], biases added unless null.
   Tensor Multiply(const sparse::PackedMatrix& matrix, const Tensor& rows,
@@ -157,20 +150,24 @@ class SparseModules::Layer {
   ThreadTeam& team_;
   const sparse::KernelSet& kernels_;
   SparseLayer sparse_;
-  mutable std::vector<Scratch> scratch_;  // of each thread
-  int64_t stride_ = 0;                    // of a convolution
-  Tensor forward_, backward_;             // of a convolution: its filters, zeros where left out
+  std::optional<MaskedLayer> masked_;
+  mutable std::vector<Scratch> scratch_;  // of each thread, unless masked
+  Tensor taking_part_;                    // in the forward product; undefined if all do
 };
 
 SparseModules::SparseModules(std::shared_ptr<BuiltinPolicy> policy, const Sparsity& sparsity,
-                             int threads)
-    : SparseNetwork(policy->spec(), sparsity, threads), policy_(std::move(policy)) {
+                             int threads, ModuleProducts products)
+    : SparseNetwork(policy->spec(), sparsity, threads),
+      policy_(std::move(policy)),
+      products_(products),
+      decay_(sparsity.decay),
+      fixed_(sparsity.refresh == Refresh::kNever) {
   for (const auto& named : policy_->named_modules()) {
     if (std::ranges::count(sparsity.layers, named.key()) == 0) continue;
     auto* module = dynamic_cast<LayerModule*>(named.value().get());
     MILLRACE_CHECK(module != nullptr, "not a layer");
     layers_.push_back(std::make_unique<Layer>(*module, named.key(), sparsity, *this, layout(),
-                                              team(), kernels()));
+                                              team(), kernels(), products));
   }
   MILLRACE_CHECK(layers_.size() == sparsity.layers.size(), "a layer that the policy has not");
 }
@@ -183,22 +180,22 @@ std::vector<const SparseLayer*> SparseModules::Layers() const {
   return layers;
 }
 
-void SparseModules::Packed() {
+bool SparseModules::Follow() {
+  if (products_ != ModuleProducts::kMasked) return false;
   for (const auto& layer : layers_) layer->Packed();
+  return true;
 }
 
-void SparseModules::PullToZero(std::span<float> flat_gradients) const {
-  const auto layers = Layers();
-  if (dense() || std::ranges::none_of(layers, [](const SparseLayer* layer) {
-        return layer->taking_part() != nullptr;
-      })) {
-    return;
+void SparseModules::Packed(bool others) {
+  for (const auto& layer : layers_) {
+    if (others) layer->ChangePlaces();
+    layer->Packed();
   }
-  AlignedFloats own;
-  own.Reserve(static_cast<size_t>(layout().size()));
-  layout().Import(flat_gradients, own.data());
-  for (const SparseLayer* layer : layers) layer->PullToZero(taken(), own.data());
-  layout().Export(own.data(), flat_gradients);
+}
+
+void SparseModules::PullToZero() const {
+  if (decay_ == 0 && !fixed_) return;
+  for (const auto& layer : layers_) layer->PullToZero(decay_, fixed_);
 }
 
 namespace {
@@ -208,7 +205,6 @@ class SparseModulesEvaluator : public HeadEvaluator {
   SparseModulesEvaluator(std::shared_ptr<BuiltinPolicy> policy,
                          std::shared_ptr<SparseModules> network, FlatParameters& parameters)
       : network_(std::move(network)),
-        parameters_(parameters),
         autograd_(MakeAutogradEvaluator(std::move(policy), parameters)) {}
 
   HeadOutputs Forward(const TensorDict& minibatch) override {
@@ -216,12 +212,11 @@ class SparseModulesEvaluator : public HeadEvaluator {
   }
   void Backward(const HeadOutputs& heads) override {
     autograd_->Backward(heads);
-    network_->PullToZero(FloatsOf(parameters_.gradients()));
+    network_->PullToZero();
   }
 
  private:
   const std::shared_ptr<SparseModules> network_;
-  FlatParameters& parameters_;
   const std::unique_ptr<HeadEvaluator> autograd_;
 };
 

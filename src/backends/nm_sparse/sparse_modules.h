@@ -10,26 +10,34 @@
 
 namespace millrace {
 
-// The sparse layers of models other than the mlp, whose other parts LibTorch computes. Products of
-// fully connected layers leave weights out; those of convolutions are dense, with zeros in their
-// place. Gradients of weights are dense. What the modules compute is of the weights that were
-// packed last. In float32.
+// Which layers leave weights out of their products in our kernels: fully connected ones, in
+// float32, or none. All others are MaskedLayers.
+enum class ModuleProducts : uint8_t { kKernels, kMasked };
+
+// The sparse layers of a model whose other parts LibTorch computes. Gradients of weights are dense.
+// What the modules compute is of the weights that were packed last, or, if all are masked,
+// followed.
 class SparseModules final : public SparseNetwork {
  public:
   // Takes over the sparse layers of `policy`, and gives them back at its end.
-  SparseModules(std::shared_ptr<BuiltinPolicy> policy, const Sparsity& sparsity, int threads);
+  SparseModules(std::shared_ptr<BuiltinPolicy> policy, const Sparsity& sparsity, int threads,
+                ModuleProducts products);
   ~SparseModules() override;
 
   std::vector<const SparseLayer*> Layers() const override;
-  // The pull to zero, or weights that stay zero, in the gradients of all parameters.
-  void PullToZero(std::span<float> flat_gradients) const;
+  // The pull to zero, or weights that stay zero, in the gradients of the policy's parameters.
+  void PullToZero() const;
 
  private:
   class Layer;
 
-  void Packed() override;
+  bool Follow() override;
+  void Packed(bool others) override;
 
   const std::shared_ptr<BuiltinPolicy> policy_;
+  const ModuleProducts products_;
+  const double decay_;
+  const bool fixed_;  // weights that do not take part stay zero
   std::vector<std::unique_ptr<Layer>> layers_;
 };
 

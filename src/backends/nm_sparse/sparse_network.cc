@@ -24,11 +24,10 @@ std::vector<SparseLayer*> SparseNetwork::Layers() {
   return layers;
 }
 
-const sparse::PackedMatrix& SparseNetwork::MatrixOf(const std::string& layer) {
+const sparse::PackedMatrix* SparseNetwork::MatrixOf(const std::string& layer) const {
   const auto layers = Layers();
   const auto found = std::ranges::find(layers, layer, &SparseLayer::name);
-  MILLRACE_CHECK(found != layers.end(), "no such layer");
-  return (*found)->forward();
+  return found != layers.end() ? &(*found)->forward() : nullptr;
 }
 
 bool SparseNetwork::CountStep() {
@@ -49,11 +48,12 @@ void SparseNetwork::Pack(std::span<const float> flat, bool choose) {
   flat_.Reserve(static_cast<size_t>(layout_.size()));
   layout_.Import(flat, flat_.data());
   PackAll(flat_.data(), choose);
-  Packed();
+  Packed(std::exchange(other_places_, false));
 }
 
 void SparseNetwork::SetDense(bool dense) {
   dense_ = dense;
+  other_places_ = true;
   for (SparseLayer* layer : Layers()) layer->SetDense(dense);
 }
 
@@ -71,6 +71,7 @@ void SparseNetwork::WritePlaces(std::span<std::byte> to) const {
 }
 
 absl::Status SparseNetwork::ReadPlaces(std::span<const std::byte> from) {
+  other_places_ = true;
   for (SparseLayer* layer : Layers()) {
     MILLRACE_RETURN_IF_ERROR(layer->ReadPlaces(from.data()));
     from = from.subspan(layer->place_bytes());

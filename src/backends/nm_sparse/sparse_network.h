@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "backends/nm_sparse/sparse_layer.h"
 #include "core/thread_team.h"
 #include "kernels/aligned_buffer.h"
@@ -21,9 +22,12 @@ class SparseNetwork {
   SparseNetwork(const SparseNetwork&) = delete;
   SparseNetwork& operator=(const SparseNetwork&) = delete;
 
-  // After a step that was taken elsewhere: packs the weights at the places chosen last unless the
-  // step is to choose them anew. They are kept, in the network's order.
-  void TakeStep(std::span<const float> flat) { Pack(flat, CountStep()); }
+  // After a step that was taken elsewhere: packs the weights, which `flat` returns, at the places
+  // chosen last unless the step is to choose them anew. They are kept, in the network's order.
+  void TakeStep(absl::FunctionRef<std::span<const float>()> flat) {
+    const bool choose = CountStep();
+    if (choose || !Follow()) Pack(flat(), choose);
+  }
   const float* taken() const { return flat_.data(); }
   // A train step is done; whether weights are to be chosen anew.
   bool EndIteration();
@@ -33,8 +37,8 @@ class SparseNetwork {
 
   // All that are packed.
   virtual std::vector<const SparseLayer*> Layers() const = 0;
-  // The forward matrix of a layer, as it was packed last.
-  const sparse::PackedMatrix& MatrixOf(const std::string& layer);
+  // The forward matrix of a layer, as it was packed last; null if the layer is not packed.
+  const sparse::PackedMatrix* MatrixOf(const std::string& layer) const;
 
   // Whether all weights take part for now. Pack() must follow a change.
   bool dense() const { return dense_; }
@@ -75,12 +79,16 @@ class SparseNetwork {
       visit(*parts[static_cast<size_t>(i)].first, parts[static_cast<size_t>(i)].second, choose);
     });
     if (choose) since_choice_ = 0;
+    other_places_ = other_places_ || choose;
     chosen_ = true;
   }
   // Parameters are in the layout's order.
   void PackAll(const float* parameters, bool choose);
-  // All layers were packed from taken().
-  virtual void Packed() {}
+  // Whether the network computes with the weights after a step as they are, so that Pack() may
+  // wait.
+  virtual bool Follow() { return false; }
+  // All layers were packed from taken(), at places that may be others than those before or not.
+  virtual void Packed(bool /*others*/) {}
 
  private:
   const sparse::KernelSet& kernels_;
@@ -88,7 +96,8 @@ class SparseNetwork {
   const int64_t refresh_interval_;
   ThreadTeam team_;
   SparseLayout layout_;
-  bool chosen_ = false;  // since the beginning
+  bool chosen_ = false;        // since the beginning
+  bool other_places_ = false;  // than at the last Packed()
   bool dense_ = false;
   int64_t since_choice_ = 0;
   AlignedFloats flat_;  // what TakeStep() or Pack() took

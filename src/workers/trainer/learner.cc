@@ -54,16 +54,15 @@ absl::StatusOr<int32_t> ChunkOf(const ExperimentConfig& config, const Learner& l
                   config.Subject("workers.trainer.unroll"), chunk, unroll));
 }
 
-// N:M-sparse networks train and act in kernels of the CPU alone. Shares of a run need one that is
-// limited.
+// N:M-sparse networks act in kernels of the CPU alone. Shares of a run need one that is limited.
 absl::Status CheckSparseBackend(const ExperimentConfig& config) {
   if (config.backend.type != Sparsity::kBackend) return absl::OkStatus();
-  for (const auto& [key, device] : {std::pair{"workers.trainer.device", config.trainer.device},
-                                    {"workers.policy.device", config.policy_worker.device}}) {
-    if (device == "auto" || device == "cpu") continue;
+  const std::string& device = config.policy_worker.device;
+  if (device != "auto" && device != "cpu") {
     return absl::InvalidArgumentError(
-        fmt::format("{}: expected auto or cpu with backend {}, got \"{}\"", config.Subject(key),
-                    Sparsity::kBackend, device));
+        fmt::format("{}: expected auto or cpu with backend {}, whose policies act on packed "
+                    "weights, got \"{}\"",
+                    config.Subject("workers.policy.device"), Sparsity::kBackend, device));
   }
   for (const char* key : {"dense_until", "dense_from"}) {
     const auto found = config.backend.options.values().find(key);

@@ -5,6 +5,8 @@
 #include <cmath>
 
 #include "backends/dense/dense_backend.h"
+#include "backends/nm_sparse/nm_sparse_backend.h"
+#include "backends/nm_sparse/semi_structured_matrix.h"
 #include "backends/single_rank_collectives.h"
 #include "models/torch_device.h"
 #include "models/torch_inference_model.h"
@@ -89,6 +91,7 @@ std::vector<float> Train(DenseBackend& backend) {
     EXPECT_TRUE(backend.Backward(heads).ok());
     EXPECT_FALSE(backend.Step({.learning_rate = 1e-2}, *group).value().skipped);
     EXPECT_TRUE(backend.UpdateNormalizers(batch, targets, *group).ok());
+    EXPECT_TRUE(backend.EndBatch({.progress = 0, .sample = [&](int64_t) { return batch; }}).ok());
   }
   std::vector<float> weights(backend.layout().num_floats());
   backend.Snapshot(std::as_writable_bytes(std::span(weights)));
@@ -107,6 +110,27 @@ TEST_P(DeviceParity, TrainsAsOnTheCpu) {
   for (const auto& [name, tensor] : (*backend)->OptimizerState()) {
     EXPECT_TRUE(tensor.is_cpu()) << name;
   }
+}
+
+TEST_P(DeviceParity, TrainsSparseLayersAsOnTheCpu) {
+  Options options;
+  options.Set("pattern", {.items = {"2:4"}});
+  options.Set("precision", {.items = {"float32"}});
+  const auto sparsity = Sparsity::FromOptions(options, spec());
+  ASSERT_TRUE(sparsity.ok()) << sparsity.status();
+  const auto make = [&](torch::Device where, ModuleProducts products) {
+    return NmSparseBackend::Create(std::dynamic_pointer_cast<BuiltinPolicy>(PolicyOn(where)), {},
+                                   *sparsity, /*threads=*/1, products);
+  };
+  auto reference = make(torch::kCPU, ModuleProducts::kKernels);
+  auto backend = make(device(), ModuleProducts::kMasked);
+  ASSERT_TRUE(reference.ok() && backend.ok()) << reference.status();
+  EXPECT_EQ((*backend)->device(), device());
+  const auto expected = Train(**reference), got = Train(**backend);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    ASSERT_NEAR(got[i], expected[i], 2e-4 * (1 + std::abs(expected[i]))) << i;
+  }
+  EXPECT_EQ((*backend)->published_bytes(), (*reference)->published_bytes());
 }
 
 TEST_P(DeviceParity, GoesOnFromACheckpointOfTheCpu) {
@@ -175,6 +199,36 @@ INSTANTIATE_TEST_SUITE_P(Devices, DeviceParity,
                          testing::Combine(testing::ValuesIn(Devices()),
                                           testing::Values("mlp", "lstm", "gru", "entity_attention",
                                                           "cnn")));
+
+// Half of the numbers, and a quarter of them, where a GPU has sparse products and where not.
+TEST(SemiStructuredMatrix, MultipliesAsDenseOnEveryDevice) {
+  torch::manual_seed(1);
+  for (const std::string& name : Devices()) {
+    const auto options = torch::dtype(torch::kBFloat16).device(FindDevice(name).value());
+    for (const auto& [choice, period] : {std::pair{sparse::ProductChoice::kSparse, 2},
+                                         {sparse::ProductChoice::kAuto, 4},
+                                         {sparse::ProductChoice::kDense, 2}}) {
+      SemiStructuredMatrix matrix(choice);
+      for (int step = 0; step < 2; ++step) {  // with other numbers the second time
+        const torch::Tensor dense = torch::zeros({96, 256 / period, period}, options);
+        dense.select(2, 1).copy_(torch::randn({96, 256 / period}, options));
+        matrix.Set(dense.view({96, 256}));
+        for (const int64_t rows : {64, 63, 8}) {
+          const torch::Tensor x = torch::randn({rows, 256}, options);
+          const torch::Tensor expected = at::mm(x, dense.view({96, 256}).t());
+          const torch::Tensor got = matrix.Multiply(x);
+          EXPECT_LE((got - expected).abs().max().item<float>(),
+                    2e-2F * expected.abs().max().item<float>())
+              << name << ", " << rows << " rows";
+        }
+      }
+    }
+  }
+  EXPECT_FALSE(SemiStructuredMatrix::IsThere(torch::kCPU));
+  EXPECT_TRUE(SemiStructuredMatrix::Fits(64, 32, {.kept = 2, .group = 8}));
+  EXPECT_FALSE(SemiStructuredMatrix::Fits(64, 32, {.kept = 4, .group = 8}));
+  EXPECT_FALSE(SemiStructuredMatrix::Fits(64, 33, {.kept = 2, .group = 4}));
+}
 
 TEST(FindDevice, SaysWhatIsThere) {
   EXPECT_EQ(FindDevice("cpu").value(), torch::Device(torch::kCPU));

@@ -22,9 +22,10 @@ inline Options OptionsOf(const std::map<std::string, std::string>& values) {
 }
 
 inline std::unique_ptr<NmSparseBackend> Make(const ModelSpec& spec, const Sparsity& sparsity,
-                                             int threads = 1, uint64_t seed = 3) {
+                                             int threads = 1, uint64_t seed = 3,
+                                             ModuleProducts products = ModuleProducts::kKernels) {
   auto policy = std::make_shared<BuiltinPolicy>(spec, seed);
-  auto backend = NmSparseBackend::Create(policy, {}, sparsity, threads);
+  auto backend = NmSparseBackend::Create(policy, {}, sparsity, threads, products);
   EXPECT_TRUE(backend.ok()) << backend.status();
   return *std::move(backend);
 }

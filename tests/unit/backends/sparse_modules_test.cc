@@ -2,9 +2,11 @@
 #include "backends/nm_sparse/sparse_modules.h"
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 
 #include "backends/single_rank_collectives.h"
+#include "inference/sparse_model.h"
 #include "inference/unpacked_model.h"
 #include "models/cnn_module.h"
 #include "nm_sparse_backends.h"
@@ -48,6 +50,13 @@ ModelSpec Recurrent() {
   spec.type = "lstm";
   spec.hidden = {33, 40};
   spec.lstm_size = 16;
+  spec.observation.fields = {{"x", DType::kFloat32, {5}, Extent::kRows}};
+  return spec;
+}
+
+ModelSpec Layers() {
+  ModelSpec spec = Common();
+  spec.hidden = {33, 40, 24};
   spec.observation.fields = {{"x", DType::kFloat32, {5}, Extent::kRows}};
   return spec;
 }
@@ -126,21 +135,42 @@ void ComputeByDefinition(BuiltinPolicy& policy, const Sparsity& sparsity) {
 struct Case {
   const char* name;
   ModelSpec spec;
+  ModuleProducts products;
   std::map<std::string, std::string> options;
+
+  Sparsity sparsity() const {
+    auto all = options;
+    all["precision"] = "float32";
+    return SparsityOf(spec, all);
+  }
+  std::unique_ptr<NmSparseBackend> MakeBackend() const {
+    return Make(spec, sparsity(), /*threads=*/1, /*seed=*/3, products);
+  }
 };
 
 void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
 
 std::vector<Case> Cases() {
   std::vector<Case> cases;
-  for (const auto& [name, spec] :
-       {std::pair{"cnn", Images()}, {"entity_attention", Entities()}, {"lstm", Recurrent()}}) {
-    cases.push_back({name, spec, {{"pattern", "2:8"}}});
-    cases.push_back({name, spec, {{"pattern", "1:4"}, {"backward_pattern", "2:4"}}});
-    cases.push_back({name, spec, {{"pattern", "2:4"}, {"backward_pattern", "forward"}}});
-    cases.push_back({name, spec, {{"pattern", "dense"}, {"backward_pattern", "1:8"}}});
+  for (const auto& [name, spec, products] :
+       {std::tuple{"cnn", Images(), ModuleProducts::kKernels},
+        {"entity_attention", Entities(), ModuleProducts::kKernels},
+        {"lstm", Recurrent(), ModuleProducts::kKernels},
+        {"masked_cnn", Images(), ModuleProducts::kMasked},
+        {"masked_entity_attention", Entities(), ModuleProducts::kMasked},
+        {"masked_lstm", Recurrent(), ModuleProducts::kMasked},
+        {"masked_mlp", Layers(), ModuleProducts::kMasked}}) {
+    cases.push_back({name, spec, products, {{"pattern", "2:8"}}});
+    cases.push_back({name, spec, products, {{"pattern", "1:4"}, {"backward_pattern", "2:4"}}});
+    cases.push_back({name, spec, products, {{"pattern", "2:4"}, {"backward_pattern", "forward"}}});
+    cases.push_back({name, spec, products, {{"pattern", "dense"}, {"backward_pattern", "1:8"}}});
   }
   return cases;
+}
+
+std::unique_ptr<PackedModel> MakeActor(const ModelSpec& spec, const Sparsity& sparsity) {
+  if (spec.type == "mlp") return std::make_unique<SparseModel>(spec, sparsity);
+  return std::make_unique<UnpackedModel>(spec, sparsity, *MakeNativeModel(spec));
 }
 
 class SparseModulesOf : public testing::TestWithParam<Case> {};
@@ -148,9 +178,9 @@ class SparseModulesOf : public testing::TestWithParam<Case> {};
 TEST_P(SparseModulesOf, HaveTheHeadsAndGradientsOfTheDefinition) {
   at::set_num_threads(1);
   const ModelSpec& spec = GetParam().spec;
-  const Sparsity sparsity = SparsityOf(spec, GetParam().options);
+  const Sparsity sparsity = GetParam().sparsity();
   ASSERT_FALSE(sparsity.layers.empty());
-  const auto backend = Make(spec, sparsity);
+  const auto backend = GetParam().MakeBackend();
   auto policy = std::make_shared<BuiltinPolicy>(spec, /*seed=*/3);
   ComputeByDefinition(*policy, sparsity);
   auto defined = *DenseBackend::Create(policy, {}, DenseBackend::Evaluation::kAutograd);
@@ -171,8 +201,8 @@ TEST_P(SparseModulesOf, HaveTheHeadsAndGradientsOfTheDefinition) {
 
 TEST_P(SparseModulesOf, PublishedWeightsActAsTheTrainerComputes) {
   const ModelSpec& spec = GetParam().spec;
-  const Sparsity sparsity = SparsityOf(spec, GetParam().options);
-  const auto backend = Make(spec, sparsity);
+  const Sparsity sparsity = GetParam().sparsity();
+  const auto backend = GetParam().MakeBackend();
   const TensorDict items = Minibatch(spec);
   const auto group = MakeSingleRankCollectives();
   TrainStep(*backend, items);
@@ -181,13 +211,14 @@ TEST_P(SparseModulesOf, PublishedWeightsActAsTheTrainerComputes) {
   std::vector<std::byte> published(backend->published_bytes()), blob(backend->layout().bytes());
   backend->Publish(published);
   backend->Snapshot(blob);
-  if (!sparse::IsDense(sparsity.patterns.forward)) {
-    EXPECT_LT(published.size(), blob.size());
+  if (!sparse::IsDense(sparsity.patterns.forward) && spec.type != "mlp") {
+    EXPECT_LT(published.size(), blob.size());  // heads of an mlp are padded to whole panels
   }
   const auto heads = backend->Evaluate(items);
   ASSERT_TRUE(heads.ok()) << heads.status();
   for (const bool from_checkpoint : {false, true}) {
-    UnpackedModel model(spec, sparsity, *MakeNativeModel(spec));
+    const auto made = MakeActor(spec, sparsity);
+    PackedModel& model = *made;
     EXPECT_EQ(model.weight_bytes(), published.size());
     EXPECT_EQ(model.layout_hash(), backend->published_hash());
     const absl::Status loaded =
@@ -216,11 +247,12 @@ INSTANTIATE_TEST_SUITE_P(Models, SparseModulesOf, testing::ValuesIn(Cases()),
 
 // Trains three batches, from a checkpoint of another backend after the first one if `resume`.
 std::vector<std::byte> TrainedWeights(const ModelSpec& spec, const Sparsity& sparsity, int threads,
-                                      bool resume) {
+                                      bool resume,
+                                      ModuleProducts products = ModuleProducts::kKernels) {
   at::set_num_threads(1);
   const auto group = MakeSingleRankCollectives();
   const TensorDict items = Minibatch(spec);
-  auto backend = Make(spec, sparsity, threads);
+  auto backend = Make(spec, sparsity, threads, /*seed=*/3, products);
   for (int batch = 0; batch < 3; ++batch) {
     TrainStep(*backend, items);
     EXPECT_TRUE(backend->Step({.learning_rate = 0.01}, *group).ok());
@@ -231,7 +263,7 @@ std::vector<std::byte> TrainedWeights(const ModelSpec& spec, const Sparsity& spa
     backend->Snapshot(blob);
     std::map<std::string, torch::Tensor> state;
     for (const auto& [name, tensor] : backend->OptimizerState()) state[name] = tensor.clone();
-    backend = Make(spec, sparsity, threads);
+    backend = Make(spec, sparsity, threads, /*seed=*/3, products);
     EXPECT_TRUE(backend->LoadWeights(blob).ok());
     EXPECT_TRUE(backend->LoadOptimizerState(state).ok());
   }
@@ -250,6 +282,34 @@ TEST(SparseModules, HaveTheSameBitsWithMoreThreadsDenseKernelsAndAfterAResume) {
     EXPECT_EQ(TrainedWeights(spec, with("sparse"), 3, false), expected) << spec.type;
     EXPECT_EQ(TrainedWeights(spec, with("dense"), 1, false), expected) << spec.type;
     EXPECT_EQ(TrainedWeights(spec, with("sparse"), 1, true), expected) << spec.type;
+  }
+}
+
+std::vector<float> FloatsOf(const std::vector<std::byte>& blob) {
+  std::vector<float> numbers(blob.size() / sizeof(float));
+  std::memcpy(numbers.data(), blob.data(), blob.size());
+  return numbers;
+}
+
+// Each on its way through a run: choices by batch and by step, a pull to zero, dense at first.
+TEST(SparseModules, MaskedLayersTrainAsKernelsAndGoOnFromCheckpointsWithTheSameBits) {
+  const std::vector<std::map<std::string, std::string>> all = {
+      {{"pattern", "2:8"}},
+      {{"pattern", "2:4"}, {"refresh", "per_step"}, {"refresh_interval", "2"}, {"decay", "0.1"}},
+      {{"pattern", "2:8"}, {"backward_pattern", "forward"}, {"refresh", "never"}},
+      {{"pattern", "1:8"}, {"dense_until", "0.05"}},
+      {{"pattern", "2:8"}, {"dense_until", "0.5"}}};
+  for (const ModelSpec& spec : {Images(), Entities(), Recurrent(), Layers()}) {
+    for (auto options : all) {
+      SCOPED_TRACE(spec.type + ", " + options.at("pattern"));
+      options["precision"] = "float32";
+      const Sparsity sparsity = SparsityOf(spec, options);
+      const auto masked = TrainedWeights(spec, sparsity, 1, false, ModuleProducts::kMasked);
+      EXPECT_EQ(TrainedWeights(spec, sparsity, 1, true, ModuleProducts::kMasked), masked);
+      const auto expected = FloatsOf(TrainedWeights(spec, sparsity, 1, false));
+      const auto got = FloatsOf(masked);
+      for (size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(got[i], expected[i], 2e-4) << i;
+    }
   }
 }
 

@@ -319,9 +319,9 @@ TEST(SparsePolicy, AStepIsThatOfAdamAndPacksWhatItMade) {
                              variance.data()));
       packed.Take(plain.data());
       for (const std::string layer : {"actor.0", "actor.1", "critic.2", "value_head"}) {
-        std::vector<std::byte> a(stepped.MatrixOf(layer).wire_bytes()), b(a.size());
-        stepped.MatrixOf(layer).Write(a.data());
-        packed.MatrixOf(layer).Write(b.data());
+        std::vector<std::byte> a(stepped.MatrixOf(layer)->wire_bytes()), b(a.size());
+        stepped.MatrixOf(layer)->Write(a.data());
+        packed.MatrixOf(layer)->Write(b.data());
         EXPECT_EQ(a, b) << layer;
       }
       // Both packed what the gradients of the inputs need: they compute the same.
