@@ -99,9 +99,13 @@ absl::Status ReadSchedule(const Options& options, Sparsity& sparsity) {
                                              : Refresh::kIteration;
   sparsity.refresh_interval = options.GetInt("refresh_interval", 1, 1, 1'000'000'000);
   sparsity.decay = options.GetDouble("decay", 0, 0, 1);
+  sparsity.decay_fades = options.GetBool("decay_fades", false);
   sparsity.dense_until = options.GetDouble("dense_until", 0, 0, 1);
   sparsity.dense_from = options.GetDouble("dense_from", 1, 0, 1);
   sparsity.freeze_variance = options.GetBool("freeze_variance", false);
+  if (sparsity.decay_fades && sparsity.decay == 0) {
+    return Wrong(options, "decay_fades", "expected decay as well, which fades");
+  }
   if (sparsity.freeze_variance && sparsity.dense_until == 0) {
     return Wrong(options, "freeze_variance",
                  "expected dense_until as well, which says from when on");

@@ -53,6 +53,7 @@ struct Sparsity {
   // Weights that do not take part are pulled to zero: this times each of them is added to its
   // gradient (SR-STE).
   double decay = 0;
+  bool decay_fades = false;  // in equal steps, to nothing at the end of the run
   // Shares of a run (Algorithm::Plan): all weights take part before and from then on.
   double dense_until = 0, dense_from = 1;
   // Adam's second moments stay as the dense beginning left them (STEP: Lu et al. 2023,
@@ -68,12 +69,14 @@ struct Sparsity {
     return beginning || (dense_from < 1 && progress >= dense_from);
   }
 
+  double DecayAt(double progress) const { return decay_fades ? decay * (1 - progress) : decay; }
+
   // Reads pattern ("2:8"), backward_pattern (as pattern; also "forward"), shared_by (1), tiles
   // (false), precision (bfloat16 or float32), products (auto, sparse or dense), layers (regular
   // expressions; all but those that read the observation), refresh (per_iteration, per_step or
-  // never), refresh_interval (1), decay (0), dense_until (0), dense_from (1) and freeze_variance
-  // (false). kInvalidArgument, with the place, if the model has no such layer, or for bfloat16 if
-  // it is no mlp.
+  // never), refresh_interval (1), decay (0), decay_fades (false), dense_until (0), dense_from (1)
+  // and freeze_variance (false). kInvalidArgument, with the place, if the model has no such layer,
+  // or for bfloat16 if it is no mlp.
   static absl::StatusOr<Sparsity> FromOptions(const Options& options, const ModelSpec& spec);
 };
 

@@ -45,6 +45,8 @@ def methods():
             f"{pattern} BDWP, every 20 steps": ["--set", forward],
             f"{pattern} BDWP, pull to zero": ["--set", forward, STEP, "decay=1e-3"],
             f"{pattern} BDWP, pull to zero, every 20 steps": ["--set", forward, "decay=1e-3"],
+            f"{pattern} BDWP, fading pull": ["--set", forward, STEP, "decay=1e-3", "decay_fades=true"],
+            f"{pattern} BDWP, fading pull, every 20 steps": ["--set", forward, "decay=1e-3", "decay_fades=true"],
             f"{pattern} BDWP, by 4 outputs": ["--set", forward, STEP, "shared_by=4"],
             f"{pattern} tile-wise": ["--set", forward, STEP, "tiles=true"],
             f"{pattern} BDWP, dense last sixth": ["--set", forward, STEP, "dense_from=0.83"],

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <bit>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,7 +19,7 @@ namespace millrace {
 namespace {
 
 // Of the schedule, what is where.
-enum Slot : size_t { kPatterns, kDense, kSinceChoice, kFrozenAt, kScheduleSize };
+enum Slot : size_t { kPatterns, kDense, kSinceChoice, kFrozenAt, kProgress, kScheduleSize };
 
 // Which kernels compute what, and why.
 void LogProducts(const Sparsity& sparsity, const SparseNetwork& network) {
@@ -106,7 +107,13 @@ std::span<std::byte> NmSparseBackend::places() {
           static_cast<size_t>(places_.numel())};
 }
 
+void NmSparseBackend::SetProgress(double progress) {
+  progress_ = progress;
+  network_->SetDecay(sparsity_.DecayAt(progress));
+}
+
 void NmSparseBackend::Begin() {
+  SetProgress(0);
   adam().FreezeVariance(0);
   network_->SetDense(sparsity_.DenseAt(/*progress=*/0));
   Choose();
@@ -134,6 +141,7 @@ void NmSparseBackend::WriteState() {
   schedule[kDense] = network_->dense() ? 1 : 0;
   schedule[kSinceChoice] = network_->since_choice();
   schedule[kFrozenAt] = adam().frozen_at();
+  schedule[kProgress] = std::bit_cast<int64_t>(progress_);
 }
 
 absl::Status NmSparseBackend::ReadState() {
@@ -143,6 +151,7 @@ absl::Status NmSparseBackend::ReadState() {
     if (ClearLeftOut()) Choose();
     return absl::OkStatus();
   }
+  SetProgress(std::bit_cast<double>(schedule[kProgress]));
   network_->SetDense(schedule[kDense] != 0);
   if (!network_->dense()) MILLRACE_RETURN_IF_ERROR(network_->ReadPlaces(places()));
   network_->set_since_choice(schedule[kSinceChoice]);
@@ -171,6 +180,7 @@ absl::StatusOr<std::map<std::string, double>> NmSparseBackend::EndBatch(const Ba
   constexpr int64_t kSampleSteps = 256;
   const bool dense = sparsity_.DenseAt(batch.progress);
   numbers_["dense"] = dense ? 1 : 0;
+  SetProgress(batch.progress);
   network_->Pack(OnCpu(parameters().trainable()), /*choose=*/false);
   const bool changes = dense != network_->dense();
   const bool due = network_->EndIteration();

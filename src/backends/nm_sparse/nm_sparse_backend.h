@@ -58,6 +58,7 @@ class NmSparseBackend : public DenseBackend {
   std::span<const float> OnCpu(const torch::Tensor& tensor);
   // As a run begins.
   void Begin();
+  void SetProgress(double progress);
   // Packs the parameters as they are, at newly chosen places.
   void Choose();
   // Sets weights that do not take part to zero if they are never to be chosen; whether they are.
@@ -82,7 +83,9 @@ class NmSparseBackend : public DenseBackend {
   std::map<std::string, double> numbers_;  // of EndBatch()
   torch::Tensor on_cpu_;                   // OnCpu()
   torch::Tensor places_;                   // uint8: SparseNetwork::WritePlaces()
-  torch::Tensor schedule_;  // int64 [4]: PatternsKey(), dense, since_choice, frozen_at
+  double progress_ = 0;                    // of the last batch
+  // int64 [5]: PatternsKey(), dense, since_choice, frozen_at, the bits of progress_
+  torch::Tensor schedule_;
 };
 
 // BackendFactory. Options: those of Sparsity::FromOptions(), of Adam and of

@@ -36,6 +36,8 @@ class SparseLayer {
 
   // Whether all weights take part for now; Pack() must follow.
   void SetDense(bool dense) { dense_ = dense; }
+  // As Sparsity::decay from now on; of layers that have some.
+  void SetDecay(double decay) { decay_ = static_cast<float>(decay); }
   // What computes.
   const sparse::PackedMatrix& forward() const {
     return dense_ && dense_forward_ ? *dense_forward_ : forward_;
@@ -91,7 +93,7 @@ class SparseLayer {
   const sparse::KernelSet& kernels_;
   const std::string name_;
   const SparseParameter weight_, bias_;
-  const float decay_;
+  float decay_;
   const bool fixed_;       // weights that do not take part stay zero
   const bool as_forward_;  // LayerPatterns::backward_as_forward
   sparse::PackedMatrix forward_;

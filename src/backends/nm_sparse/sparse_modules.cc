@@ -160,7 +160,6 @@ SparseModules::SparseModules(std::shared_ptr<BuiltinPolicy> policy, const Sparsi
     : SparseNetwork(policy->spec(), sparsity, threads),
       policy_(std::move(policy)),
       products_(products),
-      decay_(sparsity.decay),
       fixed_(sparsity.refresh == Refresh::kNever) {
   for (const auto& named : policy_->named_modules()) {
     if (std::ranges::count(sparsity.layers, named.key()) == 0) continue;
@@ -194,8 +193,8 @@ void SparseModules::Packed(bool others) {
 }
 
 void SparseModules::PullToZero() const {
-  if (decay_ == 0 && !fixed_) return;
-  for (const auto& layer : layers_) layer->PullToZero(decay_, fixed_);
+  if (decay() == 0 && !fixed_) return;
+  for (const auto& layer : layers_) layer->PullToZero(decay(), fixed_);
 }
 
 namespace {

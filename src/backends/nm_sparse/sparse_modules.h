@@ -36,7 +36,6 @@ class SparseModules final : public SparseNetwork {
 
   const std::shared_ptr<BuiltinPolicy> policy_;
   const ModuleProducts products_;
-  const double decay_;
   const bool fixed_;  // weights that do not take part stay zero
   std::vector<std::unique_ptr<Layer>> layers_;
 };

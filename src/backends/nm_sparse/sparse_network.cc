@@ -14,7 +14,8 @@ SparseNetwork::SparseNetwork(const ModelSpec& spec, const Sparsity& sparsity, in
       refresh_(sparsity.refresh),
       refresh_interval_(sparsity.refresh_interval),
       team_(threads),
-      layout_(spec) {}
+      layout_(spec),
+      decay_(sparsity.decay) {}
 
 std::vector<SparseLayer*> SparseNetwork::Layers() {
   std::vector<SparseLayer*> layers;
@@ -55,6 +56,11 @@ void SparseNetwork::SetDense(bool dense) {
   dense_ = dense;
   other_places_ = true;
   for (SparseLayer* layer : Layers()) layer->SetDense(dense);
+}
+
+void SparseNetwork::SetDecay(double decay) {
+  decay_ = decay;
+  for (SparseLayer* layer : Layers()) layer->SetDecay(decay);
 }
 
 size_t SparseNetwork::place_bytes() const {

@@ -43,6 +43,9 @@ class SparseNetwork {
   // Whether all weights take part for now. Pack() must follow a change.
   bool dense() const { return dense_; }
   void SetDense(bool dense);
+  // The pull to zero from now on.
+  double decay() const { return decay_; }
+  void SetDecay(double decay);
   // Steps or iterations, whichever choose weights, since they last did.
   int64_t since_choice() const { return since_choice_; }
   void set_since_choice(int64_t count) { since_choice_ = count; }
@@ -99,6 +102,7 @@ class SparseNetwork {
   bool chosen_ = false;        // since the beginning
   bool other_places_ = false;  // than at the last Packed()
   bool dense_ = false;
+  double decay_;
   int64_t since_choice_ = 0;
   AlignedFloats flat_;  // what TakeStep() or Pack() took
 };

@@ -64,12 +64,12 @@ absl::Status CheckSparseBackend(const ExperimentConfig& config) {
                     "weights, got \"{}\"",
                     config.Subject("workers.policy.device"), Sparsity::kBackend, device));
   }
-  for (const char* key : {"dense_until", "dense_from"}) {
+  for (const char* key : {"dense_until", "dense_from", "decay_fades"}) {
     const auto found = config.backend.options.values().find(key);
     if (found == config.backend.options.values().end() || config.stop.env_steps.has_value())
       continue;
     return absl::InvalidArgumentError(
-        fmt::format("{}: a share of stop.env_steps, which is not set",
+        fmt::format("{}: needs stop.env_steps, which is not set",
                     Subject(found->second.where, found->second.path)));
   }
   return absl::OkStatus();

@@ -189,7 +189,7 @@ TEST_P(NmSparse, GoesOnFromACheckpointWithTheSameBits) {
   const TensorDict items = Items();
   const auto algorithm = MakeAlgorithm(spec.action);
   const auto whole = Make(spec, sparsity);
-  TrainRows(*whole, items, *algorithm);
+  TrainRows(*whole, items, *algorithm, /*progress=*/0.3);
   const auto weights = SnapshotOf(*whole);
   const auto state = whole->OptimizerState();
   TrainRows(*whole, items, *algorithm);
@@ -213,6 +213,7 @@ INSTANTIATE_TEST_SUITE_P(Options, NmSparse,
                                          Values{{"backward_pattern", "forward"},
                                                 {"refresh", "never"}},
                                          Values{{"refresh", "per_step"}},
+                                         Values{{"decay", "0.5"}, {"decay_fades", "true"}},
                                          Values{{"tiles", "true"}, {"products", "dense"}}),
                          [](const auto& one) { return "Number" + std::to_string(one.index); });
 
@@ -292,6 +293,30 @@ TEST(NmSparseBackend, AllWeightsTakePartAtBothEnds) {
   // From a checkpoint of a run that ends dense one acts densely.
   ASSERT_TRUE(model.LoadParameters(SnapshotOf(*backend)).ok());
   EXPECT_EQ(Act(model, items).logits, Act(dense_model, items).logits);
+}
+
+TEST(NmSparseBackend, ThePullToZeroFades) {
+  const ModelSpec spec = Spec(/*shared_trunk=*/true);
+  const TensorDict items = Items();
+  // What it adds to the gradients after a batch that ended at `progress`.
+  const auto added = [&](double progress) {
+    torch::Tensor difference;
+    for (const Values& options : {Values{}, {{"decay", "0.5"}, {"decay_fades", "true"}}}) {
+      const auto backend = Make(spec, SparsityOf(spec, options));
+      EndBatch(*backend, items, progress);
+      const auto heads = backend->Forward(items);
+      EXPECT_TRUE(heads.ok()) << heads.status();
+      (heads->logits.sum() + heads->value.sum()).backward();
+      EXPECT_TRUE(backend->Backward(*heads).ok());
+      const torch::Tensor gradients = backend->parameters().gradients();
+      difference = difference.defined() ? gradients - difference : gradients.clone();
+    }
+    return difference;
+  };
+  const torch::Tensor whole = added(0);
+  EXPECT_GT(whole.abs().max().item<float>(), 0.01F);
+  EXPECT_TRUE(torch::allclose(added(0.75), 0.25 * whole, 1e-4, 1e-5));
+  EXPECT_TRUE(torch::allclose(added(1), torch::zeros_like(whole), 0, 1e-6));
 }
 
 TEST(NmSparseBackend, FixedWeightsStayChosenAndTheOthersZero) {
