@@ -105,6 +105,7 @@ void AddNmSparse(CLI::App* bench, int& exit_code) {
                           {"--batch", "rows; default: 1024"},
                           {"--rounds", "of all arms, interleaved; the median counts; default: 20"},
                           {"--threads", "of every arm; default: 1"},
+                          {"--device", "cpu or cuda:N; default: cpu"},
                           {"--json", kJsonHelp}});
   for (Option& option : *options) command->add_option(option.name, option.values, option.help);
   command->footer("Example: millrace bench nm_sparse --width 512 --pattern 2:8 --rounds 5");

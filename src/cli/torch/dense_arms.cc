@@ -34,17 +34,20 @@ class Step {
  public:
   enum class Kind { kFloat32, kOneDnn, kBfloat16 };
 
-  Step(int64_t rows, int64_t width, Kind kind)
-      : kind_(kind), x_(torch::randn({rows, 64})), target_(torch::ones({rows, 16})) {
+  Step(int64_t rows, int64_t width, Kind kind, torch::Device device = torch::kCPU)
+      : kind_(kind),
+        x_(torch::randn({rows, 64}, device)),
+        target_(torch::ones({rows, 16}, device)) {
     const int64_t sizes[] = {64, width, width, width, 16};
     for (size_t i = 0; i + 1 < std::size(sizes); ++i) {
-      const auto linear = torch::nn::Linear(sizes[i], sizes[i + 1]);
+      auto linear = torch::nn::Linear(sizes[i], sizes[i + 1]);
+      linear->to(device);
       layers_.push_back(linear);
       for (const Tensor& parameter : linear->parameters()) {
         parameters_.push_back(parameter);
         means_.push_back(torch::zeros_like(parameter));
         variances_.push_back(torch::zeros_like(parameter));
-        steps_.push_back(torch::zeros({}));
+        steps_.push_back(torch::zeros({}, device));
       }
     }
   }
@@ -107,7 +110,38 @@ std::vector<BenchArm> Arms(int64_t rows, int64_t width, void (Step::*run)()) {
   return arms;
 }
 
+// Calls of a GPU in float32, in TF32 and in bfloat16, each until it is done.
+std::vector<BenchArm> GpuArms(torch::Device device, const std::function<void()>& float32,
+                              const std::function<void()>& bfloat16) {
+  const auto timed = [device](const std::function<void()>& call, bool tf32) {
+    return [=] {
+      at::globalContext().setAllowTF32CuBLAS(tf32);
+      call();
+      at::globalContext().setAllowTF32CuBLAS(false);
+      if (device.is_cuda()) torch::cuda::synchronize(device.index());
+    };
+  };
+  return {{"fp32", timed(float32, false)},
+          {"tf32", timed(float32, true)},
+          {"bf16", timed(bfloat16, false)}};
+}
+
 }  // namespace
+
+std::vector<BenchArm> DenseGpuProducts(int64_t rows, int64_t in, int64_t out,
+                                       torch::Device device) {
+  const Tensor x = torch::randn({rows, in}, device), w = torch::randn({out, in}, device);
+  const Tensor half_x = x.to(torch::kBFloat16), half_w = w.to(torch::kBFloat16);
+  return GpuArms(
+      device, [=] { at::mm(x, w.t()); }, [=] { at::mm(half_x, half_w.t()); });
+}
+
+std::vector<BenchArm> DenseGpuSteps(int64_t rows, int64_t width, torch::Device device) {
+  const auto float32 = std::make_shared<Step>(rows, width, Step::Kind::kFloat32, device);
+  const auto bfloat16 = std::make_shared<Step>(rows, width, Step::Kind::kBfloat16, device);
+  return GpuArms(
+      device, [=] { float32->Run(); }, [=] { bfloat16->Run(); });
+}
 
 std::vector<BenchArm> DenseProducts(int64_t rows, int64_t in, int64_t out) {
   const Tensor x = torch::randn({rows, in}), w = torch::randn({out, in});

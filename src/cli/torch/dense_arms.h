@@ -15,6 +15,11 @@ struct BenchArm {
   std::function<void()> run;
 };
 
+// The same on a GPU until it is done. Instead of oneDNN: float32 whose products round their inputs
+// to TF32, 10 bits of precision.
+std::vector<BenchArm> DenseGpuProducts(int64_t rows, int64_t in, int64_t out, torch::Device device);
+std::vector<BenchArm> DenseGpuSteps(int64_t rows, int64_t width, torch::Device device);
+
 // y [rows, out] = x [rows, in] W^T, W [out, in], rows of x and y float32 or bfloat16 as the weights
 // are: float32 as LibTorch calls it, float32 by oneDNN, bfloat16.
 std::vector<BenchArm> DenseProducts(int64_t rows, int64_t in, int64_t out);

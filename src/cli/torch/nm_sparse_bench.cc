@@ -1,16 +1,18 @@
 #include "cli/torch/nm_sparse_bench.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <time.h>
 
-#include <algorithm>
 #include <cstring>
 
+#include "backends/nm_sparse/semi_structured_matrix.h"
 #include "cli/torch/dense_arms.h"
+#include "cli/torch/dense_comparison.h"
+#include "cli/torch/gpu_sparse_arms.h"
 #include "cli/torch/package_energy.h"
 #include "cli/torch/sparse_arms.h"
 #include "core/thread_team.h"
 #include "millrace/core/status.h"
+#include "models/torch_device.h"
 
 namespace millrace {
 namespace {
@@ -18,34 +20,6 @@ namespace {
 using sparse::kPanel;
 using sparse::kTile;
 using sparse::Precision;
-
-// Of one thread its CPU time, which others on the machine disturb less.
-double Seconds(bool one_thread) {
-  timespec time;
-  clock_gettime(one_thread ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
-
-// Of every arm in every round, after one round to warm up: [arm][round]. Joules if they are known.
-struct Measured {
-  std::vector<std::vector<double>> seconds, joules;
-};
-Measured Interleave(const std::vector<BenchArm>& arms, int rounds, bool one_thread) {
-  Measured measured{.seconds = std::vector<std::vector<double>>(arms.size()),
-                    .joules = std::vector<std::vector<double>>(arms.size())};
-  for (int round = -1; round < rounds; ++round) {
-    for (size_t i = 0; i < arms.size(); ++i) {
-      const auto joules = PackageJoules();
-      const double begin = Seconds(one_thread);
-      arms[i].run();
-      if (round < 0) continue;
-      measured.seconds[i].push_back(Seconds(one_thread) - begin);
-      const auto after = PackageJoules();
-      if (joules && after && *after > *joules) measured.joules[i].push_back(*after - *joules);
-    }
-  }
-  return measured;
-}
 
 const char* NameOf(Precision precision) {
   return precision == Precision::kFloat32 ? "fp32" : "bf16";
@@ -56,7 +30,11 @@ class Bench {
  public:
   Bench(const NmSparseBenchOptions& options, std::vector<sparse::Pattern> patterns,
         std::vector<BenchRow>& table)
-      : options_(options), patterns_(std::move(patterns)), team_(options.threads), table_(table) {}
+      : options_(options),
+        patterns_(std::move(patterns)),
+        team_(options.threads),
+        comparison_(options.rounds,
+                    /*one_thread=*/options.threads == 1 && options.device == "cpu", table) {}
 
   void Products(const char* pass, bool forward, int64_t width) {
     std::vector<BenchArm> arms = DenseProducts(options_.batch, width, width);
@@ -71,7 +49,7 @@ class Bench {
         arms.push_back({fmt::format("{}/chain/D{}", name, width), product.chain});
       }
     }
-    CompareAll(pass, "GFLOP/s", operations * 1e-9, width, dense, arms);
+    comparison_.Add(pass, "GFLOP/s", operations * 1e-9, width, dense, arms);
   }
 
   // Kernels as the backend chooses them, and sparse ones in any case.
@@ -97,7 +75,7 @@ class Bench {
         if (own) add(pattern, precision, sparse::ProductChoice::kAuto, "auto");
       }
     }
-    CompareAll("step", "ms", 0, width, dense, arms);
+    comparison_.Add("step", "ms", 0, width, dense, arms);
   }
 
   void Inference(int64_t width) {
@@ -110,7 +88,38 @@ class Bench {
       arms.push_back({fmt::format("{}/policy/D{}", name, width),
                       MakeSparseInference(options_.batch, width, sparsity, team_)});
     }
-    CompareAll("inference", "ms", 0, width, dense, arms);
+    comparison_.Add("inference", "ms", 0, width, dense, arms);
+  }
+
+  // What there is on a GPU: nothing is gained by shared places there.
+  void OnGpu(int64_t width, torch::Device device) {
+    std::vector<BenchArm> products = DenseGpuProducts(options_.batch, width, width, device);
+    std::vector<BenchArm> steps = DenseGpuSteps(options_.batch, width, device);
+    const size_t dense = products.size();
+    for (const sparse::Pattern& pattern : patterns_) {
+      if (pattern.shared_by > 1) continue;
+      if (SemiStructuredMatrix::Fits(width, width, pattern)) {
+        products.push_back(
+            {fmt::format("{}/D{}", Name("forward", pattern, Precision::kBfloat16), width),
+             MakeGpuProduct(options_.batch, width, pattern, device)});
+      }
+      for (const auto& [products_of, kind] : {std::pair{sparse::ProductChoice::kSparse, "sparse"},
+                                              {sparse::ProductChoice::kDense, "masked"},
+                                              {sparse::ProductChoice::kAuto, "auto"}}) {
+        const Sparsity sparsity = {.patterns = {.forward = pattern, .backward = pattern},
+                                   .products = products_of,
+                                   .layers = {}};
+        steps.push_back(
+            {fmt::format("{}/{}/D{}", Name("step", pattern, Precision::kBfloat16), kind, width),
+             MakeGpuStep(options_.batch, width, sparsity, device)});
+      }
+    }
+    const double operations = 2.0 * options_.batch * static_cast<double>(width * width);
+    {
+      const torch::NoGradGuard no_gradient;
+      comparison_.Add("forward", "GFLOP/s", operations * 1e-9, width, dense, products);
+    }
+    comparison_.Add("step", "ms", 0, width, dense, steps);
   }
 
   // Choosing and packing both forms, beside a copy of the weights.
@@ -124,13 +133,7 @@ class Bench {
       arms.push_back({fmt::format("{}/D{}", Name("pack", pattern, Precision::kBfloat16), width),
                       MakePacking(width, pattern, weights)});
     }
-    const auto seconds = Interleave(arms, options_.rounds, options_.threads == 1).seconds;
-    const double scale = 1e9 / static_cast<double>(width * width);
-    for (size_t i = 1; i < arms.size(); ++i) {
-      table_.push_back({arms[i].name, "ns/weight", scale * Median(seconds[i]), arms[0].name,
-                        scale * Median(seconds[0]), Scaled(seconds[i], scale),
-                        /*lower_is_better=*/true});
-    }
+    comparison_.AddScaled("ns/weight", 1e9 / static_cast<double>(width * width), arms);
   }
 
  private:
@@ -139,58 +142,10 @@ class Bench {
                        NameOf(precision));
   }
 
-  static std::vector<double> Scaled(std::vector<double> values, double scale) {
-    for (double& value : values) value *= scale;
-    return values;
-  }
-
-  // Measures all arms, the first `dense` of which are dense ones.
-  void CompareAll(const char* what, const char* unit, double work, int64_t width, size_t dense,
-                  const std::vector<BenchArm>& arms) {
-    const Measured measured = Interleave(arms, options_.rounds, options_.threads == 1);
-    for (size_t i = 1; i < arms.size(); ++i) {
-      Compare(i < dense ? fmt::format("nm_sparse/{}/dense/{}/D{}", what, arms[i].name, width)
-                        : arms[i].name,
-              unit, work, i, arms, measured.seconds);
-    }
-    const auto& bfloat16 = measured.joules[2];
-    // Counters move once a millisecond: arms that are shorter have too few of them.
-    const auto known = [&](const std::vector<double>& joules) {
-      return std::ssize(joules) == options_.rounds;
-    };
-    for (size_t i = dense; i < arms.size() && work == 0 && known(bfloat16); ++i) {
-      if (!known(measured.joules[i])) continue;
-      table_.push_back({arms[i].name + "/energy", "J", Median(measured.joules[i]),
-                        "dense " + arms[2].name, Median(bfloat16), measured.joules[i],
-                        /*lower_is_better=*/true});
-    }
-  }
-
-  // Arm `i` against the faster float32 arm (the first two) and bfloat16 (the third), of those that
-  // come before it; `work` a second, or milliseconds if 0.
-  void Compare(const std::string& name, const char* unit, double work, size_t i,
-               const std::vector<BenchArm>& arms, const std::vector<std::vector<double>>& seconds) {
-    const size_t best = Median(seconds[0]) <= Median(seconds[1]) ? 0 : 1;
-    const auto value_of = [work](double s) { return work > 0 ? work / s : 1e3 * s; };
-    std::vector<size_t> rivals = {0};
-    if (i > 1 && best != 0) rivals.push_back(best);
-    if (i > 2) rivals.push_back(2);
-    for (const size_t rival : rivals) {
-      std::vector<double> samples, ratios;
-      for (size_t round = 0; round < seconds[i].size(); ++round) {
-        samples.push_back(value_of(seconds[i][round]));
-        ratios.push_back(seconds[rival][round] / seconds[i][round]);
-      }
-      table_.push_back({name, unit, value_of(Median(seconds[i])), "dense " + arms[rival].name,
-                        value_of(Median(seconds[rival])), samples, /*lower_is_better=*/work == 0,
-                        Median(ratios)});
-    }
-  }
-
   const NmSparseBenchOptions& options_;
   const std::vector<sparse::Pattern> patterns_;
   ThreadTeam team_;
-  std::vector<BenchRow>& table_;
+  DenseComparison comparison_;
 };
 
 absl::StatusOr<std::vector<sparse::Pattern>> Patterns(const std::vector<std::string>& names) {
@@ -209,8 +164,10 @@ absl::StatusOr<std::vector<sparse::Pattern>> Patterns(const std::vector<std::str
 std::string StepsOf(const std::vector<BenchRow>& table, bool reached, double bar) {
   std::string text;
   for (const BenchRow& row : table) {
-    const bool counts = row.name.starts_with("nm_sparse/step/") && row.baseline == "dense bf16" &&
-                        row.unit == "ms" && row.name.find("/bf16/chain/") != std::string::npos;
+    const bool sparse = row.name.find("/bf16/chain/") != std::string::npos ||
+                        row.name.find("/bf16/sparse/") != std::string::npos;
+    const bool counts = sparse && row.name.starts_with("nm_sparse/step/") &&
+                        row.baseline == "dense bf16" && row.unit == "ms";
     if (!counts || (row.Ratio() >= bar) != reached) continue;
     const size_t first = std::strlen("nm_sparse/step/");
     text +=
@@ -236,10 +193,15 @@ absl::StatusOr<std::vector<BenchRow>> RunNmSparseBench(const NmSparseBenchOption
         fmt::format("--threads: expected a divisor of {}, got {}", options.batch, options.threads));
   }
   MILLRACE_ASSIGN_OR_RETURN(auto patterns, Patterns(options.patterns));
+  MILLRACE_ASSIGN_OR_RETURN(const torch::Device device, FindDevice(options.device));
   at::set_num_threads(options.threads);
   std::vector<BenchRow> table;
   Bench bench(options, std::move(patterns), table);
   for (const int width : options.widths) {
+    if (!device.is_cpu()) {
+      bench.OnGpu(width, device);
+      continue;
+    }
     {
       const torch::NoGradGuard no_gradient;
       bench.Products("forward", true, width);

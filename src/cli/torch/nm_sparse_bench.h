@@ -15,6 +15,7 @@ struct NmSparseBenchOptions {
   int batch = 1024;  // rows
   int rounds = 20;   // of all arms, interleaved
   int threads = 1;   // of every arm
+  std::string device = "cpu";
 };
 
 // Names: nm_sparse/{forward,input_gradient}/PATTERN/vSHARED/{fp32,bf16}/{rows,chain}/DWIDTH in
@@ -24,7 +25,10 @@ struct NmSparseBenchOptions {
 // for both forms;
 // .../energy in joules where the processor tells. Each once against dense float32 (the
 // faster of what LibTorch calls by itself and of oneDNN) and once against dense bfloat16; ratios
-// are medians of the rounds'. kInvalidArgument names a pattern that there is not.
+// are medians of the rounds'. On a GPU: forward products whose weights are compressed before, and
+// steps with 2:4-sparse products (sparse), with dense ones and zeros (masked), and with the faster
+// of both (auto); float32 is then the faster of float32 and TF32. kInvalidArgument names a pattern
+// that there is not.
 absl::StatusOr<std::vector<BenchRow>> RunNmSparseBench(const NmSparseBenchOptions& options);
 
 // Lines that say what the table means beside what BDWP reports.

@@ -132,22 +132,6 @@ class PackedLayerArm {
   AlignedFloats& weights_;
 };
 
-ModelSpec BenchedMlp(int64_t width) {
-  ModelSpec spec;
-  spec.hidden = {width, width, width};
-  spec.activation = Activation::kRelu;
-  spec.shared_trunk = true;
-  spec.observation.fields = {{"x", DType::kFloat32, {kInputs}}};
-  spec.action = ActionSpec::Discrete(kChoices);
-  return spec;
-}
-
-Sparsity WithHiddenLayers(Sparsity sparsity) {
-  sparsity.layers = {"trunk.1", "trunk.2"};
-  sparsity.refresh = Refresh::kStep;
-  return sparsity;
-}
-
 // A training step of the mlp of DenseSteps(), its outputs split into 15 logits and a value.
 class SparseStep {
  public:
@@ -195,6 +179,22 @@ class SparseStep {
 };
 
 }  // namespace
+
+ModelSpec BenchedMlp(int64_t width) {
+  ModelSpec spec;
+  spec.hidden = {width, width, width};
+  spec.activation = Activation::kRelu;
+  spec.shared_trunk = true;
+  spec.observation.fields = {{"x", DType::kFloat32, {kInputs}}};
+  spec.action = ActionSpec::Discrete(kChoices);
+  return spec;
+}
+
+Sparsity WithHiddenLayers(Sparsity sparsity) {
+  sparsity.layers = {"trunk.1", "trunk.2"};
+  sparsity.refresh = Refresh::kStep;
+  return sparsity;
+}
 
 SparseProductArms MakeSparseProduct(int64_t rows, int64_t width, bool forward,
                                     const sparse::Pattern& pattern, Precision precision,

@@ -25,6 +25,11 @@ SparseProductArms MakeSparseProduct(int64_t rows, int64_t width, bool forward,
 std::function<void()> MakePacking(int64_t width, const sparse::Pattern& pattern,
                                   AlignedFloats& weights);
 
+// The mlp of DenseSteps(), its outputs split into logits and a value, and options for it: hidden
+// layers but the first are sparse, with weights chosen anew in every step.
+ModelSpec BenchedMlp(int64_t width);
+Sparsity WithHiddenLayers(Sparsity sparsity);
+
 // A training step of the mlp of DenseSteps(); its hidden layers but the first are sparse, with
 // weights chosen anew in every step.
 std::function<void()> MakeSparseStep(int64_t rows, int64_t width, const Sparsity& sparsity,

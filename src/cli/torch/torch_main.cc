@@ -194,6 +194,7 @@ int RunCommandLine(int argc, char** argv, TorchRegistry& registry) {
   bench_nm_sparse->add_option("--batch", nm_sparse.batch);
   bench_nm_sparse->add_option("--rounds", nm_sparse.rounds)->check(CLI::PositiveNumber);
   bench_nm_sparse->add_option("--threads", nm_sparse.threads)->check(CLI::PositiveNumber);
+  bench_nm_sparse->add_option("--device", nm_sparse.device);
   bench_nm_sparse->add_option("--json", table);
   bench_nm_sparse->callback([&] {
     const auto rows = GuardedTorch("bench nm_sparse", [&] { return RunNmSparseBench(nm_sparse); });
