@@ -151,7 +151,11 @@ absl::Status NmSparseBackend::ReadState() {
     if (ClearLeftOut()) Choose();
     return absl::OkStatus();
   }
-  SetProgress(std::bit_cast<double>(schedule[kProgress]));
+  const auto progress = std::bit_cast<double>(schedule[kProgress]);
+  if (!(progress >= 0 && progress <= 1)) {
+    return absl::DataLossError("nm_sparse.schedule: no share of a run");
+  }
+  SetProgress(progress);
   network_->SetDense(schedule[kDense] != 0);
   if (!network_->dense()) MILLRACE_RETURN_IF_ERROR(network_->ReadPlaces(places()));
   network_->set_since_choice(schedule[kSinceChoice]);

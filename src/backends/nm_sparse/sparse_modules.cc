@@ -29,7 +29,7 @@ class SparseModules::Layer {
         network_(network),
         team_(team),
         kernels_(kernels),
-        sparse_(layout, name, sparsity, /*input_gradient=*/true, kernels) {
+        sparse_(layout, name, PackedFor(products, sparsity), /*input_gradient=*/true, kernels) {
     if (products == ModuleProducts::kMasked || sparse_.is_convolution()) {
       const LayerPatterns patterns = sparsity.Of(name);
       masked_.emplace(module, MaskedLayer::Settings{.precision = sparsity.precision,
@@ -79,6 +79,12 @@ class SparseModules::Layer {
   }
 
  private:
+  // What masked layers multiply with is not packed: there are no products of those to choose.
+  static Sparsity PackedFor(ModuleProducts products, Sparsity sparsity) {
+    if (products == ModuleProducts::kMasked) sparsity.products = sparse::ProductChoice::kSparse;
+    return sparsity;
+  }
+
   struct Scratch {
     AlignedFloats sums;
     AlignedBuffer<std::byte> tile;

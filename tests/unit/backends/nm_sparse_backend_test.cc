@@ -451,6 +451,9 @@ TEST(NmSparseBackend, PlacesThatCannotHaveBeenWrittenAreRefused) {
   auto state = backend->OptimizerState();
   state.at("nm_sparse.places").fill_(0xFF);
   EXPECT_EQ(backend->LoadOptimizerState(state).code(), absl::StatusCode::kDataLoss);
+  state = Make(spec, SparsityOf(spec, {{"pattern", "2:8"}}))->OptimizerState();
+  state.at("nm_sparse.schedule")[4] = -1;  // the bits of no number
+  EXPECT_EQ(backend->LoadOptimizerState(state).code(), absl::StatusCode::kDataLoss);
 }
 
 // As a run with init_from begins: the state is that of the weights.
