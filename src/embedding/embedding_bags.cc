@@ -1,0 +1,153 @@
+#include "embedding/embedding_bags.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/fnv1a.h"
+#include "embedding/kernel_choice.h"
+#include "millrace/core/status.h"
+
+namespace millrace::embedding {
+namespace {
+
+// Samples that a thread pools at a time.
+constexpr int64_t kSamplesAtOnce = 256;
+
+}  // namespace
+
+EmbeddingBags::EmbeddingBags(std::vector<EmbeddingTable> tables, std::vector<Feature> features,
+                             int threads)
+    : tables_(std::move(tables)),
+      features_(std::move(features)),
+      team_(threads),
+      sortings_(static_cast<size_t>(threads)) {
+  for (const Feature& feature : features_) {
+    offsets_.push_back(width_);
+    width_ += PadColumns(tables_[static_cast<size_t>(feature.table)].options().columns);
+  }
+}
+
+absl::StatusOr<std::unique_ptr<EmbeddingBags>> EmbeddingBags::Create(
+    std::vector<EmbeddingTable> tables, std::vector<Feature> features, int threads) {
+  for (const Feature& feature : features) {
+    if (feature.table >= 0 && feature.table < std::ssize(tables)) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("feature ", feature.name, ": table ", feature.table, " of ", tables.size()));
+  }
+  return std::unique_ptr<EmbeddingBags>(
+      new EmbeddingBags(std::move(tables), std::move(features), threads));
+}
+
+absl::Status EmbeddingBags::Check(const JaggedIds& batch) const {
+  const int64_t lengths = batch.samples * std::ssize(features_);
+  if (batch.samples < 0 || std::ssize(batch.lengths) != lengths) {
+    return absl::InvalidArgumentError(absl::StrCat("jagged ids: expected ", features_.size(), " x ",
+                                                   batch.samples, " lengths, got ",
+                                                   batch.lengths.size()));
+  }
+  int64_t ids = 0;
+  for (int64_t i = 0; i < lengths; ++i) {
+    const int32_t length = batch.lengths[static_cast<size_t>(i)];
+    if (length < 0) {
+      const auto& feature = features_[static_cast<size_t>(i / batch.samples)];
+      return absl::InvalidArgumentError(absl::StrCat("feature ", feature.name, ", sample ",
+                                                     i % batch.samples, ": length ", length));
+    }
+    ids += length;
+  }
+  if (ids == std::ssize(batch.ids)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "jagged ids: expected ", ids, " ids, the sum of the lengths, got ", batch.ids.size()));
+}
+
+absl::Status EmbeddingBags::SetBatch(const JaggedIds& batch) {
+  samples_ = 0;
+  MILLRACE_RETURN_IF_ERROR(Check(batch));
+  places_.resize(batch.ids.size());
+  first_places_.assign(1, 0);
+  for (size_t f = 0; f < features_.size(); ++f) {
+    const auto lengths = batch.LengthsOf(static_cast<int64_t>(f));
+    const auto first = static_cast<size_t>(first_places_.back());
+    const auto count = std::accumulate(lengths.begin(), lengths.end(), size_t{0});
+    const absl::Status status = tables_[static_cast<size_t>(features_[f].table)].PlacesOf(
+        batch.ids.subspan(first, count), std::span(places_).subspan(first, count));
+    if (!status.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("feature ", features_[f].name, ": ", status.message()));
+    }
+    first_places_.push_back(static_cast<int64_t>(first + count));
+  }
+  lengths_.assign(batch.lengths.begin(), batch.lengths.end());
+  samples_ = batch.samples;
+  return absl::OkStatus();
+}
+
+void EmbeddingBags::Forward(float* out) {
+  const int64_t parts = (samples_ + kSamplesAtOnce - 1) / kSamplesAtOnce;
+  // Table after table: rows of few of them fit into what translates addresses.
+  team_.Run(parts * std::ssize(features_), [&](int64_t task, int) {
+    const auto f = static_cast<size_t>(task / parts);
+    const int64_t begin = task % parts * kSamplesAtOnce;
+    const int64_t count = std::min(kSamplesAtOnce, samples_ - begin);
+    const int32_t* const lengths = lengths_.data() + static_cast<int64_t>(f) * samples_;
+    const int64_t first = std::accumulate(lengths, lengths + begin, first_places_[f]);
+    BestKernels().pool(tables_[static_cast<size_t>(features_[f].table)].rows(),
+                       places_.data() + first, lengths + begin, count, features_[f].pooling,
+                       out + begin * width_ + offsets_[f], width_);
+  });
+}
+
+std::span<const Lookup> EmbeddingBags::SortedLookups(int table, std::vector<Lookup>& lookups,
+                                                     LookupSort& sort) {
+  lookups.clear();
+  for (size_t f = 0; f < features_.size(); ++f) {
+    if (features_[f].table != table) continue;
+    const uint32_t* place = places_.data() + first_places_[f];
+    const int32_t* const lengths = lengths_.data() + static_cast<int64_t>(f) * samples_;
+    for (int64_t sample = 0; sample < samples_; ++sample) {
+      const auto gradient = static_cast<uint32_t>((sample * width_ + offsets_[f]) / kColumnUnit);
+      for (int32_t i = 0; i < lengths[sample]; ++i) lookups.push_back({*place++, gradient});
+    }
+  }
+  return sort.Sort(lookups, tables_[static_cast<size_t>(table)].options().rows);
+}
+
+const float* EmbeddingBags::SumGradients(const float* gradients) {
+  const auto is_mean = [](const Feature& feature) { return feature.pooling == Pooling::kMean; };
+  if (std::ranges::none_of(features_, is_mean)) return gradients;
+  scaled_.assign(gradients, gradients + samples_ * width_);
+  for (size_t f = 0; f < features_.size(); ++f) {
+    if (!is_mean(features_[f])) continue;
+    const int64_t columns =
+        PadColumns(tables_[static_cast<size_t>(features_[f].table)].options().columns);
+    for (int64_t sample = 0; sample < samples_; ++sample) {
+      const int32_t length =
+          lengths_[f * static_cast<size_t>(samples_) + static_cast<size_t>(sample)];
+      float* const numbers = scaled_.data() + sample * width_ + offsets_[f];
+      for (int64_t c = 0; length > 1 && c < columns; ++c) numbers[c] /= static_cast<float>(length);
+    }
+  }
+  return scaled_.data();
+}
+
+void EmbeddingBags::Update(const float* gradients, const UpdateStep& step) {
+  const float* const of_sums = SumGradients(gradients);
+  team_.Run(std::ssize(tables_), [&](int64_t t, int thread) {
+    Sorting& sorting = sortings_[static_cast<size_t>(thread)];
+    const auto sorted = SortedLookups(static_cast<int>(t), sorting.lookups, sorting.sort);
+    const EmbeddingTable& table = tables_[static_cast<size_t>(t)];
+    UpdateStep of_table = step;
+    of_table.optimizer = table.options().optimizer;
+    Fnv1a key;
+    key.Add(uint64_t{step.rounding_key});
+    key.Add(std::string_view(table.options().name));
+    of_table.rounding_key = static_cast<uint32_t>(key.state() >> 32);
+    BestKernels().update(table.rows(), of_table, sorted.data(), std::ssize(sorted), of_sums,
+                         /*first_row=*/0);
+  });
+}
+
+}  // namespace millrace::embedding
