@@ -75,6 +75,16 @@ TEST(Bench, MeasuresSparseProductsBesideDenseOnes) {
   }
 }
 
+TEST(Bench, MeasuresEmbeddingTablesBesideLibTorch) {
+  EXPECT_EQ(BenchNames({"embedding", "--dim", "20", "--tables", "2", "--rows", "500", "--batch",
+                        "16", "--bag", "3", "--rounds", "2"}),
+            (std::set<std::string>{"embedding/forward/D20/uniform", "embedding/forward/D20/zipf",
+                                   "embedding/step/D20/uniform", "embedding/step/D20/zipf"}));
+  const CommandOutput output = RunMillrace({"bench", "embedding", "--dim", "5000"});
+  EXPECT_EQ(output.exit_code, 2);
+  EXPECT_THAT(output.err, HasSubstr("--dim: expected 1 to 4096, got 5000"));
+}
+
 TEST(Bench, RefusesAPatternThatIsNotThere) {
   const CommandOutput output = RunMillrace({"bench", "nm_sparse", "--pattern", "2:7"});
   EXPECT_EQ(output.exit_code, 2);

@@ -91,33 +91,58 @@ void AddTorchBench(CLI::App* bench, const TorchBench& what, int& exit_code) {
   });
 }
 
-void AddNmSparse(CLI::App* bench, int& exit_code) {
-  auto* command = bench->add_subcommand(
-      "nm_sparse",
-      "N:M-sparse products and training steps beside dense ones in float32 and bfloat16.");
-  struct Option {
-    const char *name, *help;
-    std::vector<std::string> values = {};
-  };
-  auto options = std::make_shared<std::vector<Option>>(
-      std::vector<Option>{{"--width", "inputs and outputs of a layer; default: 512 1024 2048"},
-                          {"--pattern", "default: 2:4 2:8 1:8, each shared by 1, 2 and 4 outputs"},
-                          {"--batch", "rows; default: 1024"},
-                          {"--rounds", "of all arms, interleaved; the median counts; default: 20"},
-                          {"--threads", "of every arm; default: 1"},
-                          {"--device", "cpu or cuda:N; default: cpu"},
-                          {"--json", kJsonHelp}});
-  for (Option& option : *options) command->add_option(option.name, option.values, option.help);
-  command->footer("Example: millrace bench nm_sparse --width 512 --pattern 2:8 --rounds 5");
-  command->callback([options, &exit_code] {
-    std::vector<std::string> arguments = {"bench-nm_sparse"};
-    for (const Option& option : *options) {
+// A benchmark of millrace-torch, whose options are passed on.
+struct TorchBenchOption {
+  const char *name, *help;
+  std::vector<std::string> values = {};
+};
+void AddTorchBench(CLI::App* bench, const char* name, const char* what, const char* example,
+                   std::vector<TorchBenchOption> list, int& exit_code) {
+  auto* command = bench->add_subcommand(name, what);
+  auto options = std::make_shared<std::vector<TorchBenchOption>>(std::move(list));
+  for (TorchBenchOption& option : *options) {
+    command->add_option(option.name, option.values, option.help);
+  }
+  command->footer(std::string("Example: millrace bench ") + name + " " + example);
+  command->callback([options, name, &exit_code] {
+    std::vector<std::string> arguments = {std::string("bench-") + name};
+    for (const TorchBenchOption& option : *options) {
       for (const std::string& value : option.values) {
         arguments.insert(arguments.end(), {option.name, value});
       }
     }
     exit_code = Fail(ExecTorch(arguments));
   });
+}
+
+void AddNmSparse(CLI::App* bench, int& exit_code) {
+  AddTorchBench(bench, "nm_sparse",
+                "N:M-sparse products and training steps beside dense ones in float32 and bfloat16.",
+                "--width 512 --pattern 2:8 --rounds 5",
+                {{"--width", "inputs and outputs of a layer; default: 512 1024 2048"},
+                 {"--pattern", "default: 2:4 2:8 1:8, each shared by 1, 2 and 4 outputs"},
+                 {"--batch", "rows; default: 1024"},
+                 {"--rounds", "of all arms, interleaved; the median counts; default: 20"},
+                 {"--threads", "of every arm; default: 1"},
+                 {"--device", "cpu or cuda:N; default: cpu"},
+                 {"--json", kJsonHelp}},
+                exit_code);
+}
+
+void AddEmbedding(CLI::App* bench, int& exit_code) {
+  AddTorchBench(bench, "embedding",
+                "Bags of embedding tables, and exact steps on them, beside LibTorch's and a walk "
+                "over the same rows.",
+                "--dim 64 --rows 100000 --rounds 5",
+                {{"--dim", "columns of a table; default: 16 64 128"},
+                 {"--tables", "default: 8"},
+                 {"--rows", "of each; default: 1000000, which take 8 GB at 128 columns"},
+                 {"--batch", "samples; default: 2048"},
+                 {"--bag", "ids of a feature of a sample; default: 20"},
+                 {"--rounds", "of all arms, interleaved; the median counts; default: 16"},
+                 {"--threads", "of every arm; default: 1"},
+                 {"--json", kJsonHelp}},
+                exit_code);
 }
 
 void AddStreams(CLI::App* bench, int& exit_code) {
@@ -195,6 +220,7 @@ void AddBenchCommand(CLI::App& app, int& exit_code) {
   bench->require_subcommand(1);
   AddDataflow(bench, exit_code);
   AddNmSparse(bench, exit_code);
+  AddEmbedding(bench, exit_code);
   for (const TorchBench& what : kTorchBenches) AddTorchBench(bench, what, exit_code);
   AddObservations(bench, exit_code);
   AddStreams(bench, exit_code);

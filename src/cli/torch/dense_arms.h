@@ -2,18 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <string>
 #include <vector>
 
+#include "cli/torch/interleaved_arms.h"
 #include "millrace/models/torch.h"
 
 namespace millrace {
-
-struct BenchArm {
-  std::string name;
-  std::function<void()> run;
-};
 
 // The same on a GPU until it is done. Instead of oneDNN: float32 whose products round their inputs
 // to TF32, 10 bits of precision.

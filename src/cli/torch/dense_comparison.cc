@@ -1,20 +1,9 @@
 #include "cli/torch/dense_comparison.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <time.h>
-
-#include <algorithm>
-
-#include "cli/torch/package_energy.h"
 
 namespace millrace {
 namespace {
-
-double Seconds(bool one_thread) {
-  timespec time;
-  clock_gettime(one_thread ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
 
 std::vector<double> Scaled(std::vector<double> values, double scale) {
   for (double& value : values) value *= scale;
@@ -23,25 +12,8 @@ std::vector<double> Scaled(std::vector<double> values, double scale) {
 
 }  // namespace
 
-DenseComparison::Measured DenseComparison::Interleave(const std::vector<BenchArm>& arms) const {
-  Measured measured{.seconds = std::vector<std::vector<double>>(arms.size()),
-                    .joules = std::vector<std::vector<double>>(arms.size())};
-  for (int round = -1; round < rounds_; ++round) {
-    for (size_t i = 0; i < arms.size(); ++i) {
-      const auto joules = PackageJoules();
-      const double begin = Seconds(one_thread_);
-      arms[i].run();
-      if (round < 0) continue;
-      measured.seconds[i].push_back(Seconds(one_thread_) - begin);
-      const auto after = PackageJoules();
-      if (joules && after && *after > *joules) measured.joules[i].push_back(*after - *joules);
-    }
-  }
-  return measured;
-}
-
 void DenseComparison::AddScaled(const char* unit, double scale, const std::vector<BenchArm>& arms) {
-  const auto seconds = Interleave(arms).seconds;
+  const auto seconds = Interleave(arms, rounds_, one_thread_).seconds;
   for (size_t i = 1; i < arms.size(); ++i) {
     table_.push_back({arms[i].name, unit, scale * Median(seconds[i]), arms[0].name,
                       scale * Median(seconds[0]), Scaled(seconds[i], scale),
@@ -51,7 +23,7 @@ void DenseComparison::AddScaled(const char* unit, double scale, const std::vecto
 
 void DenseComparison::Add(const char* what, const char* unit, double work, int64_t width,
                           size_t dense, const std::vector<BenchArm>& arms) {
-  const Measured measured = Interleave(arms);
+  const MeasuredArms measured = Interleave(arms, rounds_, one_thread_);
   for (size_t i = 1; i < arms.size(); ++i) {
     Compare(i < dense ? fmt::format("nm_sparse/{}/dense/{}/D{}", what, arms[i].name, width)
                       : arms[i].name,

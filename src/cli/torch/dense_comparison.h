@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cli/common/bench_row.h"
-#include "cli/torch/dense_arms.h"
+#include "cli/torch/interleaved_arms.h"
 
 namespace millrace {
 
@@ -27,11 +27,6 @@ class DenseComparison {
   void AddScaled(const char* unit, double scale, const std::vector<BenchArm>& arms);
 
  private:
-  // [arm][round]
-  struct Measured {
-    std::vector<std::vector<double>> seconds, joules;
-  };
-  Measured Interleave(const std::vector<BenchArm>& arms) const;
   void Compare(const std::string& name, const char* unit, double work, size_t i,
                const std::vector<BenchArm>& arms, const std::vector<std::vector<double>>& seconds);
 

@@ -10,6 +10,7 @@
 #include "cli/common/league_command.h"
 #include "cli/common/play_command.h"
 #include "cli/common/worker_main.h"
+#include "cli/torch/embedding_bench.h"
 #include "cli/torch/inference_bench.h"
 #include "cli/torch/nm_sparse_bench.h"
 #include "cli/torch/single_process_ppo.h"
@@ -200,6 +201,22 @@ int RunCommandLine(int argc, char** argv, TorchRegistry& registry) {
     const auto rows = GuardedTorch("bench nm_sparse", [&] { return RunNmSparseBench(nm_sparse); });
     finish(Print(rows, table));
     if (rows.ok() && table != "-") std::printf("%s", NmSparseNotes(*rows).c_str());
+  });
+  EmbeddingBenchOptions embedding;
+  auto* bench_embedding = app.add_subcommand("bench-embedding", "as `millrace bench`");
+  bench_embedding->add_option("--dim", embedding.columns);
+  for (const auto& [name, value] : {std::pair{"--tables", &embedding.tables},
+                                    {"--batch", &embedding.samples},
+                                    {"--bag", &embedding.bag},
+                                    {"--rounds", &embedding.rounds},
+                                    {"--threads", &embedding.threads}}) {
+    bench_embedding->add_option(name, *value)->check(CLI::PositiveNumber);
+  }
+  bench_embedding->add_option("--rows", embedding.rows)->check(CLI::PositiveNumber);
+  bench_embedding->add_option("--json", table);
+  bench_embedding->callback([&] {
+    finish(Print(GuardedTorch("bench embedding", [&] { return RunEmbeddingBench(embedding); }),
+                 table));
   });
   EvalArguments eval_arguments;
   PlayArguments play_arguments;

@@ -1,0 +1,245 @@
+#include "cli/torch/embedding_arms.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <numeric>
+
+#include "embedding/embedding_bags.h"
+#include "millrace/core/check.h"
+#include "millrace/core/rng.h"
+#include "millrace/models/torch.h"
+
+namespace millrace {
+namespace {
+
+using torch::Tensor;
+
+constexpr int kBatches = 16;
+
+// Draws k in [0, count) with weights (k + 1)^-1.05: by rejection from the integral of the density
+// (Hormann and Derflinger 1996, doi:10.1145/235025.235029).
+class Zipf {
+ public:
+  explicit Zipf(int64_t count)
+      : count_(static_cast<double>(count)),
+        low_(Integral(1.5) - 1),
+        high_(Integral(count_ + 0.5)) {}
+
+  int64_t Draw(Rng& rng) const {
+    while (true) {
+      const double u = high_ + rng.Uniform() * (low_ - high_);
+      const double x = Inverse(u);
+      const double k = std::clamp(std::floor(x + 0.5), 1.0, count_);
+      if (u >= Integral(k + 0.5) - std::pow(k, -kExponent)) return static_cast<int64_t>(k) - 1;
+    }
+  }
+
+ private:
+  static constexpr double kExponent = 1.05;
+  static double Integral(double x) { return std::pow(x, 1 - kExponent) / (1 - kExponent); }
+  static double Inverse(double u) { return std::pow(u * (1 - kExponent), 1 / (1 - kExponent)); }
+
+  const double count_, low_, high_;
+};
+
+struct Batch {
+  std::vector<int32_t> lengths;
+  std::vector<int64_t> ids;  // [tables, samples, bag]
+};
+
+std::vector<Batch> DrawBatches(const EmbeddingBenchOptions& options, IdDistribution distribution) {
+  Rng rng(1, 1);
+  const Zipf zipf(options.rows);
+  // Rows that are often drawn lie anywhere: k goes to a * k + b modulo the rows.
+  const auto factor = static_cast<uint64_t>(0.618 * static_cast<double>(options.rows)) | 1;
+  uint64_t coprime = factor;
+  while (std::gcd(coprime, static_cast<uint64_t>(options.rows)) != 1) coprime += 2;
+  std::vector<Batch> batches(kBatches);
+  for (Batch& batch : batches) {
+    batch.lengths.assign(static_cast<size_t>(options.tables * options.samples), options.bag);
+    batch.ids.resize(batch.lengths.size() * static_cast<size_t>(options.bag));
+    const size_t of_table = batch.ids.size() / static_cast<size_t>(options.tables);
+    for (size_t i = 0; i < batch.ids.size(); ++i) {
+      const auto k = distribution == IdDistribution::kZipf
+                         ? static_cast<uint64_t>(zipf.Draw(rng))
+                         : rng.Below(static_cast<uint64_t>(options.rows));
+      batch.ids[i] = static_cast<int64_t>((k * coprime + 7919 * (i / of_table)) %
+                                          static_cast<uint64_t>(options.rows));
+    }
+  }
+  return batches;
+}
+
+// Batches in turn.
+class Batches {
+ public:
+  Batches(const EmbeddingBenchOptions& options, IdDistribution distribution)
+      : samples_(options.samples), batches_(DrawBatches(options, distribution)) {}
+
+  embedding::JaggedIds Next() {
+    const Batch& batch = batches_[next_++ % batches_.size()];
+    return {batch.lengths, batch.ids, samples_};
+  }
+
+ private:
+  const int64_t samples_;
+  const std::vector<Batch> batches_;
+  size_t next_ = 0;
+};
+
+std::unique_ptr<embedding::EmbeddingBags> MakeBags(const EmbeddingBenchOptions& options,
+                                                   int columns) {
+  std::vector<embedding::EmbeddingTable> tables;
+  std::vector<embedding::Feature> features;
+  for (int t = 0; t < options.tables; ++t) {
+    auto table = embedding::EmbeddingTable::Create(
+        {.name = std::to_string(t), .rows = options.rows, .columns = columns}, /*seed=*/1);
+    MILLRACE_CHECK(table.ok(), table.status().ToString().c_str());
+    tables.push_back(*std::move(table));
+    features.push_back({.name = std::to_string(t), .table = t});
+  }
+  auto bags =
+      embedding::EmbeddingBags::Create(std::move(tables), std::move(features), options.threads);
+  MILLRACE_CHECK(bags.ok(), "features of tables that there are");
+  return *std::move(bags);
+}
+
+// Ours.
+class OwnArm {
+ public:
+  OwnArm(const EmbeddingBenchOptions& options, int columns, std::shared_ptr<Batches> batches)
+      : bags_(MakeBags(options, columns)),
+        batches_(std::move(batches)),
+        out_(static_cast<size_t>(options.samples * bags_->width())),
+        gradients_(out_.size()) {
+    Rng rng(1, 2);
+    for (float& g : gradients_) g = static_cast<float>(rng.Uniform(-1, 1));
+  }
+
+  void Forward() {
+    MILLRACE_CHECK(bags_->SetBatch(batches_->Next()).ok(), "ids that there are");
+    bags_->Forward(out_.data());
+  }
+  void Step() {
+    Forward();
+    bags_->Update(gradients_.data(), {.learning_rate = 0.01F});
+  }
+
+  // Fetches 24 rows ahead.
+  void Gather() {
+    constexpr size_t kAhead = 24;
+    constexpr int64_t kLine = 64;
+    const embedding::JaggedIds batch = batches_->Next();
+    const size_t of_table = batch.ids.size() / bags_->tables().size();
+    float sum = 0;
+    for (size_t t = 0; t < bags_->tables().size(); ++t) {
+      const embedding::Rows& rows = bags_->tables()[t].rows();
+      const int64_t* const ids = batch.ids.data() + t * of_table;
+      for (size_t i = 0; i < of_table; ++i) {
+        if (i + kAhead < of_table) {
+          const std::byte* ahead = rows.data + ids[i + kAhead] * rows.row_bytes;
+          for (int64_t at = 0; at < rows.row_bytes; at += kLine) __builtin_prefetch(ahead + at);
+        }
+        const std::byte* row = rows.data + ids[i] * rows.row_bytes;
+        for (int64_t at = 0; at < rows.row_bytes; at += kLine) {
+          sum += *reinterpret_cast<const float*>(row + at);
+        }
+      }
+    }
+    out_[0] = sum;
+  }
+
+  const embedding::EmbeddingBags& bags() const { return *bags_; }
+
+ private:
+  const std::unique_ptr<embedding::EmbeddingBags> bags_;
+  const std::shared_ptr<Batches> batches_;
+  std::vector<float> out_, gradients_;
+};
+
+// LibTorch's, with sparse gradients, on weights in memory like ours.
+class TorchArm {
+ public:
+  enum class Kind { kForward, kSgd, kAdaGrad };
+
+  TorchArm(const EmbeddingBenchOptions& options, int columns, Kind kind,
+           std::shared_ptr<Batches> batches)
+      : memory_(MakeBags(options, columns)), batches_(std::move(batches)) {
+    for (const embedding::EmbeddingTable& table : memory_->tables()) {
+      const embedding::Rows& rows = table.rows();
+      weights_.push_back(torch::from_blob(rows.data, {options.rows, columns},
+                                          {rows.row_bytes / 4, 1}, torch::kFloat32)
+                             .set_requires_grad(kind != Kind::kForward));
+    }
+    offsets_ = torch::arange(0, options.samples * options.bag, options.bag, torch::kInt64);
+    gradient_ = torch::rand({options.samples, columns}) * 2 - 1;
+    if (kind == Kind::kSgd) {
+      optimizer_ = std::make_unique<torch::optim::SGD>(weights_, torch::optim::SGDOptions(0.01));
+    }
+    if (kind == Kind::kAdaGrad) {
+      optimizer_ =
+          std::make_unique<torch::optim::Adagrad>(weights_, torch::optim::AdagradOptions(0.01));
+    }
+  }
+
+  void Forward() {
+    const torch::NoGradGuard no_gradient;
+    Bags();
+  }
+  void Step() {
+    optimizer_->zero_grad();
+    const std::vector<Tensor> bags = Bags();
+    torch::autograd::backward(bags, std::vector<Tensor>(bags.size(), gradient_));
+    optimizer_->step();
+  }
+
+ private:
+  std::vector<Tensor> Bags() {
+    const embedding::JaggedIds batch = batches_->Next();
+    const auto of_table = static_cast<int64_t>(batch.ids.size() / weights_.size());
+    std::vector<Tensor> bags;
+    for (size_t t = 0; t < weights_.size(); ++t) {
+      const Tensor ids = torch::from_blob(
+          const_cast<int64_t*>(batch.ids.data()) + static_cast<int64_t>(t) * of_table, {of_table},
+          torch::kInt64);
+      bags.push_back(std::get<0>(at::embedding_bag(weights_[t], ids, offsets_,
+                                                   /*scale_grad_by_freq=*/false, /*mode=*/0,
+                                                   /*sparse=*/true)));
+    }
+    return bags;
+  }
+
+  const std::unique_ptr<embedding::EmbeddingBags> memory_;
+  const std::shared_ptr<Batches> batches_;
+  std::vector<Tensor> weights_;
+  Tensor offsets_, gradient_;
+  std::unique_ptr<torch::optim::Optimizer> optimizer_;
+};
+
+}  // namespace
+
+std::vector<BenchArm> ForwardArms(const EmbeddingBenchOptions& options, int columns,
+                                  IdDistribution distribution) {
+  const auto batches = std::make_shared<Batches>(options, distribution);
+  const auto own = std::make_shared<OwnArm>(options, columns, batches);
+  const auto rival =
+      std::make_shared<TorchArm>(options, columns, TorchArm::Kind::kForward, batches);
+  return {{"millrace", [own] { own->Forward(); }},
+          {"embedding_bag", [rival] { rival->Forward(); }},
+          {"gather", [own] { own->Gather(); }}};
+}
+
+std::vector<BenchArm> StepArms(const EmbeddingBenchOptions& options, int columns,
+                               IdDistribution distribution) {
+  const auto batches = std::make_shared<Batches>(options, distribution);
+  const auto own = std::make_shared<OwnArm>(options, columns, batches);
+  const auto sgd = std::make_shared<TorchArm>(options, columns, TorchArm::Kind::kSgd, batches);
+  const auto adagrad =
+      std::make_shared<TorchArm>(options, columns, TorchArm::Kind::kAdaGrad, batches);
+  return {{"millrace", [own] { own->Step(); }},
+          {"adagrad", [adagrad] { adagrad->Step(); }},
+          {"sgd", [sgd] { sgd->Step(); }}};
+}
+
+}  // namespace millrace

@@ -1,0 +1,36 @@
+// What `millrace bench embedding` compares: our tables, LibTorch's, and a walk over the same rows.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "cli/torch/interleaved_arms.h"
+
+namespace millrace {
+
+struct EmbeddingBenchOptions {
+  std::vector<int> columns = {16, 64, 128};
+  int tables = 8;
+  int64_t rows = 1'000'000;  // of each
+  int samples = 2048;        // of a batch
+  int bag = 20;              // ids of each feature of a sample
+  int rounds = 16;           // of all arms, interleaved
+  int threads = 1;           // of every arm
+};
+
+// How ids are drawn: every row as likely as any other, or the k-th with a weight of k^-1.05, in an
+// order of its own for each table.
+enum class IdDistribution { kUniform, kZipf };
+
+// Sums of bags for all features: `millrace`; `embedding_bag`, at::embedding_bag table by table; and
+// `gather`, which fetches rows ahead and reads one number of each of their cache lines. All on
+// float32 rows in memory that huge pages may back. Each call takes the next of 16 batches.
+std::vector<BenchArm> ForwardArms(const EmbeddingBenchOptions& options, int columns,
+                                  IdDistribution distribution);
+
+// The same with a step of the optimiser: `millrace` by row-wise AdaGrad, `adagrad` and `sgd` by
+// LibTorch's optimisers on sparse gradients.
+std::vector<BenchArm> StepArms(const EmbeddingBenchOptions& options, int columns,
+                               IdDistribution distribution);
+
+}  // namespace millrace
