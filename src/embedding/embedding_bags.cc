@@ -13,8 +13,9 @@
 namespace millrace::embedding {
 namespace {
 
-// Samples that a thread pools at a time.
+// What a thread does at a time.
 constexpr int64_t kSamplesAtOnce = 256;
+constexpr size_t kLookupsAtOnce = 4096;
 
 }  // namespace
 
@@ -23,7 +24,7 @@ EmbeddingBags::EmbeddingBags(std::vector<EmbeddingTable> tables, std::vector<Fea
     : tables_(std::move(tables)),
       features_(std::move(features)),
       team_(threads),
-      sortings_(static_cast<size_t>(threads)) {
+      lookups_(tables_.size()) {
   for (const Feature& feature : features_) {
     offsets_.push_back(width_);
     width_ += PadColumns(tables_[static_cast<size_t>(feature.table)].options().columns);
@@ -100,19 +101,32 @@ void EmbeddingBags::Forward(float* out) {
   });
 }
 
-std::span<const Lookup> EmbeddingBags::SortedLookups(int table, std::vector<Lookup>& lookups,
-                                                     LookupSort& sort) {
-  lookups.clear();
+void EmbeddingBags::SortLookups(size_t table) {
+  TableLookups& lookups = lookups_[table];
+  lookups.all.clear();
   for (size_t f = 0; f < features_.size(); ++f) {
-    if (features_[f].table != table) continue;
+    if (features_[f].table != static_cast<int>(table)) continue;
     const uint32_t* place = places_.data() + first_places_[f];
     const int32_t* const lengths = lengths_.data() + static_cast<int64_t>(f) * samples_;
     for (int64_t sample = 0; sample < samples_; ++sample) {
       const auto gradient = static_cast<uint32_t>((sample * width_ + offsets_[f]) / kColumnUnit);
-      for (int32_t i = 0; i < lengths[sample]; ++i) lookups.push_back({*place++, gradient});
+      for (int32_t i = 0; i < lengths[sample]; ++i) lookups.all.push_back({*place++, gradient});
     }
   }
-  return sort.Sort(lookups, tables_[static_cast<size_t>(table)].options().rows);
+  lookups.sorted = lookups.sort.Sort(lookups.all, tables_[table].options().rows);
+}
+
+std::vector<EmbeddingBags::Part> EmbeddingBags::Parts() const {
+  std::vector<Part> parts;
+  for (size_t table = 0; table < lookups_.size(); ++table) {
+    const std::span<const Lookup> sorted = lookups_[table].sorted;
+    for (size_t begin = 0, end = 0; begin < sorted.size(); begin = end) {
+      end = std::min(begin + kLookupsAtOnce, sorted.size());
+      while (end < sorted.size() && sorted[end].place == sorted[end - 1].place) ++end;
+      parts.push_back({table, sorted.subspan(begin, end - begin)});
+    }
+  }
+  return parts;
 }
 
 const float* EmbeddingBags::SumGradients(const float* gradients) {
@@ -135,18 +149,20 @@ const float* EmbeddingBags::SumGradients(const float* gradients) {
 
 void EmbeddingBags::Update(const float* gradients, const UpdateStep& step) {
   const float* const of_sums = SumGradients(gradients);
-  team_.Run(std::ssize(tables_), [&](int64_t t, int thread) {
-    Sorting& sorting = sortings_[static_cast<size_t>(thread)];
-    const auto sorted = SortedLookups(static_cast<int>(t), sorting.lookups, sorting.sort);
-    const EmbeddingTable& table = tables_[static_cast<size_t>(t)];
+  team_.Run(std::ssize(tables_),
+            [&](int64_t table, int) { SortLookups(static_cast<size_t>(table)); });
+  const std::vector<Part> parts = Parts();
+  team_.Run(std::ssize(parts), [&](int64_t i, int) {
+    const Part& part = parts[static_cast<size_t>(i)];
+    const EmbeddingTable& table = tables_[part.table];
     UpdateStep of_table = step;
     of_table.optimizer = table.options().optimizer;
     Fnv1a key;
     key.Add(uint64_t{step.rounding_key});
     key.Add(std::string_view(table.options().name));
     of_table.rounding_key = static_cast<uint32_t>(key.state() >> 32);
-    BestKernels().update(table.rows(), of_table, sorted.data(), std::ssize(sorted), of_sums,
-                         /*first_row=*/0);
+    BestKernels().update(table.rows(), of_table, part.lookups.data(), std::ssize(part.lookups),
+                         of_sums, /*first_row=*/0);
   });
 }
 

@@ -52,8 +52,14 @@ class EmbeddingBags {
   EmbeddingBags(std::vector<EmbeddingTable> tables, std::vector<Feature> features, int threads);
 
   absl::Status Check(const JaggedIds& batch) const;
-  // The lookups of a table by all of its features, sorted by row.
-  std::span<const Lookup> SortedLookups(int table, std::vector<Lookup>& lookups, LookupSort& sort);
+  // Sorts the lookups of a table by all of its features.
+  void SortLookups(size_t table);
+  // Parts of a table's sorted lookups, none of which shares a row with another.
+  struct Part {
+    size_t table;
+    std::span<const Lookup> lookups;
+  };
+  std::vector<Part> Parts() const;
   // Gradients of bags whose rows were averaged, as those of sums.
   const float* SumGradients(const float* gradients);
 
@@ -69,11 +75,12 @@ class EmbeddingBags {
   std::vector<int64_t> first_places_;  // [features + 1]: where a feature's begin
   // Of the last Update().
   std::vector<float> scaled_;
-  struct Sorting {
-    std::vector<Lookup> lookups;
+  struct TableLookups {
+    std::vector<Lookup> all;
     LookupSort sort;
+    std::span<const Lookup> sorted;
   };
-  std::vector<Sorting> sortings_;  // of each thread
+  std::vector<TableLookups> lookups_;  // of each table
 };
 
 }  // namespace millrace::embedding
