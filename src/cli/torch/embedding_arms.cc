@@ -1,10 +1,9 @@
 #include "cli/torch/embedding_arms.h"
 
-#include <algorithm>
-#include <cmath>
 #include <memory>
 #include <numeric>
 
+#include "clicks/zipf.h"
 #include "embedding/embedding_bags.h"
 #include "millrace/core/check.h"
 #include "millrace/core/rng.h"
@@ -17,32 +16,6 @@ using torch::Tensor;
 
 constexpr int kBatches = 16;
 
-// Draws k in [0, count) with weights (k + 1)^-1.05: by rejection from the integral of the density
-// (Hormann and Derflinger 1996, doi:10.1145/235025.235029).
-class Zipf {
- public:
-  explicit Zipf(int64_t count)
-      : count_(static_cast<double>(count)),
-        low_(Integral(1.5) - 1),
-        high_(Integral(count_ + 0.5)) {}
-
-  int64_t Draw(Rng& rng) const {
-    while (true) {
-      const double u = high_ + rng.Uniform() * (low_ - high_);
-      const double x = Inverse(u);
-      const double k = std::clamp(std::floor(x + 0.5), 1.0, count_);
-      if (u >= Integral(k + 0.5) - std::pow(k, -kExponent)) return static_cast<int64_t>(k) - 1;
-    }
-  }
-
- private:
-  static constexpr double kExponent = 1.05;
-  static double Integral(double x) { return std::pow(x, 1 - kExponent) / (1 - kExponent); }
-  static double Inverse(double u) { return std::pow(u * (1 - kExponent), 1 / (1 - kExponent)); }
-
-  const double count_, low_, high_;
-};
-
 struct Batch {
   std::vector<int32_t> lengths;
   std::vector<int64_t> ids;  // [tables, samples, bag]
@@ -50,7 +23,7 @@ struct Batch {
 
 std::vector<Batch> DrawBatches(const EmbeddingBenchOptions& options, IdDistribution distribution) {
   Rng rng(1, 1);
-  const Zipf zipf(options.rows);
+  const clicks::Zipf zipf(options.rows, 1.05);
   // Rows that are often drawn lie anywhere: k goes to a * k + b modulo the rows.
   const auto factor = static_cast<uint64_t>(0.618 * static_cast<double>(options.rows)) | 1;
   uint64_t coprime = factor;

@@ -9,7 +9,7 @@
 namespace millrace::embedding {
 namespace {
 
-constexpr int64_t kSamples = 700;
+constexpr int64_t kSamples = 3000;
 
 // Two features of one table, one of which is averaged, and one of another.
 std::unique_ptr<EmbeddingBags> MakeBags(int threads) {
@@ -149,7 +149,7 @@ TEST(EmbeddingBags, BatchesThatCannotBeAreRefusedAndNothingChanges) {
   };
   Batch batch = MakeBatch(1);
   batch.lengths.pop_back();
-  EXPECT_EQ(error(batch), "jagged ids: expected 3 x 700 lengths, got 2099");
+  EXPECT_EQ(error(batch), "jagged ids: expected 3 x 3000 lengths, got 8999");
   batch = MakeBatch(1);
   batch.lengths[kSamples + 2] = -3;
   EXPECT_EQ(error(batch), "feature user, sample 2: length -3");
