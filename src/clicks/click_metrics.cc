@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -38,6 +39,10 @@ double Auc(std::span<const float> scores, std::span<const float> labels, double 
 ClickMetrics MeasureClicks(std::span<const float> probabilities, std::span<const float> labels) {
   ClickMetrics metrics;
   if (labels.empty()) return metrics;
+  if (std::ranges::any_of(probabilities, [](float p) { return p != p; })) {
+    constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+    return {.auc = kNaN, .log_loss = kNaN, .normalized_entropy = kNaN};
+  }
   const double clicks = std::accumulate(labels.begin(), labels.end(), 0.0);
   const double share = clicks / static_cast<double>(labels.size());
   double sum = 0;

@@ -15,7 +15,8 @@ struct ClickMetrics {
   double normalized_entropy = 0;
 };
 
-// `probabilities` in (0, 1) and `labels` 0 or 1, as many. Thread-safe.
+// All of them are NaN if a probability is. `probabilities` in (0, 1) and `labels` 0 or 1, as many.
+// Thread-safe.
 ClickMetrics MeasureClicks(std::span<const float> probabilities, std::span<const float> labels);
 
 }  // namespace millrace::clicks

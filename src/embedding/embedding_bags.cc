@@ -148,6 +148,7 @@ const float* EmbeddingBags::SumGradients(const float* gradients) {
 }
 
 void EmbeddingBags::Update(const float* gradients, const UpdateStep& step) {
+  if (samples_ == 0) return;
   const float* const of_sums = SumGradients(gradients);
   team_.Run(std::ssize(tables_),
             [&](int64_t table, int) { SortLookups(static_cast<size_t>(table)); });

@@ -40,7 +40,7 @@ class EmbeddingBags {
 
   // The batch of what follows; nothing of it is kept. kInvalidArgument names the feature and what
   // is wrong with it: numbers of lengths or ids, negative lengths, ids that there are not; there is
-  // then no batch.
+  // then an empty one.
   absl::Status SetBatch(const JaggedIds& batch);
   // out [samples, width()].
   void Forward(float* out);

@@ -84,8 +84,8 @@ struct KernelSet {
                Pooling pooling, float* out, int64_t stride);
 
   // Steps once on every row of some lookups, which are sorted by place: its gradient is the sum of
-  // theirs, of PadColumns(columns) numbers each, in order. A place is rounded as row `first_row` +
-  // place of its table.
+  // theirs, of PadColumns(columns) numbers each (those behind the columns do not count), in order.
+  // A place is rounded as row `first_row` + place of its table.
   void (*update)(const Rows& rows, const UpdateStep& step, const Lookup* lookups, int64_t count,
                  const float* gradients, uint32_t first_row);
 

@@ -55,7 +55,9 @@ inline Vector LoadRow(const std::byte* row, int64_t column) {
     const UintVector bits = __builtin_convertvector(half, UintVector);
     if constexpr (kType == RowType::kBfloat16) return FromBits(bits << 16);
     const Vector magnitude = FromBits((bits & 0x7FFF) << 13) * kHalfScale;
-    return FromBits(BitsOf(magnitude) | (bits & 0x8000) << 16);
+    // Infinite, or no number.
+    const UintVector special = (bits & 0x7C00) == 0x7C00 ? UintVector{} + 0x7F800000 : UintVector{};
+    return FromBits(BitsOf(magnitude) | special | (bits & 0x8000) << 16);
   }
 }
 
@@ -317,7 +319,9 @@ inline void UpdateRows(const Rows& rows, const UpdateStep& step, const Lookup* l
       FetchToWrite(rows.data + ahead * rows.row_bytes, rows.row_bytes);
       FetchToWrite(rows.state + ahead * rows.state_size, state_bytes);
     }
-    SumGradients(lookups + begin, end - begin, gradients, PadColumns(rows.columns), gradient);
+    const int64_t padded = PadColumns(rows.columns);
+    SumGradients(lookups + begin, end - begin, gradients, padded, gradient);
+    for (int64_t c = rows.columns; c < padded; ++c) gradient[c] = 0;
     StepRow<kType, kOptimizer, kNoise>(rows, step, place, first_row, gradient);
   }
 }

@@ -42,7 +42,7 @@ struct Sparsity {
 
   LayerPatterns patterns = {.forward = {}, .backward = {}};
   sparse::Precision precision = sparse::Precision::kBfloat16;
-  // Of every layer and pass by itself; nothing but time depends on it.
+  // Of every layer and pass by itself; on the CPU nothing but time depends on it.
   sparse::ProductChoice products = sparse::ProductChoice::kAuto;
   // Names of layers, such as "actor.1": hidden ones, convolutions, and those of attention. What
   // reads the observation is among them only if it is named.

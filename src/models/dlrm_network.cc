@@ -14,7 +14,7 @@ DlrmNetwork::DlrmNetwork(const DlrmShape& shape, uint64_t seed) {
   for (int64_t a = 1; a < vectors; ++a) {
     for (int64_t b = 0; b < a; ++b) pairs.push_back(a * vectors + b);
   }
-  pairs_ = torch::tensor(pairs, torch::kInt64);
+  pairs_ = register_buffer("pairs", torch::tensor(pairs, torch::kInt64));
   bottom_ = MakeLayers("bottom", shape.dense, bottom, rng);
   top_ = MakeLayers("top", shape.columns + std::ssize(pairs), top, rng);
 }

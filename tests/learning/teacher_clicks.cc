@@ -92,7 +92,7 @@ class Training {
     const torch::NoGradGuard no_gradient;
     std::vector<float> probabilities, labels;
     for (int64_t first = 0; first < kHeldOutSamples; first += settings_.batch) {
-      teacher_.Read(kHeldOut + first, settings_.batch, batch_);
+      teacher_.Read(kHeldOut + first, std::min(settings_.batch, kHeldOutSamples - first), batch_);
       MILLRACE_ASSIGN_OR_RETURN(const Tensor bags, Bags());
       const Tensor told = torch::sigmoid(network_.Forward(Dense(), bags)).contiguous();
       probabilities.insert(probabilities.end(), told.const_data_ptr<float>(),

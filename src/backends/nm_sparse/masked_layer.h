@@ -16,7 +16,7 @@ namespace millrace {
 class MaskedLayer {
  public:
   struct Settings {
-    sparse::Precision precision = sparse::Precision::kFloat32;  // of products; sums are float32
+    sparse::Precision precision = sparse::Precision::kFloat32;  // of products and their results
     // Of those that 2:4-sparse ones can compute.
     sparse::ProductChoice products = sparse::ProductChoice::kAuto;
     sparse::Pattern forward = {}, backward = {};

@@ -241,7 +241,12 @@ absl::Status NmSparseBackend::LoadWeights(std::span<const std::byte> blob) {
 
 absl::Status NmSparseBackend::LoadOptimizerState(
     const std::map<std::string, torch::Tensor>& state) {
-  MILLRACE_RETURN_IF_ERROR(DenseBackend::LoadOptimizerState(state));
+  schedule_.zero_();  // of no patterns, unless the checkpoint has one
+  const absl::Status status = DenseBackend::LoadOptimizerState(state);
+  if (!status.ok()) {
+    WriteState();
+    return status;
+  }
   return ReadState();
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <functional>
 #include <string>
 
@@ -66,21 +67,23 @@ double SecondsOf(const Tensor& on, const std::function<void()>& call) {
 
 bool SemiStructuredMatrix::IsThere(torch::Device device) {
   if (!device.is_cuda()) return false;
-  static const std::string kWrong = [&] {
-    std::string wrong = Try(device);
-    if (wrong.empty()) {
-      spdlog::info("2:4-sparse products: cuSPARSELt's");
+  thread_local std::map<torch::DeviceIndex, std::string> wrong_on;
+  auto wrong = wrong_on.find(device.index());
+  if (wrong == wrong_on.end()) {
+    wrong = wrong_on.emplace(device.index(), Try(device)).first;
+    if (wrong->second.empty()) {
+      spdlog::info("2:4-sparse products on {}: cuSPARSELt's", device.str());
     } else {
-      spdlog::warn("2:4-sparse products are dense: {}", wrong.substr(0, wrong.find('\n')));
+      spdlog::warn("2:4-sparse products on {} are dense: {}", device.str(),
+                   wrong->second.substr(0, wrong->second.find('\n')));
     }
-    return wrong;
-  }();
-  return kWrong.empty();
+  }
+  return wrong->second.empty();
 }
 
 bool SemiStructuredMatrix::Fits(int64_t outputs, int64_t inputs, const sparse::Pattern& pattern) {
-  return pattern.kept <= 2 && pattern.group % 4 == 0 && outputs % kSizeUnit == 0 &&
-         inputs % kSizeUnit == 0;
+  return !pattern.tiles && pattern.kept <= 2 && pattern.group % 4 == 0 &&
+         outputs % kSizeUnit == 0 && inputs % kSizeUnit == 0;
 }
 
 void SemiStructuredMatrix::Set(const Tensor& matrix) {
@@ -106,7 +109,17 @@ SemiStructuredMatrix::Plan SemiStructuredMatrix::MakePlan(const Tensor& rows) co
   try {
     plan.algorithm = at::_cslt_sparse_mm_search(Compressed(), rows.t(), {}, {}, {},
                                                 /*transpose_result=*/true);
-    if (!IsNear(MultiplySparse(rows, plan.algorithm), MultiplyDense(rows))) return plan;
+    const Tensor expected = MultiplyDense(rows);
+    const double size = expected.abs().max().item<double>();
+    if (!std::isfinite(size) || size == 0) {
+      plan.for_good = false;
+      return plan;
+    }
+    if (!IsNear(MultiplySparse(rows, plan.algorithm), expected)) {
+      spdlog::warn("2:4-sparse products of {} x {} by {} rows are dense: others were wrong",
+                   dense_.size(0), dense_.size(1), rows.size(0));
+      return plan;
+    }
     if (choice_ == sparse::ProductChoice::kSparse) {
       plan.sparse = true;
       return plan;
@@ -127,9 +140,15 @@ SemiStructuredMatrix::Plan SemiStructuredMatrix::MakePlan(const Tensor& rows) co
 }
 
 Tensor SemiStructuredMatrix::Multiply(const Tensor& rows) const {
-  auto plan = plans_.find(rows.size(0));
-  if (plan == plans_.end()) plan = plans_.emplace(rows.size(0), MakePlan(rows)).first;
-  return plan->second.sparse ? MultiplySparse(rows, plan->second.algorithm) : MultiplyDense(rows);
+  const auto known = plans_.find(rows.size(0));
+  const Plan plan = known != plans_.end() ? known->second : MakePlan(rows);
+  if (known == plans_.end() && plan.for_good) plans_.emplace(rows.size(0), plan);
+  return plan.sparse ? MultiplySparse(rows, plan.algorithm) : MultiplyDense(rows);
+}
+
+bool SemiStructuredMatrix::MultipliesSparse(int64_t rows) const {
+  const auto plan = plans_.find(rows);
+  return plan != plans_.end() && plan->second.sparse;
 }
 
 }  // namespace millrace

@@ -16,7 +16,7 @@ namespace millrace {
 // to one thread.
 class SemiStructuredMatrix {
  public:
-  // Whether LibTorch can multiply such matrices on `device`; tried once for a process, and logged.
+  // Whether LibTorch can multiply such matrices on `device`; tried once for each, and logged.
   static bool IsThere(torch::Device device);
   // Whether matrices [outputs, inputs] of a pattern are such.
   static bool Fits(int64_t outputs, int64_t inputs, const sparse::Pattern& pattern);
@@ -27,6 +27,8 @@ class SemiStructuredMatrix {
   void Set(const torch::Tensor& matrix);
   // rows [R, inputs] -> [R, outputs]
   torch::Tensor Multiply(const torch::Tensor& rows) const;
+  // Whether so many rows were multiplied by a sparse product, and will be.
+  bool MultipliesSparse(int64_t rows) const;
 
  private:
   const torch::Tensor& Compressed() const;
@@ -36,7 +38,8 @@ class SemiStructuredMatrix {
   // How matrices of one number of rows are multiplied.
   struct Plan {
     bool sparse = false;
-    int64_t algorithm = 0;  // of cuSPARSELt's
+    int64_t algorithm = 0;  // of cuSPARSELt's; how it splits sums is not in LibTorch's search
+    bool for_good = true;   // not if these rows cannot tell, as they give zeros or no numbers
   };
   Plan MakePlan(const torch::Tensor& rows) const;
 

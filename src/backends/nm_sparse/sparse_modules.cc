@@ -32,12 +32,11 @@ class SparseModules::Layer {
         sparse_(layout, name, PackedFor(products, sparsity), /*input_gradient=*/true, kernels) {
     if (products == ModuleProducts::kMasked || sparse_.is_convolution()) {
       const LayerPatterns patterns = sparsity.Of(name);
+      // The forward pass's choice has groups along the inputs in both passes.
       masked_.emplace(module, MaskedLayer::Settings{.precision = sparsity.precision,
                                                     .products = sparsity.products,
                                                     .forward = patterns.forward,
-                                                    .backward = patterns.backward_as_forward
-                                                                    ? patterns.forward
-                                                                    : patterns.backward});
+                                                    .backward = patterns.backward});
       return;
     }
     scratch_.resize(static_cast<size_t>(team.size()));

@@ -136,7 +136,7 @@ void AddEmbedding(CLI::App* bench, int& exit_code) {
                 "--dim 64 --rows 100000 --rounds 5",
                 {{"--dim", "columns of a table; default: 16 64 128"},
                  {"--tables", "default: 8"},
-                 {"--rows", "of each; default: 1000000, which take 8 GB at 128 columns"},
+                 {"--rows", "of each; default: 1000000, for which 128 columns take 16 GB"},
                  {"--batch", "samples; default: 2048"},
                  {"--bag", "ids of a feature of a sample; default: 20"},
                  {"--rounds", "of all arms, interleaved; the median counts; default: 16"},

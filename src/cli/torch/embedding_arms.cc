@@ -7,6 +7,7 @@
 #include "embedding/embedding_bags.h"
 #include "millrace/core/check.h"
 #include "millrace/core/rng.h"
+#include "millrace/core/status.h"
 #include "millrace/models/torch.h"
 
 namespace millrace {
@@ -30,7 +31,8 @@ std::vector<Batch> DrawBatches(const EmbeddingBenchOptions& options, IdDistribut
   while (std::gcd(coprime, static_cast<uint64_t>(options.rows)) != 1) coprime += 2;
   std::vector<Batch> batches(kBatches);
   for (Batch& batch : batches) {
-    batch.lengths.assign(static_cast<size_t>(options.tables * options.samples), options.bag);
+    batch.lengths.assign(static_cast<size_t>(int64_t{options.tables} * options.samples),
+                         options.bag);
     batch.ids.resize(batch.lengths.size() * static_cast<size_t>(options.bag));
     const size_t of_table = batch.ids.size() / static_cast<size_t>(options.tables);
     for (size_t i = 0; i < batch.ids.size(); ++i) {
@@ -61,30 +63,29 @@ class Batches {
   size_t next_ = 0;
 };
 
-std::unique_ptr<embedding::EmbeddingBags> MakeBags(const EmbeddingBenchOptions& options,
-                                                   int columns) {
+using Bags = std::unique_ptr<embedding::EmbeddingBags>;
+
+absl::StatusOr<Bags> MakeBags(const EmbeddingBenchOptions& options, int columns) {
   std::vector<embedding::EmbeddingTable> tables;
   std::vector<embedding::Feature> features;
   for (int t = 0; t < options.tables; ++t) {
-    auto table = embedding::EmbeddingTable::Create(
-        {.name = std::to_string(t), .rows = options.rows, .columns = columns}, /*seed=*/1);
-    MILLRACE_CHECK(table.ok(), table.status().ToString().c_str());
-    tables.push_back(*std::move(table));
+    MILLRACE_ASSIGN_OR_RETURN(
+        auto table,
+        embedding::EmbeddingTable::Create(
+            {.name = std::to_string(t), .rows = options.rows, .columns = columns}, /*seed=*/1));
+    tables.push_back(std::move(table));
     features.push_back({.name = std::to_string(t), .table = t});
   }
-  auto bags =
-      embedding::EmbeddingBags::Create(std::move(tables), std::move(features), options.threads);
-  MILLRACE_CHECK(bags.ok(), "features of tables that there are");
-  return *std::move(bags);
+  return embedding::EmbeddingBags::Create(std::move(tables), std::move(features), options.threads);
 }
 
 // Ours.
 class OwnArm {
  public:
-  OwnArm(const EmbeddingBenchOptions& options, int columns, std::shared_ptr<Batches> batches)
-      : bags_(MakeBags(options, columns)),
+  OwnArm(const EmbeddingBenchOptions& options, Bags bags, std::shared_ptr<Batches> batches)
+      : bags_(std::move(bags)),
         batches_(std::move(batches)),
-        out_(static_cast<size_t>(options.samples * bags_->width())),
+        out_(static_cast<size_t>(int64_t{options.samples} * bags_->width())),
         gradients_(out_.size()) {
     Rng rng(1, 2);
     for (float& g : gradients_) g = static_cast<float>(rng.Uniform(-1, 1));
@@ -123,10 +124,8 @@ class OwnArm {
     out_[0] = sum;
   }
 
-  const embedding::EmbeddingBags& bags() const { return *bags_; }
-
  private:
-  const std::unique_ptr<embedding::EmbeddingBags> bags_;
+  const Bags bags_;
   const std::shared_ptr<Batches> batches_;
   std::vector<float> out_, gradients_;
 };
@@ -136,16 +135,16 @@ class TorchArm {
  public:
   enum class Kind { kForward, kSgd, kAdaGrad };
 
-  TorchArm(const EmbeddingBenchOptions& options, int columns, Kind kind,
+  TorchArm(const EmbeddingBenchOptions& options, int columns, Kind kind, Bags memory,
            std::shared_ptr<Batches> batches)
-      : memory_(MakeBags(options, columns)), batches_(std::move(batches)) {
+      : memory_(std::move(memory)), batches_(std::move(batches)) {
     for (const embedding::EmbeddingTable& table : memory_->tables()) {
       const embedding::Rows& rows = table.rows();
       weights_.push_back(torch::from_blob(rows.data, {options.rows, columns},
                                           {rows.row_bytes / 4, 1}, torch::kFloat32)
                              .set_requires_grad(kind != Kind::kForward));
     }
-    offsets_ = torch::arange(0, options.samples * options.bag, options.bag, torch::kInt64);
+    offsets_ = torch::arange(0, int64_t{options.samples} * options.bag, options.bag, torch::kInt64);
     gradient_ = torch::rand({options.samples, columns}) * 2 - 1;
     if (kind == Kind::kSgd) {
       optimizer_ = std::make_unique<torch::optim::SGD>(weights_, torch::optim::SGDOptions(0.01));
@@ -158,17 +157,17 @@ class TorchArm {
 
   void Forward() {
     const torch::NoGradGuard no_gradient;
-    Bags();
+    Sums();
   }
   void Step() {
     optimizer_->zero_grad();
-    const std::vector<Tensor> bags = Bags();
+    const std::vector<Tensor> bags = Sums();
     torch::autograd::backward(bags, std::vector<Tensor>(bags.size(), gradient_));
     optimizer_->step();
   }
 
  private:
-  std::vector<Tensor> Bags() {
+  std::vector<Tensor> Sums() {
     const embedding::JaggedIds batch = batches_->Next();
     const auto of_table = static_cast<int64_t>(batch.ids.size() / weights_.size());
     std::vector<Tensor> bags;
@@ -183,7 +182,7 @@ class TorchArm {
     return bags;
   }
 
-  const std::unique_ptr<embedding::EmbeddingBags> memory_;
+  const Bags memory_;
   const std::shared_ptr<Batches> batches_;
   std::vector<Tensor> weights_;
   Tensor offsets_, gradient_;
@@ -192,27 +191,32 @@ class TorchArm {
 
 }  // namespace
 
-std::vector<BenchArm> ForwardArms(const EmbeddingBenchOptions& options, int columns,
-                                  IdDistribution distribution) {
+absl::StatusOr<std::vector<BenchArm>> ForwardArms(const EmbeddingBenchOptions& options, int columns,
+                                                  IdDistribution distribution) {
+  MILLRACE_ASSIGN_OR_RETURN(Bags own_bags, MakeBags(options, columns));
+  MILLRACE_ASSIGN_OR_RETURN(Bags memory, MakeBags(options, columns));
   const auto batches = std::make_shared<Batches>(options, distribution);
-  const auto own = std::make_shared<OwnArm>(options, columns, batches);
-  const auto rival =
-      std::make_shared<TorchArm>(options, columns, TorchArm::Kind::kForward, batches);
-  return {{"millrace", [own] { own->Forward(); }},
-          {"embedding_bag", [rival] { rival->Forward(); }},
-          {"gather", [own] { own->Gather(); }}};
+  const auto own = std::make_shared<OwnArm>(options, std::move(own_bags), batches);
+  const auto rival = std::make_shared<TorchArm>(options, columns, TorchArm::Kind::kForward,
+                                                std::move(memory), batches);
+  return std::vector<BenchArm>{{"millrace", [own] { own->Forward(); }},
+                               {"embedding_bag", [rival] { rival->Forward(); }},
+                               {"gather", [own] { own->Gather(); }}};
 }
 
-std::vector<BenchArm> StepArms(const EmbeddingBenchOptions& options, int columns,
-                               IdDistribution distribution) {
+absl::StatusOr<std::vector<BenchArm>> StepArms(const EmbeddingBenchOptions& options, int columns,
+                                               IdDistribution distribution) {
   const auto batches = std::make_shared<Batches>(options, distribution);
-  const auto own = std::make_shared<OwnArm>(options, columns, batches);
-  const auto sgd = std::make_shared<TorchArm>(options, columns, TorchArm::Kind::kSgd, batches);
-  const auto adagrad =
-      std::make_shared<TorchArm>(options, columns, TorchArm::Kind::kAdaGrad, batches);
-  return {{"millrace", [own] { own->Step(); }},
-          {"adagrad", [adagrad] { adagrad->Step(); }},
-          {"sgd", [sgd] { sgd->Step(); }}};
+  MILLRACE_ASSIGN_OR_RETURN(Bags bags, MakeBags(options, columns));
+  const auto own = std::make_shared<OwnArm>(options, std::move(bags), batches);
+  std::vector<BenchArm> arms = {{"millrace", [own] { own->Step(); }}};
+  for (const auto& [name, kind] :
+       {std::pair{"adagrad", TorchArm::Kind::kAdaGrad}, {"sgd", TorchArm::Kind::kSgd}}) {
+    MILLRACE_ASSIGN_OR_RETURN(Bags memory, MakeBags(options, columns));
+    const auto arm = std::make_shared<TorchArm>(options, columns, kind, std::move(memory), batches);
+    arms.push_back({name, [arm] { arm->Step(); }});
+  }
+  return arms;
 }
 
 }  // namespace millrace

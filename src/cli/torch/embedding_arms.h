@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "cli/torch/interleaved_arms.h"
 
 namespace millrace {
@@ -25,12 +26,13 @@ enum class IdDistribution { kUniform, kZipf };
 // Sums of bags for all features: `millrace`; `embedding_bag`, at::embedding_bag table by table; and
 // `gather`, which fetches rows ahead and reads one number of each of their cache lines. All on
 // float32 rows in memory that huge pages may back. Each call takes the next of 16 batches.
-std::vector<BenchArm> ForwardArms(const EmbeddingBenchOptions& options, int columns,
-                                  IdDistribution distribution);
+// Errors are those of EmbeddingTable::Create().
+absl::StatusOr<std::vector<BenchArm>> ForwardArms(const EmbeddingBenchOptions& options, int columns,
+                                                  IdDistribution distribution);
 
 // The same with a step of the optimiser: `millrace` by row-wise AdaGrad, `adagrad` and `sgd` by
 // LibTorch's optimisers on sparse gradients.
-std::vector<BenchArm> StepArms(const EmbeddingBenchOptions& options, int columns,
-                               IdDistribution distribution);
+absl::StatusOr<std::vector<BenchArm>> StepArms(const EmbeddingBenchOptions& options, int columns,
+                                               IdDistribution distribution);
 
 }  // namespace millrace

@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "embedding/embedding_kernels.h"
+#include "millrace/core/status.h"
 #include "millrace/models/torch.h"
 
 namespace millrace {
@@ -43,10 +44,12 @@ absl::StatusOr<std::vector<BenchRow>> RunEmbeddingBench(const EmbeddingBenchOpti
   for (const int columns : options.columns) {
     for (const auto& [name, distribution] :
          {std::pair{"uniform", IdDistribution::kUniform}, {"zipf", IdDistribution::kZipf}}) {
-      Tabulate(options, fmt::format("embedding/forward/D{}/{}", columns, name),
-               ForwardArms(options, columns, distribution), table);
-      Tabulate(options, fmt::format("embedding/step/D{}/{}", columns, name),
-               StepArms(options, columns, distribution), table);
+      {
+        MILLRACE_ASSIGN_OR_RETURN(const auto arms, ForwardArms(options, columns, distribution));
+        Tabulate(options, fmt::format("embedding/forward/D{}/{}", columns, name), arms, table);
+      }
+      MILLRACE_ASSIGN_OR_RETURN(const auto arms, StepArms(options, columns, distribution));
+      Tabulate(options, fmt::format("embedding/step/D{}/{}", columns, name), arms, table);
     }
   }
   return table;

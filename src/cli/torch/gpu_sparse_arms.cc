@@ -59,7 +59,10 @@ std::function<void()> MakeGpuProduct(int64_t rows, int64_t width, const sparse::
   weights.narrow(2, pattern.kept, pattern.group - pattern.kept).zero_();
   const auto matrix = std::make_shared<SemiStructuredMatrix>(sparse::ProductChoice::kSparse);
   matrix->Set(weights.view({width, width}));
-  return [=, x = torch::randn({rows, width}, options)] {
+  const torch::Tensor x = torch::randn({rows, width}, options);
+  matrix->Multiply(x);
+  if (!matrix->MultipliesSparse(rows)) return nullptr;
+  return [=] {
     matrix->Multiply(x);
     WaitFor(device);
   };

@@ -9,7 +9,8 @@
 
 namespace millrace {
 
-// A square layer's forward product in bfloat16, its weights compressed before.
+// A square layer's forward product in bfloat16, its weights compressed before; null if there is no
+// sparse product for it.
 std::function<void()> MakeGpuProduct(int64_t rows, int64_t width, const sparse::Pattern& pattern,
                                      torch::Device device);
 

@@ -99,9 +99,11 @@ class Bench {
     for (const sparse::Pattern& pattern : patterns_) {
       if (pattern.shared_by > 1) continue;
       if (SemiStructuredMatrix::Fits(width, width, pattern)) {
-        products.push_back(
-            {fmt::format("{}/D{}", Name("forward", pattern, Precision::kBfloat16), width),
-             MakeGpuProduct(options_.batch, width, pattern, device)});
+        if (auto product = MakeGpuProduct(options_.batch, width, pattern, device)) {
+          products.push_back(
+              {fmt::format("{}/D{}", Name("forward", pattern, Precision::kBfloat16), width),
+               std::move(product)});
+        }
       }
       for (const auto& [products_of, kind] : {std::pair{sparse::ProductChoice::kSparse, "sparse"},
                                               {sparse::ProductChoice::kDense, "masked"},

@@ -66,8 +66,10 @@ absl::Status CheckSparseBackend(const ExperimentConfig& config) {
   }
   for (const char* key : {"dense_until", "dense_from", "decay_fades"}) {
     const auto found = config.backend.options.values().find(key);
-    if (found == config.backend.options.values().end() || config.stop.env_steps.has_value())
+    if (found == config.backend.options.values().end() || config.stop.env_steps.has_value() ||
+        found->second.items == std::vector<std::string>{"false"}) {
       continue;
+    }
     return absl::InvalidArgumentError(
         fmt::format("{}: needs stop.env_steps, which is not set",
                     Subject(found->second.where, found->second.path)));

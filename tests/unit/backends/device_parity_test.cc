@@ -220,6 +220,12 @@ TEST(SemiStructuredMatrix, MultipliesAsDenseOnEveryDevice) {
           EXPECT_LE((got - expected).abs().max().item<float>(),
                     2e-2F * expected.abs().max().item<float>())
               << name << ", " << rows << " rows";
+          if (choice != sparse::ProductChoice::kAuto) {
+            EXPECT_EQ(matrix.MultipliesSparse(rows),
+                      choice == sparse::ProductChoice::kSparse && rows % 8 == 0 &&
+                          SemiStructuredMatrix::IsThere(FindDevice(name).value()))
+                << name << ", " << rows << " rows";
+          }
         }
       }
     }
@@ -228,6 +234,9 @@ TEST(SemiStructuredMatrix, MultipliesAsDenseOnEveryDevice) {
   EXPECT_TRUE(SemiStructuredMatrix::Fits(64, 32, {.kept = 2, .group = 8}));
   EXPECT_FALSE(SemiStructuredMatrix::Fits(64, 32, {.kept = 4, .group = 8}));
   EXPECT_FALSE(SemiStructuredMatrix::Fits(64, 33, {.kept = 2, .group = 4}));
+  EXPECT_FALSE(
+      SemiStructuredMatrix::Fits(64, 32, {.kept = 2, .group = 4, .shared_by = 16, .tiles = true}));
+  EXPECT_FALSE(SemiStructuredMatrix::Fits(64, 32, sparse::DensePattern()));
 }
 
 TEST(FindDevice, SaysWhatIsThere) {

@@ -456,6 +456,25 @@ TEST(NmSparseBackend, PlacesThatCannotHaveBeenWrittenAreRefused) {
   EXPECT_EQ(backend->LoadOptimizerState(state).code(), absl::StatusCode::kDataLoss);
 }
 
+// Of a checkpoint whose schedule is another version's.
+TEST(NmSparseBackend, PlacesWithoutTheirScheduleAreChosenAnew) {
+  const ModelSpec spec = Spec(/*shared_trunk=*/false);
+  const Sparsity sparsity = SparsityOf(spec, {{"pattern", "2:8"}});
+  const TensorDict items = Items();
+  const auto algorithm = MakeAlgorithm(spec.action);
+  const auto trained = Make(spec, sparsity), resumed = Make(spec, sparsity);
+  const auto chosen = Make(spec, sparsity);
+  TrainRows(*trained, items, *algorithm);
+  auto state = trained->OptimizerState();
+  state.at("nm_sparse.schedule") = torch::zeros({4}, torch::kInt64);
+  state.at("nm_sparse.places").fill_(0xFF);
+  ASSERT_TRUE(resumed->LoadWeights(SnapshotOf(*trained)).ok());
+  const absl::Status loaded = resumed->LoadOptimizerState(state);
+  ASSERT_TRUE(loaded.ok()) << loaded;
+  ASSERT_TRUE(chosen->LoadWeights(SnapshotOf(*trained)).ok());
+  EXPECT_EQ(PublishedBy(*resumed), PublishedBy(*chosen));
+}
+
 // As a run with init_from begins: the state is that of the weights.
 TEST(NmSparseBackend, LoadedWeightsAreChosenByThemselves) {
   const ModelSpec spec = Spec(/*shared_trunk=*/false);

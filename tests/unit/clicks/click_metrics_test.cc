@@ -34,6 +34,12 @@ TEST(ClickMetrics, AreThoseOfAllPairs) {
   EXPECT_NEAR(metrics.normalized_entropy, loss / knowing_the_share, 1e-6);
 }
 
+TEST(ClickMetrics, OfNoNumbersAreNone) {
+  const std::vector<float> scores = {0.1F, NAN, 0.9F, NAN}, labels = {0, 1, 1, 0};
+  EXPECT_TRUE(std::isnan(MeasureClicks(scores, labels).auc));
+  EXPECT_TRUE(std::isnan(MeasureClicks(scores, labels).log_loss));
+}
+
 TEST(ClickMetrics, OfOneKindOrNothingAreNoNumbersThatCannotBe) {
   EXPECT_EQ(MeasureClicks({}, {}).auc, 0.5);
   const std::vector<float> scores = {0.1F, 0.9F}, labels = {1, 1};
