@@ -12,6 +12,8 @@
 namespace millrace::embedding {
 namespace {
 
+using kernels::BitsOf;
+using kernels::FromBits;
 using kernels::IntVector;
 using kernels::kWidth;
 using kernels::Load;
@@ -28,9 +30,6 @@ constexpr int64_t kLaneVectors = kColumnUnit / kWidth;
 // How many rows ahead of their use they are fetched: each takes a few hundred cycles to come, and
 // a core has room for some twenty cache lines on their way.
 constexpr int64_t kRowsAhead = 16;
-
-inline UintVector BitsOf(Vector x) { return __builtin_bit_cast(UintVector, x); }
-inline Vector FromBits(UintVector bits) { return __builtin_bit_cast(Vector, bits); }
 
 // float16 keeps 5 bits of exponent, float32 8: with its bits in place, a number is 2^112 too small.
 constexpr float kHalfScale = 0x1.0p112F;

@@ -27,6 +27,8 @@ typedef float UnalignedVector
 inline Vector Load(const float* from) { return *reinterpret_cast<const UnalignedVector*>(from); }
 inline void Store(float* to, Vector value) { *reinterpret_cast<UnalignedVector*>(to) = value; }
 inline Vector Splat(float value) { return value - Vector{}; }
+inline UintVector BitsOf(Vector x) { return __builtin_bit_cast(UintVector, x); }
+inline Vector FromBits(UintVector x) { return __builtin_bit_cast(Vector, x); }
 
 // e^x for x clamped to [-87, 87], relative error 2e-7; NaN stays NaN. Cephes' expf.
 inline Vector Exp(Vector x) {

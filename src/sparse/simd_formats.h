@@ -11,6 +11,8 @@
 namespace millrace::sparse {
 namespace {
 
+using kernels::BitsOf;
+using kernels::FromBits;
 using kernels::IntVector;
 using kernels::kWidth;
 using kernels::Load;
@@ -28,8 +30,6 @@ typedef uint16_t UnalignedHalfVector
 typedef uint32_t UnalignedUintVector
     __attribute__((vector_size(kWidth * sizeof(uint32_t)), aligned(alignof(uint32_t)), may_alias));
 
-inline UintVector BitsOf(Vector x) { return __builtin_bit_cast(UintVector, x); }
-inline Vector FromBits(UintVector x) { return __builtin_bit_cast(Vector, x); }
 inline UintVector LoadWords(const void* from) {
   return *static_cast<const UnalignedUintVector*>(from);
 }

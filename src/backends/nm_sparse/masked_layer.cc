@@ -102,11 +102,8 @@ MaskedLayer::MaskedLayer(LayerModule& module, const Settings& settings)
 MaskedLayer::~MaskedLayer() { module_.ComputeWith(nullptr); }
 
 void MaskedLayer::SetMasks(const Tensor& forward, const Tensor& backward) {
-  const auto on_device = [&](const Tensor& mask) {
-    return mask.defined() ? mask.to(module_.weight.device(), torch::kBool) : mask;
-  };
-  forward_mask_ = on_device(forward);
-  backward_mask_ = on_device(backward);
+  forward_mask_ = forward;
+  backward_mask_ = backward;
 }
 
 void MaskedLayer::Update() {

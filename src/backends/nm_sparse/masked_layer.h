@@ -28,8 +28,8 @@ class MaskedLayer {
   MaskedLayer(const MaskedLayer&) = delete;
   MaskedLayer& operator=(const MaskedLayer&) = delete;
 
-  // Which weights take part, uint8 in the shape of the module's; undefined if all do. Update() must
-  // follow.
+  // Which weights take part, bool like the module's weights and on their device; undefined if all
+  // do. Update() must follow.
   void SetMasks(const torch::Tensor& forward, const torch::Tensor& backward);
   // The module's weights, or the masks, are others.
   void Update();
@@ -40,9 +40,9 @@ class MaskedLayer {
 
   LayerModule& module_;
   const torch::ScalarType type_;
-  int64_t stride_ = 0;                          // of a convolution
-  torch::Tensor forward_mask_, backward_mask_;  // bool
-  torch::Tensor forward_, backward_;            // weights, zero where left out
+  int64_t stride_ = 0;  // of a convolution
+  torch::Tensor forward_mask_, backward_mask_;
+  torch::Tensor forward_, backward_;  // weights, zero where left out
   // Of a fully connected layer: the same, and the transposed.
   std::optional<SemiStructuredMatrix> forward_product_, backward_product_;
 };

@@ -43,57 +43,10 @@ void AddDataflow(CLI::App* bench, int& exit_code) {
   });
 }
 
-// `inference` and `training` run in millrace-torch, which has the rival.
-struct TorchBench {
-  const char* name;
-  const char* help;
-  const char* rows_option;  // what is measured at several sizes
-  const char* rows_help;
-  const char* example;
-};
-
-constexpr TorchBench kTorchBenches[] = {
-    {"inference", "Samples per second of acting, against batch size: native beside LibTorch.",
-     "--batch", "rows of a batch; default: 1, 8, 64, 256 and 1024",
-     "millrace bench inference --model mlp64x64 --batch 256"},
-    {"training", "Samples per second of PPO's optimiser steps: native beside LibTorch.",
-     "--minibatch", "agent steps of an optimiser step; default: 64, 256, 1024 and 4096",
-     "millrace bench training --model lstm256 --minibatch 1024"},
-};
-
-void AddTorchBench(CLI::App* bench, const TorchBench& what, int& exit_code) {
-  struct Chosen {
-    std::vector<std::string> models, rows;
-    std::string device, json;
-  };
-  auto* command = bench->add_subcommand(what.name, what.help);
-  auto chosen = std::make_shared<Chosen>();
-  command
-      ->add_option("--model", chosen->models,
-                   "mlp64x64, mlp256x256, lstm256, gru256, nature_cnn, hide_and_seek, "
-                   "hide_and_seek_unmasked; default: all")
-      ->allow_extra_args(false);
-  command->add_option(what.rows_option, chosen->rows, what.rows_help)->allow_extra_args(false);
-  command->add_option("--device", chosen->device,
-                      "of LibTorch: cpu or cuda:N, then beside one core; default: cpu");
-  command->add_option("--json", chosen->json, kJsonHelp);
-  command->footer(std::string("Example: ") + what.example);
-  command->callback([&what, chosen, &exit_code] {
-    std::vector<std::string> arguments = {std::string("bench-") + what.name};
-    const auto add = [&arguments](const char* option, const std::string& value) {
-      if (!value.empty()) arguments.insert(arguments.end(), {option, value});
-    };
-    for (const std::string& model : chosen->models) add("--model", model);
-    for (const std::string& rows : chosen->rows) add(what.rows_option, rows);
-    add("--device", chosen->device);
-    add("--json", chosen->json);
-    exit_code = Fail(ExecTorch(arguments));
-  });
-}
-
-// A benchmark of millrace-torch, whose options are passed on.
+// A benchmark of millrace-torch, which has the rival; options are passed on.
 struct TorchBenchOption {
   const char *name, *help;
+  bool list = false;  // takes several values at once
   std::vector<std::string> values = {};
 };
 void AddTorchBench(CLI::App* bench, const char* name, const char* what, const char* example,
@@ -101,7 +54,7 @@ void AddTorchBench(CLI::App* bench, const char* name, const char* what, const ch
   auto* command = bench->add_subcommand(name, what);
   auto options = std::make_shared<std::vector<TorchBenchOption>>(std::move(list));
   for (TorchBenchOption& option : *options) {
-    command->add_option(option.name, option.values, option.help);
+    command->add_option(option.name, option.values, option.help)->allow_extra_args(option.list);
   }
   command->footer(std::string("Example: millrace bench ") + name + " " + example);
   command->callback([options, name, &exit_code] {
@@ -115,18 +68,32 @@ void AddTorchBench(CLI::App* bench, const char* name, const char* what, const ch
   });
 }
 
-void AddNmSparse(CLI::App* bench, int& exit_code) {
-  AddTorchBench(bench, "nm_sparse",
-                "N:M-sparse products and training steps beside dense ones in float32 and bfloat16.",
-                "--width 512 --pattern 2:8 --rounds 5",
-                {{"--width", "inputs and outputs of a layer; default: 512 1024 2048"},
-                 {"--pattern", "default: 2:4 2:8 1:8, each shared by 1, 2 and 4 outputs"},
-                 {"--batch", "rows; default: 1024"},
-                 {"--rounds", "of all arms, interleaved; the median counts; default: 20"},
-                 {"--threads", "of every arm; default: 1"},
-                 {"--device", "cpu or cuda:N; default: cpu"},
+// Of models at several sizes.
+void AddModelBench(CLI::App* bench, const char* name, const char* what, const char* example,
+                   const TorchBenchOption& rows, int& exit_code) {
+  AddTorchBench(bench, name, what, example,
+                {{"--model",
+                  "mlp64x64, mlp256x256, lstm256, gru256, nature_cnn, hide_and_seek, "
+                  "hide_and_seek_unmasked; default: all"},
+                 rows,
+                 {"--device", "of LibTorch: cpu or cuda:N, then beside one core; default: cpu"},
                  {"--json", kJsonHelp}},
                 exit_code);
+}
+
+void AddNmSparse(CLI::App* bench, int& exit_code) {
+  AddTorchBench(
+      bench, "nm_sparse",
+      "N:M-sparse products and training steps beside dense ones in float32 and bfloat16.",
+      "--width 512 --pattern 2:8 --rounds 5",
+      {{"--width", "inputs and outputs of a layer; default: 512 1024 2048", /*list=*/true},
+       {"--pattern", "default: 2:4 2:8 1:8, each shared by 1, 2 and 4 outputs", /*list=*/true},
+       {"--batch", "rows; default: 1024"},
+       {"--rounds", "of all arms, interleaved; the median counts; default: 20"},
+       {"--threads", "of every arm; default: 1"},
+       {"--device", "cpu or cuda:N; default: cpu"},
+       {"--json", kJsonHelp}},
+      exit_code);
 }
 
 void AddEmbedding(CLI::App* bench, int& exit_code) {
@@ -134,7 +101,7 @@ void AddEmbedding(CLI::App* bench, int& exit_code) {
                 "Bags of embedding tables, and exact steps on them, beside LibTorch's and a walk "
                 "over the same rows.",
                 "--dim 64 --rows 100000 --rounds 5",
-                {{"--dim", "columns of a table; default: 16 64 128"},
+                {{"--dim", "columns of a table; default: 16 64 128", /*list=*/true},
                  {"--tables", "default: 8"},
                  {"--rows", "of each; default: 1000000, for which 128 columns take 16 GB"},
                  {"--batch", "samples; default: 2048"},
@@ -221,7 +188,15 @@ void AddBenchCommand(CLI::App& app, int& exit_code) {
   AddDataflow(bench, exit_code);
   AddNmSparse(bench, exit_code);
   AddEmbedding(bench, exit_code);
-  for (const TorchBench& what : kTorchBenches) AddTorchBench(bench, what, exit_code);
+  AddModelBench(bench, "inference",
+                "Samples per second of acting, against batch size: native beside LibTorch.",
+                "--model mlp64x64 --batch 256",
+                {"--batch", "rows of a batch; default: 1, 8, 64, 256 and 1024"}, exit_code);
+  AddModelBench(
+      bench, "training", "Samples per second of PPO's optimiser steps: native beside LibTorch.",
+      "--model lstm256 --minibatch 1024",
+      {"--minibatch", "agent steps of an optimiser step; default: 64, 256, 1024 and 4096"},
+      exit_code);
   AddObservations(bench, exit_code);
   AddStreams(bench, exit_code);
 }
