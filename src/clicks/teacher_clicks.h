@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "clicks/click_batch.h"
 #include "clicks/zipf.h"
+#include "millrace/data/dataset.h"
 
 namespace millrace::clicks {
 
@@ -17,20 +17,21 @@ namespace millrace::clicks {
 //   logit = -1.2 + sum_j 0.15 w_j x_j + 0.5 sum_t bias_t + 0.06 sum_{a < b} v_a . v_b
 // How many are clicked, and how well that can be known, depends on what ids the teacher likes. With
 // kSeed 29.9 % are clicked, and the best that can be known is an AUC of 0.8235 and a log loss of
-// 0.457. Thread-compatible; const calls are safe from many threads.
-class TeacherClicks {
+// 0.457. Fields as ClickSpec(). Samples that are held out have other numbers.
+class TeacherClicks : public Dataset {
  public:
   static constexpr uint64_t kSeed = 30;
-  static constexpr int64_t kDense = 13;
+  static constexpr int64_t kDenseFeatures = 13;
   static constexpr std::array<int64_t, 8> kRows = {1'000'000, 200'000, 50'000, 20'000,
                                                    5'000,     1'000,   200,    50};
   static constexpr std::array<int32_t, 8> kBag = {1, 1, 5, 1, 1, 10, 1, 1};  // ids of a sample
 
-  explicit TeacherClicks(uint64_t seed = kSeed);
+  explicit TeacherClicks(uint64_t seed = kSeed, DatasetSplit split = DatasetSplit::kTrain);
 
-  // Samples [first, first + count). `probabilities`, if any: [count], of a click.
-  void Read(int64_t first, int64_t count, ClickBatch& batch,
-            std::vector<float>* probabilities = nullptr) const;
+  const DatasetSpec& spec() const override { return spec_; }
+  absl::Status Read(int64_t first, int64_t count, std::span<const TensorView> fields) override;
+  // The probability that sample i is clicked.
+  double Probability(int64_t i) const;
 
  private:
   static constexpr size_t kFactors = 4;
@@ -39,10 +40,20 @@ class TeacherClicks {
     float bias;
   };
 
+  struct Sample {
+    std::span<float> dense;
+    std::span<int64_t> ids;
+  };
+  // Fills in a sample and returns the probability of a click, which `rng` draws next.
+  double Draw(Rng& rng, const Sample& sample) const;
+  Rng RngOf(int64_t i) const;
+
   const uint64_t seed_;
-  std::array<float, kDense> weights_;        // w
-  std::vector<std::vector<Hidden>> hidden_;  // of each feature's ids
-  std::vector<Zipf> ids_;                    // of each feature
+  const int64_t first_;  // of the split
+  DatasetSpec spec_;
+  std::array<float, kDenseFeatures> weights_;  // w
+  std::vector<std::vector<Hidden>> hidden_;    // of each feature's ids
+  std::vector<Zipf> ids_;                      // of each feature
 };
 
 }  // namespace millrace::clicks

@@ -19,6 +19,7 @@ namespace millrace {
 namespace {
 
 constexpr double kMaxSeconds = 1e9;  // about 30 years
+constexpr int64_t kDatasetBatch = 8192;
 constexpr double kAnyHigh = std::numeric_limits<double>::max();
 constexpr double kAnyLow = std::numeric_limits<double>::lowest();
 
@@ -84,8 +85,22 @@ bool Present(Section& section, const std::string& key) {
   return node != nullptr && node->kind != YamlNode::Kind::kNull;
 }
 
-void ReadStop(Section section, StopConfig& stop) {
-  if (Present(section, "env_steps")) section.UInt64("env_steps", stop.env_steps.emplace());
+// Samples of a dataset and steps of an environment have keys of their own. Returns the right one.
+const char* StepsKey(Section& section, bool dataset, const char* of_dataset, const char* of_steps) {
+  const char* const right = dataset ? of_dataset : of_steps;
+  const char* const wrong = dataset ? of_steps : of_dataset;
+  if (section.Node(wrong) != nullptr) {
+    section.problems().Add(section.PathOf(wrong),
+                           absl::StrCat("the key ", section.PathOf(right), " with ",
+                                        dataset ? "a dataset" : "an environment"),
+                           absl::StrCat("\"", wrong, "\""));
+  }
+  return right;
+}
+
+void ReadStop(Section section, bool dataset, StopConfig& stop) {
+  const char* const steps = StepsKey(section, dataset, "samples", "env_steps");
+  if (Present(section, steps)) section.UInt64(steps, stop.env_steps.emplace());
   if (Present(section, "episode_return")) {
     section.Double("episode_return", stop.episode_return.emplace(), kAnyLow, kAnyHigh);
   }
@@ -178,6 +193,13 @@ void ReadActor(Section section, ActorConfig& actor) {
   section.Finish();
 }
 
+void ReadReader(Section section, ReaderConfig& reader) {
+  section.Int("count", reader.count, 1, kMaxWorkers);
+  section.Int("segment_samples", reader.segment_samples, 1, kMaxSize);
+  section.Int("batches_ahead", reader.batches_ahead, 0, 1 << 10);
+  section.Finish();
+}
+
 void ReadPolicyWorker(Section section, PolicyWorkerConfig& policy) {
   section.Int("count", policy.count, 1, kMaxWorkers);
   section.Int("max_batch", policy.max_batch, 1, kMaxSize);
@@ -186,9 +208,10 @@ void ReadPolicyWorker(Section section, PolicyWorkerConfig& policy) {
   section.Finish();
 }
 
-void ReadTrainer(Section section, TrainerConfig& trainer) {
+void ReadTrainer(Section section, bool dataset, TrainerConfig& trainer) {
   section.Int("count", trainer.count, 1, kMaxWorkers);
-  section.Int64("batch_env_steps", trainer.batch_env_steps, 1, kMaxBatchEnvSteps);
+  section.Int64(StepsKey(section, dataset, "batch_samples", "batch_env_steps"),
+                trainer.batch_env_steps, 1, kMaxBatchEnvSteps);
   section.Int("unroll", trainer.unroll, 1, 1 << 16);
   section.Int("max_policy_lag", trainer.max_policy_lag, 0, 1 << 16);
   section.Int("sample_reuse", trainer.sample_reuse, 1, 1 << 10);
@@ -204,10 +227,16 @@ void ReadParameterServer(Section section, ParameterServerConfig& server) {
 
 // Returns `scale`.
 int ReadWorkers(Section section, ExperimentConfig& config) {
-  ReadActor(section.Child("actor"), config.actor);
-  ReadPolicyWorker(section.Child("policy"), config.policy_worker);
-  ReadTrainer(section.Child("trainer"), config.trainer);
-  ReadParameterServer(section.Child("parameter_server"), config.parameter_server);
+  if (config.reads_dataset()) {
+    config.trainer.batch_env_steps = kDatasetBatch;
+    config.trainer.unroll = 1;
+    ReadReader(section.Child("reader"), config.reader);
+  } else {
+    ReadActor(section.Child("actor"), config.actor);
+    ReadPolicyWorker(section.Child("policy"), config.policy_worker);
+    ReadParameterServer(section.Child("parameter_server"), config.parameter_server);
+  }
+  ReadTrainer(section.Child("trainer"), config.reads_dataset(), config.trainer);
   section.Int("spin_us", config.spin_us, 0, 1'000);
   int scale = 1;
   section.Int("scale", scale, 1, kMaxWorkers);
@@ -324,8 +353,15 @@ int ReadExperiment(const YamlNode& root, const std::filesystem::path& file, Prob
   section.String("name", config.name);
   section.UInt64("seed", config.seed);
   section.Bool("deterministic", config.deterministic);
-  ReadStop(section.Child("stop"), config.stop);
-  ReadTyped(section.Child("environment"), "environment", "cartpole", config.environment);
+  if (Present(section, "dataset")) {
+    ReadTyped(section.Child("dataset"), "dataset", "teacher_clicks", config.dataset);
+    if (Present(section, "environment")) {
+      problems.Add("environment", "none beside a dataset", "one");
+    }
+  } else {
+    ReadTyped(section.Child("environment"), "environment", "cartpole", config.environment);
+  }
+  ReadStop(section.Child("stop"), config.reads_dataset(), config.stop);
   ReadPolicies(section.Child("policies"), config.policies);
   ReadAgents(section.Node("agents"), problems, config);
   ReadTyped(section.Child("algorithm"), "algorithm", "ppo", config.algorithm);

@@ -61,6 +61,12 @@ struct ActorConfig {
   int groups = 2;         // 0: `auto`, until the launcher has chosen (cli/millrace/choose_groups.h)
   InferenceMode inference = InferenceMode::kRemote;
 };
+// Of a dataset, where actors would simulate.
+struct ReaderConfig {
+  int count = 1;
+  int segment_samples = 1024;
+  int batches_ahead = 4;  // of the one that is trained
+};
 struct PolicyWorkerConfig {
   int count = 1;
   int max_batch = 256;          // rows
@@ -69,7 +75,7 @@ struct PolicyWorkerConfig {
 };
 struct TrainerConfig {
   int count = 1;                   // ranks per policy
-  int64_t batch_env_steps = 2048;  // over all ranks
+  int64_t batch_env_steps = 2048;  // over all ranks; of a dataset: samples, by default 8192
   int unroll = 32;
   int max_policy_lag = 0;
   int sample_reuse = 1;         // train steps that each batch takes part in
@@ -128,12 +134,14 @@ struct ExperimentConfig {
   uint64_t seed = 1;
   bool deterministic = false;
   StopConfig stop;
-  TypedOptions environment;
+  TypedOptions environment;  // or
+  TypedOptions dataset;      // read and learnt from, without anybody who acts; type "": none
   std::vector<PolicyConfig> policies;  // sorted by name; default: one called "default"
   std::vector<AgentMatch> agents;      // default: every agent, the first policy
   TypedOptions algorithm;
   TypedOptions backend{.type = "auto", .options = {}, .where = {}};
   ActorConfig actor;
+  ReaderConfig reader;
   PolicyWorkerConfig policy_worker;
   TrainerConfig trainer;
   ParameterServerConfig parameter_server;
@@ -149,6 +157,20 @@ struct ExperimentConfig {
 
   // Where each key was written, for messages: dotted key -> "file.yaml:7" or "--set key".
   std::map<std::string, std::string> places;
+  bool reads_dataset() const { return !dataset.type.empty(); }
+  // E of a segment; of a dataset a sample is a step of an environment of its own. 0: not known yet.
+  int segment_environments() const {
+    if (reads_dataset()) return reader.segment_samples;
+    return actor.groups == 0 ? 0 : actor.environments / actor.groups;
+  }
+  // What the limit of a run and the size of a batch are called.
+  const char* steps_key() const { return reads_dataset() ? "samples" : "env_steps"; }
+  const char* batch_key() const { return reads_dataset() ? "batch_samples" : "batch_env_steps"; }
+  // How many batches may be granted, trained and on the way at once.
+  int batches_under_way() const {
+    return 1 + (reads_dataset() ? reader.batches_ahead : trainer.max_policy_lag);
+  }
+
   // "file.yaml:7: KEY", as messages begin; KEY alone if it was not written.
   std::string Subject(const std::string& key) const;
 };

@@ -22,30 +22,31 @@ void CheckMultiple(const std::string& key, int64_t value, int64_t unit, const st
 }
 
 void CheckBatch(const ExperimentConfig& config, Problems& problems) {
-  if (config.actor.groups == 0) return;  // once the number is known
-  CheckMultiple("workers.actor.environments", config.actor.environments, config.actor.groups,
-                "workers.actor.groups", problems);
-  const int64_t segment =
-      int64_t{config.trainer.unroll} * (config.actor.environments / config.actor.groups);
-  if (segment == 0) return;
-  CheckMultiple("workers.trainer.batch_env_steps", config.trainer.batch_env_steps,
-                segment * config.trainer.count,
-                absl::StrCat("unroll ", config.trainer.unroll, " x ",
-                             config.actor.environments / config.actor.groups,
-                             " environments of a group x ", config.trainer.count, " trainers"),
-                problems);
+  const int64_t environments = config.segment_environments();
+  if (environments == 0) return;  // once the number of groups is known
+  const bool reads = config.reads_dataset();
+  if (!reads) {
+    CheckMultiple("workers.actor.environments", config.actor.environments, config.actor.groups,
+                  "workers.actor.groups", problems);
+  }
+  const int64_t segment = config.trainer.unroll * environments;
+  const std::string what = reads ? absl::StrCat("workers.reader.segment_samples ", environments)
+                                 : absl::StrCat("unroll ", config.trainer.unroll, " x ",
+                                                environments, " environments of a group");
+  const std::string key = absl::StrCat("workers.trainer.", config.batch_key());
+  CheckMultiple(key, config.trainer.batch_env_steps, segment * config.trainer.count,
+                absl::StrCat(what, " x ", config.trainer.count, " trainers"), problems);
   // What credits allow to be under way; one actor may have to fill it alone if the others are down.
-  const int64_t segments =
-      config.trainer.batch_env_steps / segment * (config.trainer.max_policy_lag + 1);
-  const std::string batches = absl::StrCat("the ", segments, " segments of max_policy_lag + 1 = ",
-                                           config.trainer.max_policy_lag + 1, " batches");
+  const int64_t segments = config.trainer.batch_env_steps / segment * config.batches_under_way();
+  const std::string batches =
+      absl::StrCat("the ", segments, " segments of ", reads ? "batches_ahead" : "max_policy_lag",
+                   " + 1 = ", config.batches_under_way(), " batches");
   if (config.sample_stream.capacity < segments) {
     problems.Add("streams.sample.capacity", absl::StrCat("at least ", batches),
                  absl::StrCat(config.sample_stream.capacity));
   }
   if (segments / config.trainer.count > kMaxSegmentsPerLane) {
-    problems.Add("workers.trainer.batch_env_steps",
-                 absl::StrCat("at most ", kMaxSegmentsPerLane, " segments of each trainer"),
+    problems.Add(key, absl::StrCat("at most ", kMaxSegmentsPerLane, " segments of each trainer"),
                  absl::StrCat(batches, " for ", config.trainer.count, " trainers"),
                  "; a longer unroll or more environments in a group make fewer");
   }
@@ -125,6 +126,29 @@ void CheckAgents(const ExperimentConfig& config, Problems& problems) {
       problems.Add(key + ".policy", "a policy of this file", absl::StrCat("\"", agent.policy, "\""),
                    DidYouMean(agent.policy, names));
     }
+  }
+}
+
+// Nobody acts, and samples come once and in order.
+void CheckDataset(const ExperimentConfig& config, Problems& problems) {
+  const auto expect_one = [&](const char* key, int value) {
+    if (value != 1) problems.Add(key, "1 with a dataset", absl::StrCat(value));
+  };
+  expect_one("workers.trainer.unroll", config.trainer.unroll);
+  expect_one("workers.trainer.sample_reuse", config.trainer.sample_reuse);
+  if (config.trainer.max_policy_lag != 0) {
+    problems.Add("workers.trainer.max_policy_lag", "0 with a dataset, whose readers are ahead",
+                 absl::StrCat(config.trainer.max_policy_lag));
+  }
+  if (config.stop.episode_return) {
+    problems.Add("stop.episode_return", "none with a dataset", "one");
+  }
+  if (config.policies.size() > 1) {
+    problems.Add("policies", "one with a dataset", absl::StrCat(config.policies.size()));
+  }
+  if (config.policies.front().league) {
+    problems.Add("policies." + config.policies.front().name + ".league", "none with a dataset",
+                 "one");
   }
 }
 
@@ -211,7 +235,11 @@ void CheckExperiment(const ExperimentConfig& config, Problems& problems) {
   CheckDevice("workers.policy.device", config.policy_worker.device, problems);
   CheckDevice("workers.trainer.device", config.trainer.device, problems);
   CheckTimes(config, problems);
-  if (config.deterministic) CheckDeterministic(config, problems);
+  if (config.reads_dataset()) {
+    CheckDataset(config, problems);
+  } else if (config.deterministic) {
+    CheckDeterministic(config, problems);
+  }
 }
 
 }  // namespace millrace

@@ -70,9 +70,10 @@ void PutTyped(YAML::Emitter& out, const std::string& key, const TypedOptions& ty
   });
 }
 
-void PutStop(YAML::Emitter& out, const StopConfig& stop) {
+void PutStop(YAML::Emitter& out, const ExperimentConfig& config) {
+  const StopConfig& stop = config.stop;
   PutMap(out, "stop", [&] {
-    if (stop.env_steps) Put(out, "env_steps", *stop.env_steps);
+    if (stop.env_steps) Put(out, config.steps_key(), *stop.env_steps);
     if (stop.episode_return) Put(out, "episode_return", *stop.episode_return);
     if (stop.wall_seconds) Put(out, "wall_seconds", *stop.wall_seconds);
     Put(out, "require_goal", stop.require_goal);
@@ -126,34 +127,48 @@ std::string Name(InferenceMode mode) {
   return "";
 }
 
+void PutActing(YAML::Emitter& out, const ExperimentConfig& config) {
+  PutMap(out, "actor", [&] {
+    Put(out, "count", config.actor.count);
+    Put(out, "environments", config.actor.environments);
+    if (config.actor.groups == 0) {
+      Put(out, "groups", std::string("auto"));
+    } else {
+      Put(out, "groups", config.actor.groups);
+    }
+    Put(out, "inference", Name(config.actor.inference));
+  });
+  PutMap(out, "policy", [&] {
+    Put(out, "count", config.policy_worker.count);
+    Put(out, "max_batch", config.policy_worker.max_batch);
+    Put(out, "max_delay_us", config.policy_worker.max_delay_us);
+    Put(out, "device", config.policy_worker.device);
+  });
+}
+
 void PutWorkers(YAML::Emitter& out, const ExperimentConfig& config) {
   PutMap(out, "workers", [&] {
-    PutMap(out, "actor", [&] {
-      Put(out, "count", config.actor.count);
-      Put(out, "environments", config.actor.environments);
-      if (config.actor.groups == 0) {
-        Put(out, "groups", std::string("auto"));
-      } else {
-        Put(out, "groups", config.actor.groups);
-      }
-      Put(out, "inference", Name(config.actor.inference));
-    });
-    PutMap(out, "policy", [&] {
-      Put(out, "count", config.policy_worker.count);
-      Put(out, "max_batch", config.policy_worker.max_batch);
-      Put(out, "max_delay_us", config.policy_worker.max_delay_us);
-      Put(out, "device", config.policy_worker.device);
-    });
+    if (config.reads_dataset()) {
+      PutMap(out, "reader", [&] {
+        Put(out, "count", config.reader.count);
+        Put(out, "segment_samples", config.reader.segment_samples);
+        Put(out, "batches_ahead", config.reader.batches_ahead);
+      });
+    } else {
+      PutActing(out, config);
+    }
     PutMap(out, "trainer", [&] {
       Put(out, "count", config.trainer.count);
-      Put(out, "batch_env_steps", config.trainer.batch_env_steps);
+      Put(out, config.batch_key(), config.trainer.batch_env_steps);
       Put(out, "unroll", config.trainer.unroll);
       Put(out, "max_policy_lag", config.trainer.max_policy_lag);
       Put(out, "sample_reuse", config.trainer.sample_reuse);
       Put(out, "threads", config.trainer.threads);
       Put(out, "device", config.trainer.device);
     });
-    PutMap(out, "parameter_server", [&] { Put(out, "count", config.parameter_server.count); });
+    if (!config.reads_dataset()) {
+      PutMap(out, "parameter_server", [&] { Put(out, "count", config.parameter_server.count); });
+    }
     Put(out, "spin_us", config.spin_us);
   });
 }
@@ -232,8 +247,12 @@ std::string DumpExperiment(const ExperimentConfig& config) {
   Put(out, "name", config.name);
   Put(out, "seed", config.seed);
   Put(out, "deterministic", config.deterministic);
-  PutStop(out, config.stop);
-  PutTyped(out, "environment", config.environment);
+  PutStop(out, config);
+  if (config.reads_dataset()) {
+    PutTyped(out, "dataset", config.dataset);
+  } else {
+    PutTyped(out, "environment", config.environment);
+  }
   PutPolicies(out, config);
   PutTyped(out, "algorithm", config.algorithm);
   PutTyped(out, "backend", config.backend);

@@ -31,8 +31,8 @@ void ApplyScale(int scale, ExperimentConfig& config, Problems& problems) {
     if (value <= most) return;
     problems.Add("workers.scale", absl::StrCat("at most ", most, " ", what), absl::StrCat(value));
   };
-  for (int* count : {&config.actor.count, &config.policy_worker.count, &config.trainer.count,
-                     &config.parameter_server.count}) {
+  for (int* count : {&config.actor.count, &config.reader.count, &config.policy_worker.count,
+                     &config.trainer.count, &config.parameter_server.count}) {
     *count *= scale;
     check(*count, kMaxWorkers, "processes of a role");
   }

@@ -166,7 +166,7 @@ bool ControllerCore::NamesHeld() const {
 
 WorkerCommand ControllerCore::CommandFor(const std::string& role) const {
   const WorkerCommand command = supervisor_.CommandFor(role);
-  const bool pause = paused_ && role == "actor" && command == WorkerCommand::kRun;
+  const bool pause = paused_ && ProducesSamples(role) && command == WorkerCommand::kRun;
   return pause ? WorkerCommand::kPause : command;
 }
 
@@ -347,8 +347,8 @@ bool ControllerCore::FillAgentSync(control::AgentSyncReply* reply) {
 }
 
 ControllerCore::Keys ControllerCore::PublishClosed(const WorkerId& worker, uint32_t incarnation) {
-  if (worker.role != "actor") return {};
-  const std::string key = absl::StrCat("closed/actor/", worker.index, "/", incarnation);
+  if (!ProducesSamples(worker.role)) return {};
+  const std::string key = absl::StrCat("closed/producer/", worker.index, "/", incarnation);
   const std::filesystem::path ledger =
       options_.ledger_directory / LedgerFileName(worker.role, worker.index, incarnation);
   const nlohmann::json value = {{"lanes", LanesOf(ledger)}};
@@ -357,7 +357,7 @@ ControllerCore::Keys ControllerCore::PublishClosed(const WorkerId& worker, uint3
 
 void ControllerCore::CloseDeadLedgers() {
   for (const auto& [name, path] : ListLedgers(options_.ledger_directory)) {
-    if (name.role != "actor") continue;
+    if (!ProducesSamples(name.role)) continue;
     const absl::StatusOr<LedgerSnapshot> ledger = Ledger::Read(path);
     if (ledger.ok() && IsAlive(ledger->identity.process)) continue;
     PublishClosed({.role = name.role, .index = name.index}, name.incarnation);

@@ -134,8 +134,11 @@ struct ConsumerState {
   }
 };
 
+// Actors, and readers of datasets.
+inline bool ProducesSamples(std::string_view role) { return role == "actor" || role == "reader"; }
+
 struct LedgerIdentity {
-  std::string role;  // "actor", "policy", "trainer", "parameter_server"
+  std::string role;  // "actor", "reader", "policy", "trainer", "parameter_server"
   uint32_t index = 0;
   uint32_t incarnation = 0;
   std::string policy;  // trainer: whose segments it consumes; else empty

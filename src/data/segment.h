@@ -18,7 +18,7 @@ struct Credit {
   uint64_t batch = 0;  // the batch this segment will be part of
   uint64_t min_version = 0;  // the policy must be at least this new when the segment begins
   uint32_t rank = 0;         // the consumer
-  uint32_t reserved = 0;
+  uint32_t slot = 0;         // of a dataset: which segment of the batch
   bool operator==(const Credit&) const = default;
 };
 static_assert(std::is_trivially_copyable_v<Credit> && sizeof(Credit) == 32);

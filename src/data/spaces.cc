@@ -46,6 +46,13 @@ ActionSpec ActionSpec::Continuous(std::vector<float> low, std::vector<float> hig
             .high = std::move(high)}}};
 }
 
+std::vector<Field> IdFields(const std::vector<IdFeature>& features) {
+  int64_t ids = 0;
+  for (const IdFeature& feature : features) ids += feature.max_length;
+  return {{kIds, DType::kInt64, {ids}, Extent::kRows},
+          {kIdCounts, DType::kInt32, {std::ssize(features)}, Extent::kRows}};
+}
+
 std::vector<Field> ActionFields(const ActionSpec& action, Extent extent) {
   std::vector<Field> fields;
   if (action.num_discrete() > 0) {

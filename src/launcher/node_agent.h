@@ -25,7 +25,7 @@ struct NodeAgentOptions {
       {"trainer", "millrace-torch"},
       {"evaluation", "millrace-torch"},
       {"parameter_server", "millrace-store"},
-      {"buffer", "millrace-store"},
+      {"reader", "millrace-store"},
   };
   std::vector<std::string> controller_arguments;  // [0] is the binary's path
   // Put after `BIN ROLE INDEX --run-dir DIR --incarnation N`.

@@ -45,7 +45,7 @@ class NameService {
 //   sample/POLICY/consumer/RANK       {"incarnation", "endpoint"}            trainer worker
 //   weight/server/INDEX               {"incarnation", "endpoint"}            parameter server
 //   trainer/POLICY/RANK               {"incarnation", "batch", ...}          trainer worker
-//   closed/actor/INDEX/INCARNATION    {"lanes":[{"stream","rank","committed"}]}  by the controller,
+//   closed/producer/INDEX/INCARNATION {"lanes":[{"stream","rank","committed"}]}  by the controller,
 //   for ever
 std::string NameKey(std::string_view a, std::string_view b, std::string_view c, uint64_t number);
 

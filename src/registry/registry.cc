@@ -31,6 +31,12 @@ void Registry::AddVectorEnvironment(std::string name, VectorEnvironmentFactory f
   if (entry.line.empty()) entry.line = std::move(line);
 }
 
+void Registry::AddDataset(std::string name, DatasetFactory factory, std::string line) {
+  if (!datasets_.try_emplace(name, DatasetEntry{std::move(factory), std::move(line)}).second) {
+    Complain("dataset", name);
+  }
+}
+
 void Registry::AddSampleField(Field field, SampleFieldFunction compute) {
   const std::string name = field.name;
   field.extent = Extent::kSteps;
@@ -69,11 +75,29 @@ absl::StatusOr<std::unique_ptr<Environment>> Registry::MakeEnvironment(
   return made;
 }
 
+absl::StatusOr<std::unique_ptr<Dataset>> Registry::MakeDataset(const std::string& name,
+                                                               const Options& options,
+                                                               DatasetSplit split,
+                                                               const std::string& where) const {
+  MILLRACE_RETURN_IF_ERROR(status_);
+  MILLRACE_ASSIGN_OR_RETURN(const DatasetEntry* entry,
+                            FindEntry(datasets_, "dataset", name, where));
+  auto made = Guarded(absl::StrCat("the factory of dataset ", name),
+                      [&] { return entry->factory(options, split); });
+  if (made.ok() && *made == nullptr) {
+    return absl::InternalError(
+        absl::StrCat("dataset ", name, ": its factory: expected a dataset, got null"));
+  }
+  return made;
+}
+
 const SampleField* Registry::FindSampleField(std::string_view name) const {
   const auto found = sample_fields_.find(name);
   return found == sample_fields_.end() ? nullptr : &found->second;
 }
 
 std::vector<Registry::Listing> Registry::environments() const { return ListEntries(environments_); }
+
+std::vector<Registry::Listing> Registry::datasets() const { return ListEntries(datasets_); }
 
 }  // namespace millrace

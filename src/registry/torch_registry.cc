@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "backends/dlrm/dlrm_backend.h"
 #include "env/guarded.h"
 #include "millrace/core/status.h"
 #include "registry/lookup.h"
@@ -99,7 +100,8 @@ absl::StatusOr<std::unique_ptr<Backend>> TorchRegistry::MakeBackend(
     const std::string& type, const Options& options, std::shared_ptr<Policy> policy,
     const std::string& where) const {
   MILLRACE_RETURN_IF_ERROR(status());
-  const std::string chosen = type == "auto" ? "native" : type;
+  const bool has_tables = dynamic_cast<const DlrmPolicy*>(policy.get()) != nullptr;
+  const std::string chosen = type != "auto" ? type : has_tables ? kDlrmBackend : "native";
   MILLRACE_ASSIGN_OR_RETURN(const auto* entry, FindEntry(backends_, "backend", chosen, where));
   return Make("backend", chosen, [&] { return entry->factory(options, std::move(policy)); });
 }

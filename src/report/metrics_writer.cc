@@ -54,6 +54,19 @@ void AddShares(ordered_json& json, const std::string& role, const RoleProfile& p
   }
 }
 
+// The newest whole line of a metrics.jsonl; null if there is none.
+nlohmann::json NewestLine(const std::filesystem::path& file) {
+  const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return nullptr;
+  const off_t end = WholeLines(fd);
+  const off_t begin = WholeLines(fd, end - 1);
+  std::string line(static_cast<size_t>(end - begin), '\0');
+  const bool read = ::pread(fd, line.data(), line.size(), begin) == end - begin;
+  ::close(fd);
+  auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  return read && json.is_object() ? json : nlohmann::json();
+}
+
 }  // namespace
 
 ordered_json ToJson(const RunMetrics& metrics) {
@@ -84,15 +97,17 @@ ordered_json ToJson(const RunMetrics& metrics) {
 }
 
 double ElapsedBefore(const std::filesystem::path& file) {
-  const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return 0;
-  const off_t end = WholeLines(fd);
-  const off_t begin = WholeLines(fd, end - 1);
-  std::string line(static_cast<size_t>(end - begin), '\0');
-  const bool read = ::pread(fd, line.data(), line.size(), begin) == end - begin;
-  ::close(fd);
-  const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-  return read && json.is_object() ? json.value("elapsed_seconds", 0.0) : 0;
+  const nlohmann::json line = NewestLine(file);
+  return line.is_object() ? line.value("elapsed_seconds", 0.0) : 0;
+}
+
+std::map<std::string, double> NewestLosses(const std::filesystem::path& file) {
+  std::map<std::string, double> losses;
+  const nlohmann::json line = NewestLine(file);
+  for (const auto& [name, value] : line.items()) {
+    if (name.starts_with("loss/") && value.is_number()) losses[name] = value.get<double>();
+  }
+  return losses;
 }
 
 absl::StatusOr<std::unique_ptr<MetricsWriter>> MetricsWriter::Open(

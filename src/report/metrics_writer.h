@@ -2,8 +2,10 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -18,6 +20,8 @@ nlohmann::ordered_json ToJson(const RunMetrics& metrics);
 // `elapsed_seconds` of the last whole line: how long earlier launches of the run took. 0 if there
 // is none.
 double ElapsedBefore(const std::filesystem::path& file);
+// loss/* as of that line.
+std::map<std::string, double> NewestLosses(const std::filesystem::path& file);
 
 // Appends whole lines. Thread-compatible; one writer per file.
 class MetricsWriter {

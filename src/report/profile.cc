@@ -162,8 +162,12 @@ std::string Bottleneck(const Profile& profile, const CpuUse& cpu) {
     const auto found = profile.find(role);
     return found == profile.end() ? 0.0 : found->second.Share(activity);
   };
-  if (share("actor", Activity::kEnvironment) <= 0) {
-    return "unknown: no environment steps were made";
+  // Readers post a dataset's samples where actors would post what they simulate.
+  const bool reads = profile.contains("reader");
+  const char* const producer = reads ? "reader" : "actor";
+  if (share(producer, Activity::kEnvironment) <= 0) {
+    return absl::StrCat("unknown: no ",
+                        reads ? "samples were read" : "environment steps were made");
   }
   if (cpu.available > 0 && (cpu.seconds >= kBusyCores * cpu.available ||
                             cpu.seconds + cpu.waited >= kWorkForCores * cpu.available)) {
@@ -173,22 +177,24 @@ std::string Bottleneck(const Profile& profile, const CpuUse& cpu) {
                         Percent(cpu.waited / (cpu.seconds + cpu.waited)), " of the time");
   }
   const double actions = share("actor", Activity::kWaitActions);
-  const double credit = share("actor", Activity::kWaitCredit);
+  const double credit = share(producer, Activity::kWaitCredit);
   const double actor_busy = 1 - actions - credit;
   const double samples = share("trainer", Activity::kWaitSamples);
   if (credit >= kTakeTurns && samples >= kTakeTurns) {
-    return absl::StrCat("queue: actors waited for credit ", Percent(credit),
-                        " of the time and trainers for samples ", Percent(samples),
-                        ": they take turns; a larger trainer.max_policy_lag lets them overlap");
+    return absl::StrCat(
+        "queue: ", producer, "s waited for credit ", Percent(credit),
+        " of the time and trainers for samples ", Percent(samples), ": they take turns; a larger ",
+        reads ? "reader.batches_ahead" : "trainer.max_policy_lag", " lets them overlap");
   }
   // Whoever never waits for the other holds it up, however much the other works in between.
   if (credit >= kNoticeable && credit > samples) {
-    return absl::StrCat("trainer: ", Percent(1 - samples),
-                        " of the time it worked while actors waited for credit ", Percent(credit));
+    return absl::StrCat("trainer: ", Percent(1 - samples), " of the time it worked while ",
+                        producer, "s waited for credit ", Percent(credit));
   }
   if (actor_busy >= actions) {
-    return absl::StrCat("actor: ", Percent(actor_busy), " of the time it worked (environments ",
-                        Percent(share("actor", Activity::kEnvironment)),
+    return absl::StrCat(producer, ": ", Percent(actor_busy), " of the time it worked (",
+                        reads ? "reading " : "environments ",
+                        Percent(share(producer, Activity::kEnvironment)),
                         ") while trainers waited for samples ", Percent(samples));
   }
   const double policy_idle = share("policy", Activity::kIdle);

@@ -17,10 +17,23 @@ constexpr size_t kDefaultColumns = 80;
 std::string Steps(const RunMetrics& metrics, const ProgressTargets& targets) {
   std::string text = HumanCount(metrics.env_steps);
   if (targets.env_steps) absl::StrAppend(&text, "/", HumanCount(*targets.env_steps));
-  return absl::StrCat(text, " steps");
+  return absl::StrCat(text, targets.dataset ? " samples" : " steps");
+}
+
+// "auc 0.7745  log_loss 0.4812"
+std::string Losses(const RunMetrics& metrics) {
+  constexpr std::string_view kPrefix = "loss/";
+  std::string text;
+  for (const auto& [name, value] : metrics.training) {
+    if (!name.starts_with(kPrefix)) continue;
+    absl::StrAppendFormat(&text, "%s%s %.4f", text.empty() ? "" : "  ", name.substr(kPrefix.size()),
+                          value);
+  }
+  return text;
 }
 
 std::string Return(const RunMetrics& metrics, const ProgressTargets& targets) {
+  if (targets.dataset) return Losses(metrics);
   std::string text = "return ";
   if (metrics.episode_means) {
     absl::StrAppendFormat(&text, "%.1f", metrics.episode_means->episode_return);
@@ -80,12 +93,14 @@ std::string HumanSeconds(double seconds) {
 }
 
 std::string PlainProgress(const RunMetrics& metrics, const ProgressTargets& targets) {
-  std::string text =
-      absl::StrFormat("%s  %s  %s steps/s  %s%s  version %d  lag %.1f (max %d)",
-                      HumanSeconds(metrics.elapsed_seconds), Steps(metrics, targets),
-                      HumanCount(static_cast<uint64_t>(metrics.steps_per_second)),
-                      Return(metrics, targets), Behaviour(metrics, targets), metrics.policy_version,
-                      metrics.policy_lag_mean, metrics.policy_lag_max);
+  std::string text = absl::StrFormat(
+      "%s  %s  %s %s/s  %s%s", HumanSeconds(metrics.elapsed_seconds), Steps(metrics, targets),
+      HumanCount(static_cast<uint64_t>(metrics.steps_per_second)),
+      targets.dataset ? "samples" : "steps", Return(metrics, targets), Behaviour(metrics, targets));
+  if (!targets.dataset) {
+    absl::StrAppendFormat(&text, "  version %d  lag %.1f (max %d)", metrics.policy_version,
+                          metrics.policy_lag_mean, metrics.policy_lag_max);
+  }
   if (metrics.sample_reuse.value_or(1) > 1) {
     absl::StrAppendFormat(&text, "  reuse %.1f", *metrics.sample_reuse);
   }

@@ -19,10 +19,11 @@ struct ProgressTargets {
   std::optional<uint64_t> env_steps = {};     // stop.env_steps
   std::optional<double> episode_return = {};  // stop.episode_return
   std::vector<std::string> statistics = {};   // report.statistics
+  bool dataset = false;                       // steps are samples, and losses stand for returns
 };
 
-// One line: steps, rate, return, statistics, stage, versions, lag, reuse of samples if there is
-// any, time left to stop.env_steps.
+// One line: steps, rate, return (of a dataset: all loss/*), statistics, stage, versions, lag, reuse
+// of samples if there is any, time left to stop.env_steps.
 std::string PlainProgress(const RunMetrics& metrics, const ProgressTargets& targets);
 // That line, one line a policy if there are several, and one a role: what its time goes into.
 std::vector<std::string> LiveProgress(const RunMetrics& metrics, const ProgressTargets& targets);

@@ -81,7 +81,7 @@ void RunMetricsReader::CountProduced() {
   uint64_t env_steps = 0, agent_steps = 0, episodes = 0;
   for (const LedgerSet::Entry* entry : ledgers_.entries()) {
     const LedgerSnapshot& ledger = entry->snapshot;
-    if (ledger.identity.role != "actor") continue;
+    if (!ProducesSamples(ledger.identity.role)) continue;
     env_steps += EnvStepsOf(ledger);
     for (const ProducerLane& lane : ledger.lanes) {
       agent_steps += lane.committed * lane.agent_steps_each;

@@ -55,6 +55,7 @@ void AddLearning(ordered_json& json, const SummaryInput& input) {
   json["env_steps_to_goal"] = metrics.goal_reached ? ordered_json(StepsToGoal(metrics)) : nullptr;
   json["seconds_to_goal"] = OrNull(input.seconds_to_goal);
   for (const auto& [name, value] : metrics.environment) json[name] = value;
+  for (const auto& [name, value] : metrics.training) json[name] = value;
   for (const StageReached& stage : metrics.stages) {
     json["stages"].push_back({{"name", stage.name},
                               {"env_steps", stage.env_steps},
@@ -120,9 +121,16 @@ absl::Status WriteSummary(const std::filesystem::path& file, const SummaryInput&
 std::string DescribeSummary(const SummaryInput& input) {
   const RunMetrics& metrics = input.metrics;
   std::string text = absl::StrCat(Name(input.status), ": ", input.reason, "\n");
-  absl::StrAppendFormat(&text, "  %s environment steps, %s episodes, %s train steps in %s\n",
-                        HumanCount(metrics.env_steps), HumanCount(metrics.episodes),
+  const std::string steps =
+      input.dataset ? absl::StrCat(HumanCount(metrics.env_steps), " samples")
+                    : absl::StrCat(HumanCount(metrics.env_steps), " environment steps, ",
+                                   HumanCount(metrics.episodes), " episodes");
+  absl::StrAppendFormat(&text, "  %s, %s train steps in %s\n", steps,
                         HumanCount(metrics.train_steps), HumanSeconds(input.wall_seconds));
+  for (const auto& [name, value] : metrics.training) {
+    if (input.dataset)
+      absl::StrAppendFormat(&text, "  %s of the newest batch: %.4f\n", name, value);
+  }
   if (metrics.episode_means) {
     absl::StrAppendFormat(&text, "  mean return of the last 100 episodes: %.2f\n",
                           metrics.episode_means->episode_return);
@@ -131,8 +139,10 @@ std::string DescribeSummary(const SummaryInput& input) {
     absl::StrAppendFormat(&text, "  goal reached after %s environment steps\n",
                           HumanCount(StepsToGoal(metrics)));
   }
-  absl::StrAppendFormat(&text, "  %.0f steps/s, %.0f steps per CPU second\n",
-                        Rate(input, input.train_seconds), Rate(input, input.train_cpu_seconds));
+  const char* const unit = input.dataset ? "samples" : "steps";
+  absl::StrAppendFormat(&text, "  %.0f %s/s, %.0f %s per CPU second\n",
+                        Rate(input, input.train_seconds), unit,
+                        Rate(input, input.train_cpu_seconds), unit);
   for (const auto& [policy, stream] : input.accounting) {
     absl::StrAppendFormat(
         &text, "  sample/%s: %d segments = %d trained + %d dropped + %d in flight%s\n", policy,

@@ -42,6 +42,7 @@ struct SummaryInput {
   double train_cpu_wait_seconds = 0;
   uint64_t env_steps_before = 0;  // of the run before this launch (resume), not part of the rates
   std::optional<double> seconds_to_goal;  // from launch
+  bool dataset = false;                   // steps are samples
   std::string millrace_version;
   std::string libtorch_version;
   std::string config_hash;

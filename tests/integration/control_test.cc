@@ -123,7 +123,7 @@ TEST_F(ControlTest, KilledWorkerIsRestartedAndItsNamesAreReplaced) {
     const std::string seen = Seen();
     return seen.find("test/actor/1 1:") != std::string::npos &&
            seen.find("test/actor/1 0:") == std::string::npos &&
-           seen.find(R"(closed/actor/1/0 {"lanes":[{"committed":3,)") != std::string::npos;
+           seen.find(R"(closed/producer/1/0 {"lanes":[{"committed":3,)") != std::string::npos;
   })) << Seen();
   EXPECT_TRUE(Eventually([&] { return agent_->Usage().at("actor").restarts == 1; }));
 }
@@ -150,7 +150,7 @@ TEST_F(ControlTest, WorkersOutliveTheControllerAndAreAdopted) {
   EXPECT_TRUE(Eventually([&] {
     const std::string seen = Seen();
     return seen.find("test/actor/0 1:") != std::string::npos &&
-           seen.find("closed/actor/0/0") != std::string::npos &&
+           seen.find("closed/producer/0/0") != std::string::npos &&
            seen.find(":start 4") != std::string::npos;  // the shared store goes on counting
   })) << Seen();
 }
@@ -164,7 +164,7 @@ TEST_F(ControlTest, ClosedLanesSurviveTheController) {
   ASSERT_EQ(::kill(Worker("policy", 0).pid(), SIGKILL), 0);
   ASSERT_TRUE(Eventually([&] { return Worker("policy", 0).incarnation() == 1; }));
   EXPECT_TRUE(Eventually([&] {
-    return Seen().find(R"(closed/actor/0/0 {"lanes":[{"committed":3,)") != std::string::npos;
+    return Seen().find(R"(closed/producer/0/0 {"lanes":[{"committed":3,)") != std::string::npos;
   })) << Seen();
 }
 

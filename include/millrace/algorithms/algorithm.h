@@ -19,7 +19,9 @@
 namespace millrace {
 
 // The fields of a batch, T = unroll, B = rows of all its segments, C = chunks of an unroll. The
-// standard ones are in every segment; an algorithm may ask for more (ExtraFields).
+// standard ones are in every segment of experience; an algorithm may ask for more (ExtraFields). A
+// dataset's samples (millrace/data/dataset.h) have T = 1 and the dataset's own fields alone:
+// observation/NAME and labels [1, B, ...].
 //
 // clang-format off
 //   observation/NAME        [T+1, B, ...]            as the environment's spec says
@@ -47,6 +49,7 @@ struct TrainingPlan {
   Unit unit = Unit::kSteps;  // recurrent models use chunks of `chunk` steps in place of steps
   int chunk = 16;            // recurrent models: steps per chunk; divides the unroll
   int epochs = 1;
+  bool shuffle = true;  // items, anew in every epoch
   // Agent steps per optimiser step, over all ranks; 0: the whole batch. A batch is cut into equal
   // minibatches, as many as come closest to this size.
   int64_t minibatch_steps = 0;
@@ -70,8 +73,11 @@ class Algorithm {
  public:
   virtual ~Algorithm() = default;
 
+  // Learns from the samples of a dataset; others from experience.
+  virtual bool supervised() const { return false; }
+
   // Sample fields beyond the standard ones: each must be a sample field registered with
-  // Registry::AddSampleField, which the actors then compute.
+  // Registry::AddSampleField, which the actors then compute, or a label of the dataset.
   virtual std::vector<std::string> ExtraFields() const { return {}; }
 
   // `progress`: the share of `stop.env_steps` that was trained so far, in [0, 1], for schedules;

@@ -10,12 +10,27 @@
 
 namespace millrace {
 
+// A feature whose values are ids, a list of them in every observation: users, items, words.
+struct IdFeature {
+  std::string name;
+  int64_t rows = 0;        // ids are below it
+  int64_t max_length = 1;  // of a list
+  bool operator==(const IdFeature&) const = default;
+};
+
+// The fields that have the ids of all features: int64 [what the longest lists have together], those
+// of the first feature first, zeros behind the last; and int32 [features], how many each has.
+inline constexpr char kIds[] = "ids";
+inline constexpr char kIdCounts[] = "id_counts";
+std::vector<Field> IdFields(const std::vector<IdFeature>& features);
+
 // A dictionary of named tensors; an environment with a single array calls it "observation". Names
 // are the dictionary's keys, nested keys joined with "/". The field "action_mask" (uint8, one entry
 // per discrete choice, components one after another; 0 = not allowed now) is special: policies do
 // not read it as a feature, they give masked choices zero probability.
 struct ObservationSpec {
-  std::vector<Field> fields;  // extent kRows
+  std::vector<Field> fields;                // extent kRows
+  std::vector<IdFeature> id_features = {};  // if IdFields() are among the fields
   bool operator==(const ObservationSpec&) const = default;
 };
 inline constexpr char kActionMask[] = "action_mask";

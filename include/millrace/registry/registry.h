@@ -1,5 +1,6 @@
-// What a run can be made of: environments and sample fields (Registry, without LibTorch), models,
-// algorithms and backends (TorchRegistry). Filled explicitly, by BuiltinRegistry() and by plug-ins.
+// What a run can be made of: environments, datasets and sample fields (Registry, without LibTorch),
+// models, algorithms and backends (TorchRegistry). Filled explicitly, by BuiltinRegistry() and by
+// plug-ins.
 #pragma once
 
 #include <functional>
@@ -11,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "millrace/data/dataset.h"
 #include "millrace/data/schema.h"
 #include "millrace/data/tensor_view.h"
 #include "millrace/env/environment.h"
@@ -42,6 +44,7 @@ class Registry {
   // A struct-of-arrays environment that steps a whole group at once.
   void AddVectorEnvironment(std::string name, VectorEnvironmentFactory factory,
                             std::string line = "");
+  void AddDataset(std::string name, DatasetFactory factory, std::string line = "");
   void AddSampleField(Field field, SampleFieldFunction compute);
 
   // A group of `count` environments of a registered type (vectorised natively or by the runner).
@@ -54,6 +57,9 @@ class Registry {
   absl::StatusOr<std::unique_ptr<Environment>> MakeEnvironment(const std::string& name,
                                                                const Options& options,
                                                                const std::string& where = "") const;
+  absl::StatusOr<std::unique_ptr<Dataset>> MakeDataset(const std::string& name,
+                                                       const Options& options, DatasetSplit split,
+                                                       const std::string& where = "") const;
   const SampleField* FindSampleField(std::string_view name) const;
 
   struct Listing {
@@ -61,6 +67,7 @@ class Registry {
     std::string line;
   };
   std::vector<Listing> environments() const;
+  std::vector<Listing> datasets() const;
   // Registration errors so far (repeated names).
   absl::Status status() const { return status_; }
 
@@ -73,12 +80,17 @@ class Registry {
     VectorEnvironmentFactory many;
     std::string line;
   };
+  struct DatasetEntry {
+    DatasetFactory factory;
+    std::string line;
+  };
   std::map<std::string, EnvironmentEntry, std::less<>> environments_;
+  std::map<std::string, DatasetEntry, std::less<>> datasets_;
   std::map<std::string, SampleField, std::less<>> sample_fields_;
   absl::Status status_;
 };
 
-// The environments Millrace comes with.
+// The environments and datasets Millrace comes with.
 Registry BuiltinRegistry();
 void RegisterBuiltins(Registry& registry);
 

@@ -40,7 +40,8 @@ class TorchRegistry : public Registry {
                                                            const Options& options,
                                                            const ActionSpec& action,
                                                            const std::string& where = "") const;
-  // "auto" is "native", which falls back to LibTorch where it has no kernels.
+  // "auto" is "dlrm" if the model has embedding tables, else "native", which falls back to LibTorch
+  // where it has no kernels.
   absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const std::string& type,
                                                        const Options& options,
                                                        std::shared_ptr<Policy> policy,

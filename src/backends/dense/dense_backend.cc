@@ -61,9 +61,9 @@ void DenseBackend::ComputeWith(std::unique_ptr<HeadEvaluator> evaluator,
   row_trainer_ = std::move(row_trainer);
 }
 
-void DenseBackend::AddState(const std::string& name, const torch::Tensor& tensor) {
+void DenseBackend::AddState(const std::string& name, const torch::Tensor& tensor, bool optional) {
   state_[name] = tensor;
-  optional_.insert(name);
+  if (optional) optional_.insert(name);
 }
 
 absl::StatusOr<std::unique_ptr<DenseBackend>> DenseBackend::Create(std::shared_ptr<Policy> policy,

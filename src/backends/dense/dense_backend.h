@@ -66,9 +66,9 @@ class DenseBackend : public Backend {
                    std::unique_ptr<RowTrainer> row_trainer);
   FlatAdam& adam() { return adam_; }
   GradientExchange& exchange() { return exchange_; }
-  // Makes a tensor part of the state that checkpoints, batches that go back, and groups keep. One
-  // that a checkpoint lacks, or has in another shape, stays as it is.
-  void AddState(const std::string& name, const torch::Tensor& tensor);
+  // Makes a tensor part of the state that checkpoints, batches that go back, and groups keep. An
+  // optional one that a checkpoint lacks, or has in another shape, stays as it is.
+  void AddState(const std::string& name, const torch::Tensor& tensor, bool optional = true);
 
  private:
   const std::shared_ptr<Policy> policy_;

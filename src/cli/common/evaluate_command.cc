@@ -3,10 +3,8 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <fstream>
-#include <nlohmann/json.hpp>
 
+#include "cli/common/json_output.h"
 #include "millrace/core/status.h"
 #include "workers/evaluation/evaluator.h"
 
@@ -72,13 +70,17 @@ void AddOptions(CLI::App& command, EvalArguments& arguments) {
   command.add_option("--episodes", arguments.episodes, "how many")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
+  command.add_option("--samples", arguments.samples, "how many of a dataset, held out")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   command.add_option("--seed", arguments.seed, "of the episodes")->capture_default_str();
   command.add_option("--json", arguments.json, "also write the result to this file");
 }
 
 std::vector<std::string> CommandLine(const EvalArguments& arguments) {
   std::vector<std::string> line = CommandLine("eval", arguments);
-  line.insert(line.end(), {"--episodes", std::to_string(arguments.episodes)});
+  line.insert(line.end(), {"--episodes", std::to_string(arguments.episodes), "--samples",
+                           std::to_string(arguments.samples)});
   if (!arguments.json.empty()) line.insert(line.end(), {"--json", arguments.json});
   return line;
 }
@@ -102,13 +104,7 @@ absl::Status RunEval(const EvalArguments& arguments, const ExperimentConfig& con
   for (const auto& [policy, statistics] : result.policies) {
     report["policies"][policy] = ToJson(statistics);
   }
-  std::printf("%s\n", report.dump().c_str());
-  if (!arguments.json.empty() && arguments.json != "-") {
-    std::ofstream file(arguments.json);
-    file << report.dump(2) << "\n";
-    if (!file) return absl::ResourceExhaustedError("cannot write " + arguments.json);
-  }
-  return absl::OkStatus();
+  return PrintJson(report, arguments.json);
 }
 
 }  // namespace millrace

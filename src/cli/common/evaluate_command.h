@@ -30,7 +30,8 @@ std::vector<std::string> CommandLine(const std::string& command,
 
 struct EvalArguments : FrozenPolicyArguments {
   int episodes = 100;
-  std::string json;  // file, "-" for JSON alone on standard output, empty for none
+  int64_t samples = 200'000;  // of a dataset, held out
+  std::string json;           // file, "-" for JSON alone on standard output, empty for none
 };
 
 void AddOptions(CLI::App& command, EvalArguments& arguments);

@@ -108,9 +108,10 @@ std::optional<RunResult> RunController::ReasonToEnd() const {
                      kExitOk, Elapsed()};
   }
   if (LimitReached()) {
-    return RunResult{RunStatus::kReachedLimit,
-                     fmt::format("stop.env_steps = {} reached", *config_.stop.env_steps), kExitOk,
-                     Elapsed()};
+    return RunResult{
+        RunStatus::kReachedLimit,
+        fmt::format("stop.{} = {} reached", config_.steps_key(), *config_.stop.env_steps), kExitOk,
+        Elapsed()};
   }
   if (config_.stop.wall_seconds.has_value() && Elapsed() >= *config_.stop.wall_seconds) {
     return RunResult{RunStatus::kReachedLimit,
@@ -178,10 +179,10 @@ absl::Status RunController::End(RunResult result) {
   spdlog::info("ending: {}", result.reason);
   MILLRACE_RETURN_IF_ERROR(WriteRunResult(paths_, result));
   controller_->SetRunState("draining");
-  controller_->RequestDrain({"actor", "trainer"});
+  controller_->RequestDrain({"actor", "reader", "trainer"});
   const auto patience = std::chrono::duration_cast<Clock::duration>(
       std::chrono::duration<double>(config_.supervision.drain_seconds));
-  if (!AwaitExit({"actor", "trainer"}, patience)) {
+  if (!AwaitExit({"actor", "reader", "trainer"}, patience)) {
     result.reason += fmt::format(
         "; workers that had not drained within supervision.drain_seconds = {} were killed",
         config_.supervision.drain_seconds);

@@ -21,7 +21,7 @@ absl::Status Run(Arguments arguments, Body<Arguments> body) {
   MILLRACE_ASSIGN_OR_RETURN(const RunPaths paths, FindRunDirectory(arguments.run));
   arguments.run = paths.root().string();
   MILLRACE_ASSIGN_OR_RETURN(const ExperimentConfig config, LoadExperiment(paths.config()));
-  if (!HasNativeModels(config)) return ExecTorch(CommandLine(arguments));
+  if (config.reads_dataset() || !HasNativeModels(config)) return ExecTorch(CommandLine(arguments));
   Registry registry = BuiltinRegistry();
   MILLRACE_RETURN_IF_ERROR(LoadPlugins(config, registry));
   return body(arguments, config, paths, registry, MakeNativeInferenceModel);
@@ -41,7 +41,9 @@ void AddCommand(CLI::App* command, Body<Arguments> body, int& exit_code) {
 
 void AddEvalCommand(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand(
-      "eval", "Plays episodes with a frozen policy and prints their statistics as JSON.");
+      "eval",
+      "Plays episodes with a frozen policy, or scores held-out samples of a dataset, and prints "
+      "statistics as JSON.");
   command->footer("Example: millrace eval runs/cartpole-ppo --episodes 100");
   AddCommand<EvalArguments>(command, RunEval, exit_code);
 }

@@ -76,7 +76,7 @@ absl::Status ListRegistered(const std::string& what, const std::vector<std::stri
         "ZeroMQ over TCP: inference and sample streams", "grpc", "gRPC over TCP: weight streams");
     return absl::OkStatus();
   }
-  if (what != "environments") {
+  if (what != "environments" && what != "datasets") {
     std::vector<std::string> arguments = {"list", what};
     for (const std::string& plugin : plugins) {
       arguments.insert(arguments.end(), {"--plugin", plugin});
@@ -84,7 +84,7 @@ absl::Status ListRegistered(const std::string& what, const std::vector<std::stri
     return ExecTorch(arguments);
   }
   MILLRACE_ASSIGN_OR_RETURN(const Registry registry, RegistryWith(plugins));
-  for (const auto& entry : registry.environments()) {
+  for (const auto& entry : what == "datasets" ? registry.datasets() : registry.environments()) {
     std::printf("%-22s %s\n", entry.name.c_str(), entry.line.c_str());
   }
   return absl::OkStatus();
@@ -178,9 +178,12 @@ void AddValidateCommand(CLI::App& app, int& exit_code) {
 void AddListCommand(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("list", "Shows what an experiment can be made of.");
   auto what = std::make_shared<std::string>();
-  command->add_option("what", *what, "environments, algorithms, models, backends or transports")
+  command
+      ->add_option("what", *what,
+                   "environments, datasets, algorithms, models, backends or transports")
       ->required()
-      ->check(CLI::IsMember({"environments", "algorithms", "models", "backends", "transports"}));
+      ->check(CLI::IsMember(
+          {"environments", "datasets", "algorithms", "models", "backends", "transports"}));
   auto plugins = std::make_shared<std::vector<std::string>>();
   command->add_option("--plugin", *plugins, "also what this shared library registers");
   command->footer("Example: millrace list environments");

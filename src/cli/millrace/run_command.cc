@@ -105,6 +105,7 @@ bool UsesSharedMemory(const ExperimentConfig& config) {
   const auto shm = [](const std::string& transport) {
     return transport == "auto" || transport == "shm";
   };
+  if (config.reads_dataset()) return shm(config.sample_stream.transport);
   const bool remote = config.actor.inference != InferenceMode::kInline;
   return (remote && shm(config.inference_stream.transport)) ||
          shm(config.sample_stream.transport) || shm(config.weight_stream.transport);
@@ -131,7 +132,8 @@ class Launcher {
       : paths_(std::move(paths)),
         config_(std::move(config)),
         progress_(progress, stdout,
-                  {config_.stop.env_steps, config_.stop.episode_return, config_.report.statistics}),
+                  {config_.stop.env_steps, config_.stop.episode_return, config_.report.statistics,
+                   config_.reads_dataset()}),
         quiet_(progress == ProgressMode::kNone) {}
 
   // kFailedPrecondition if an earlier launch has reached what would end this one.
@@ -144,6 +146,11 @@ class Launcher {
   void Watch();
   void NoticeTrainingSpan();
   SummaryInput MakeSummary(const RunResult& result);
+  // Of a dataset, what is learnt shows in losses alone; the controller writes them down.
+  RunMetrics WithLosses(RunMetrics metrics) const {
+    if (config_.reads_dataset()) metrics.training = NewestLosses(paths_.metrics());
+    return metrics;
+  }
   // Seconds of the run, over all launches.
   double Elapsed() const { return elapsed_before_ + SteadySeconds() - launched_; }
 
@@ -241,8 +248,10 @@ absl::StatusOr<RunResult> Launcher::Run() {
   const bool began = summary.metrics.env_steps > env_steps_before_;
   if (!quiet_ && (began || result->status != RunStatus::kFailed)) {
     std::printf("%s\n", DescribeSummary(summary).c_str());
-    std::printf("summary: %s\nreport: %s\nwatch the agent: millrace play %s\n",
-                paths_.summary().string().c_str(), paths_.report().string().c_str(),
+    std::printf("summary: %s\nreport: %s\n%s %s\n", paths_.summary().string().c_str(),
+                paths_.report().string().c_str(),
+                config_.reads_dataset() ? "held-out samples: millrace eval"
+                                        : "watch the agent: millrace play",
                 paths_.root().string().c_str());
   }
   return *result;
@@ -256,7 +265,7 @@ void Launcher::Watch() {
     NoticeTrainingSpan();
     if (const int pid = agent_->controller_pid(); pid != 0) controller_pids_.insert(pid);
     if (Expired(next_show)) {
-      progress_.Show(reader_->metrics());
+      progress_.Show(WithLosses(reader_->metrics()));
       next_show = After(kShowEvery);
     }
     const int count = interrupts.load();
@@ -287,7 +296,8 @@ SummaryInput Launcher::MakeSummary(const RunResult& result) {
   SummaryInput input;
   input.status = result.status;
   input.reason = result.reason;
-  input.metrics = reader_->Read(UnixTime(), Elapsed());
+  input.metrics = WithLosses(reader_->Read(UnixTime(), Elapsed()));
+  input.dataset = config_.reads_dataset();
   if (auto accounting = ReadAccounting(paths_.ledger()); accounting.ok()) {
     input.accounting = *std::move(accounting);
   }

@@ -15,6 +15,10 @@ inline std::vector<WorkerId> PlanWorkers(const ExperimentConfig& config) {
     for (int i = 0; i < count; ++i) plan.push_back({role, static_cast<uint32_t>(i)});
   };
   add("trainer", config.trainer.count * static_cast<int>(config.policies.size()));
+  if (config.reads_dataset()) {
+    add("reader", config.reader.count);
+    return plan;
+  }
   add("parameter_server", config.parameter_server.count);
   if (config.actor.inference == InferenceMode::kRemote) add("policy", config.policy_worker.count);
   add("actor", config.actor.count);

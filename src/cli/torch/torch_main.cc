@@ -1,5 +1,7 @@
 #include "cli/torch/torch_main.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fstream>
@@ -10,6 +12,7 @@
 #include "cli/common/league_command.h"
 #include "cli/common/play_command.h"
 #include "cli/common/worker_main.h"
+#include "cli/torch/dataset_eval.h"
 #include "cli/torch/embedding_bench.h"
 #include "cli/torch/inference_bench.h"
 #include "cli/torch/nm_sparse_bench.h"
@@ -142,6 +145,15 @@ absl::Status RunEvaluation(const Arguments& arguments, TorchRegistry& registry,
   const RunPaths paths(arguments.run);
   MILLRACE_ASSIGN_OR_RETURN(const ExperimentConfig config, LoadExperiment(paths.config()));
   MILLRACE_RETURN_IF_ERROR(LoadPlugins(config, registry));
+  if (config.reads_dataset()) {
+    if constexpr (std::is_same_v<Arguments, EvalArguments>) {
+      return RunDatasetEval(arguments, config, paths, registry);
+    } else {
+      return absl::InvalidArgumentError(
+          fmt::format("{}: expected a run with an environment, got one that reads dataset \"{}\"",
+                      arguments.run, config.dataset.type));
+    }
+  }
   return body(arguments, config, paths, registry, ModelFactoryFor(registry, "cpu"));
 }
 

@@ -1,7 +1,5 @@
 #include "workers/actor/actor_worker.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 
 #include "checkpoint/checkpoint_store.h"
@@ -9,6 +7,7 @@
 #include "net/in_memory_name_service.h"
 #include "workers/actor/environment_group.h"
 #include "workers/common/actor_snapshots.h"
+#include "workers/common/drain.h"
 #include "workers/common/sample_fields.h"
 
 namespace millrace {
@@ -243,22 +242,14 @@ absl::Status Actor::Run() {
   return Drain();
 }
 
-// Segments that are under way are given up unproduced; what was committed is waited for, so that it
-// is counted by the consumer and not lost with this process.
+// Segments that are under way are given up unproduced.
 absl::Status Actor::Drain() {
   for (auto& group : groups_) group->Abandon();
-  const Deadline deadline = DrainDeadline(process_.config(), kDrainShare);
-  const auto outstanding = [&] {
+  AwaitAcknowledged(process_, kDrainShare, [this] {
     int count = 0;
     for (const PolicyStreams& streams : policies_) count += streams.samples->unacknowledged();
     return count;
-  };
-  while (outstanding() > 0 && !Expired(deadline) && process_.command() < WorkerCommand::kExit) {
-    const uint32_t seen = process_.bell().Value();
-    if (outstanding() == 0) break;
-    process_.bell().Wait(seen, std::min(deadline, After(kMaintenance)));
-  }
-  if (outstanding() > 0) spdlog::warn("left with {} unacknowledged segments", outstanding());
+  });
   return absl::OkStatus();
 }
 

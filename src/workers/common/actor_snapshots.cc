@@ -47,7 +47,7 @@ absl::StatusOr<uint32_t> SnapshotCapacity(const Registry& registry, const Experi
                                           const AgentAssignment& assignment,
                                           int64_t state_size_sum) {
   if (!config.deterministic) return 0;
-  const int environments = config.actor.environments / config.actor.groups;
+  const int environments = config.segment_environments();
   MILLRACE_ASSIGN_OR_RETURN(
       const auto environment,
       registry.MakeVectorEnvironment(config.environment.type, config.environment.options,

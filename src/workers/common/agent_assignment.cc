@@ -142,6 +142,18 @@ absl::StatusOr<AgentAssignment> AssignAgents(const EnvironmentSpec& spec,
 
 absl::StatusOr<AgentAssignment> AssignAgents(const Registry& registry,
                                              const ExperimentConfig& config) {
+  if (config.reads_dataset()) {
+    MILLRACE_ASSIGN_OR_RETURN(const auto dataset,
+                              registry.MakeDataset(config.dataset.type, config.dataset.options,
+                                                   DatasetSplit::kTrain, config.dataset.where));
+    AgentAssignment assignment;
+    assignment.policies.push_back({.policy = config.policies.front().name,
+                                   .agents = 1,
+                                   .observation = dataset->spec().observation,
+                                   .action = {},
+                                   .labels = dataset->spec().labels});
+    return assignment;
+  }
   MILLRACE_ASSIGN_OR_RETURN(
       const auto environment,
       registry.MakeEnvironment(config.environment.type, config.environment.options,

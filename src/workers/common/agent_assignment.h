@@ -17,7 +17,8 @@ struct PolicyAgents {
   int agents = 0;               // A: rows per environment
   ObservationSpec observation;  // of every agent of this policy
   ActionSpec action;
-  std::vector<int> teams = {};  // with a league: of each agent, from 0; -1: in none
+  std::vector<Field> labels = {};  // of a dataset, whose samples take the place of agents
+  std::vector<int> teams = {};     // with a league: of each agent, from 0; -1: in none
 };
 
 struct AgentAssignment {
@@ -36,7 +37,7 @@ inline constexpr char kLeagueWinRate[] = "league_win_rate";
 absl::StatusOr<AgentAssignment> AssignAgents(const EnvironmentSpec& spec,
                                              const ExperimentConfig& config);
 
-// As above, for the experiment's environment; the status of making it.
+// As above, for the experiment's environment or dataset; the status of making it.
 absl::StatusOr<AgentAssignment> AssignAgents(const Registry& registry,
                                              const ExperimentConfig& config);
 

@@ -28,18 +28,20 @@ void CreditGranter::Release() {
   for (; released_ < end && (!plan_.last_batch.has_value() || released_ <= *plan_.last_batch);
        ++released_) {
     for (int64_t i = 0; i < plan_.segments_per_batch; ++i) {
-      ready_.push_back(Make(released_, static_cast<uint32_t>(i % plan_.ranks)));
+      ready_.push_back(Make(released_, static_cast<uint32_t>(i % plan_.ranks),
+                            plan_.slots ? static_cast<uint32_t>(i) : 0));
     }
   }
 }
 
-Credit CreditGranter::Make(uint64_t batch, uint32_t rank) const {
+Credit CreditGranter::Make(uint64_t batch, uint32_t rank, uint32_t slot) const {
   const uint64_t version = VersionOf(batch);
-  const uint64_t lag = static_cast<uint64_t>(plan_.max_policy_lag);
+  const uint64_t lag = plan_.slots ? 0 : static_cast<uint64_t>(plan_.max_policy_lag);
   return {.epoch = epoch_,
           .batch = batch,
           .min_version = std::max(first_version_, version > lag ? version - lag : 0),
-          .rank = rank};
+          .rank = rank,
+          .slot = slot};
 }
 
 std::vector<CreditGranter::Grant> CreditGranter::Next(

@@ -28,6 +28,9 @@ struct CreditPlan {
   // each batch, and all segments of a group go to the same rank.
   int fixed_producers = 0;
   int groups_per_producer = 1;
+  // The segments of a batch are numbered (Credit::slot), and no policy acts in them: they are as
+  // new as the version that they are trained at.
+  bool slots = false;
 };
 
 // Bound to one thread.
@@ -63,7 +66,7 @@ class CreditGranter {
   void ProducerLost(ProducerKey producer, std::map<std::pair<uint64_t, uint32_t>, int> received);
 
   // The credit of this epoch for a segment of `batch` at `rank`.
-  Credit Make(uint64_t batch, uint32_t rank) const;
+  Credit Make(uint64_t batch, uint32_t rank, uint32_t slot = 0) const;
   // Credits granted and not yet fulfilled or returned.
   size_t outstanding() const;
 

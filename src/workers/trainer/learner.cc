@@ -6,10 +6,12 @@
 #include <utility>
 #include <vector>
 
+#include "backends/dlrm/dlrm_backend.h"
 #include "backends/native/native_trainer.h"
 #include "config/place.h"
 #include "inference/sparsity.h"
 #include "millrace/core/status.h"
+#include "models/dlrm_policy.h"
 #include "models/policy_check.h"
 #include "models/torch_device.h"
 #include "workers/common/sample_fields.h"
@@ -19,6 +21,17 @@ namespace {
 
 absl::StatusOr<Schema> SampleSchema(const TorchRegistry& registry, const ExperimentConfig& config,
                                     const PolicyAgents& agents, const Learner& learner) {
+  if (config.reads_dataset()) {
+    for (const std::string& name : learner.algorithm->ExtraFields()) {
+      if (std::ranges::find(agents.labels, name, &Field::name) != agents.labels.end()) continue;
+      return absl::InvalidArgumentError(fmt::format(
+          "{}: expected a dataset with the label \"{}\", which algorithm \"{}\" learns, "
+          "got \"{}\" without",
+          config.Subject("dataset.type"), name, config.algorithm.type, config.dataset.type));
+    }
+    DatasetSpec spec{.observation = agents.observation, .labels = agents.labels};
+    return Schema::Create(SampleFields(spec, Extent::kSteps));
+  }
   std::vector<Field> fields = StandardSampleFields(agents, learner.backend->state_size());
   for (const std::string& name : learner.algorithm->ExtraFields()) {
     const SampleField* extra = registry.FindSampleField(name);
@@ -31,6 +44,29 @@ absl::StatusOr<Schema> SampleSchema(const TorchRegistry& registry, const Experim
     fields.push_back(extra->field);
   }
   return Schema::Create(std::move(fields));
+}
+
+absl::Status CheckSupervised(const ExperimentConfig& config, const Algorithm& algorithm) {
+  if (algorithm.supervised() == config.reads_dataset()) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format(
+      "{}: algorithm \"{}\" learns from {}, got {} \"{}\"", config.Subject("algorithm.type"),
+      config.algorithm.type, algorithm.supervised() ? "a dataset" : "an environment",
+      config.reads_dataset() ? "dataset" : "environment",
+      config.reads_dataset() ? config.dataset.type : config.environment.type));
+}
+
+// Tables are backend dlrm's, and not shared by processes.
+absl::Status CheckTables(const ExperimentConfig& config, const TypedOptions& model) {
+  if (model.type != DlrmPolicy::kType) return absl::OkStatus();
+  if (config.backend.type != "auto" && config.backend.type != kDlrmBackend) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: expected {} with model \"{}\", whose tables it has, got \"{}\"",
+                    config.Subject("backend.type"), kDlrmBackend, model.type, config.backend.type));
+  }
+  if (config.trainer.count == 1) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format("{}: expected 1 with model \"{}\", got {}",
+                                                config.Subject("workers.trainer.count"), model.type,
+                                                config.trainer.count));
 }
 
 absl::Status CheckNormalizer(const ExperimentConfig& config, const PolicyAgents& agents,
@@ -95,7 +131,8 @@ std::string TrainerDevice(const ExperimentConfig& config, const TypedOptions& mo
                           const Algorithm& algorithm) {
   const bool native = (config.backend.type == "auto" || config.backend.type == "native") &&
                       NativeTrainer::Trains(model.type) && algorithm.row_loss() != nullptr;
-  const bool on_cpu = native || config.backend.type == Sparsity::kBackend;
+  const bool on_cpu =
+      native || model.type == DlrmPolicy::kType || config.backend.type == Sparsity::kBackend;
   return config.trainer.device == "auto" && on_cpu ? "cpu" : config.trainer.device;
 }
 
@@ -110,7 +147,7 @@ absl::StatusOr<Learner> MakeLearner(const TorchRegistry& registry, const Experim
   MILLRACE_ASSIGN_OR_RETURN(
       auto module, registry.MakeModel(model.type, model.options, agents.observation, agents.action,
                                       config.seed + policy, model.where));
-  if (!ModelSpec::IsBuiltinType(model.type)) {
+  if (!ModelSpec::IsBuiltinType(model.type) && !config.reads_dataset()) {
     if (const auto fits = CheckPolicyOutputs(*module, agents.observation, agents.action);
         !fits.ok()) {
       return WithContext(fits, fmt::format("{}: model \"{}\"", model.where, model.type));
@@ -119,6 +156,8 @@ absl::StatusOr<Learner> MakeLearner(const TorchRegistry& registry, const Experim
   MILLRACE_ASSIGN_OR_RETURN(learner.algorithm,
                             registry.MakeAlgorithm(config.algorithm.type, config.algorithm.options,
                                                    agents.action, config.algorithm.where));
+  MILLRACE_RETURN_IF_ERROR(CheckSupervised(config, *learner.algorithm));
+  MILLRACE_RETURN_IF_ERROR(CheckTables(config, model));
   const auto device = FindDevice(TrainerDevice(config, model, *learner.algorithm));
   if (!device.ok()) {
     return WithContext(device.status(), config.Subject("workers.trainer.device"));

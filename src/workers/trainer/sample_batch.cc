@@ -58,15 +58,19 @@ bool HasSpecialExponent(const TensorView& view, Word exponent_mask) {
 
 int64_t SampleBatch::columns() const {
   const auto reward = fields.find("reward");
-  return reward == fields.end() ? 0 : reward->second.shape[1];
+  // All fields of a dataset are [T, B, ...].
+  const auto& per_step = reward == fields.end() ? fields.begin() : reward;
+  return per_step == fields.end() ? 0 : per_step->second.shape[1];
 }
 
 SampleBatch AssembleBatch(uint64_t epoch, uint64_t number, std::vector<ReceivedSegment> segments,
                           const Layout& layout) {
   MILLRACE_CHECK(!segments.empty());
   std::sort(segments.begin(), segments.end(), [](const auto& a, const auto& b) {
-    return std::tie(a.header.producer, a.header.incarnation, a.header.group, a.header.sequence) <
-           std::tie(b.header.producer, b.header.incarnation, b.header.group, b.header.sequence);
+    return std::tie(a.header.credit.slot, a.header.producer, a.header.incarnation, a.header.group,
+                    a.header.sequence) < std::tie(b.header.credit.slot, b.header.producer,
+                                                  b.header.incarnation, b.header.group,
+                                                  b.header.sequence);
   });
   SampleBatch batch;
   batch.epoch = epoch;

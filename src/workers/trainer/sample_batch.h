@@ -24,7 +24,7 @@ struct SampleBatch {
 
   uint64_t epoch = 0;
   uint64_t number = 0;
-  std::vector<ReceivedSegment> segments;  // ordered by (producer, incarnation, sequence)
+  std::vector<ReceivedSegment> segments;  // ordered by (slot, producer, incarnation, sequence)
   std::map<std::string, Tensor> fields;
   uint64_t version_min = 0;  // oldest policy version in it
 

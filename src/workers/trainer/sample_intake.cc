@@ -19,10 +19,10 @@ constexpr size_t kReadyBatches = 2;
 
 using nlohmann::json;
 
-// "closed/actor/3/1" -> {3, 1}.
+// "closed/producer/3/1" -> {3, 1}.
 std::optional<std::pair<uint32_t, uint32_t>> ParseClosedKey(const std::string& key) {
   uint32_t index = 0, incarnation = 0;
-  if (std::sscanf(key.c_str(), "closed/actor/%u/%u", &index, &incarnation) != 2)
+  if (std::sscanf(key.c_str(), "closed/producer/%u/%u", &index, &incarnation) != 2)
     return std::nullopt;
   return std::pair{index, incarnation};
 }
@@ -59,7 +59,7 @@ absl::StatusOr<std::unique_ptr<SampleIntake>> SampleIntake::Create(
     MILLRACE_ASSIGN_OR_RETURN(intake->consumer_,
                               MakeSampleConsumer(options.transport, context, options.spec));
   }
-  MILLRACE_RETURN_IF_ERROR(context.names->Watch("closed/actor/", context.bell));
+  MILLRACE_RETURN_IF_ERROR(context.names->Watch("closed/producer/", context.bell));
   MILLRACE_RETURN_IF_ERROR(intake->ranks_.Watch(context.bell));
   SampleIntake* self = intake.get();
   intake->thread_ = std::jthread([self](const std::stop_token& stop) { self->Run(stop); });
@@ -187,14 +187,14 @@ std::optional<DropReason> SampleIntake::ReasonToDrop(const ReceivedSegment& segm
 void SampleIntake::Drop(const ReceivedSegment& segment, DropReason reason) {
   const SegmentHeader& header = segment.header;
   if (reason == DropReason::kNonfinite) {
-    spdlog::warn("segment {} of actor {}.{} holds a number that is not finite: dropped",
+    spdlog::warn("segment {} of producer {}.{} holds a number that is not finite: dropped",
                  header.sequence, header.producer, header.incarnation);
   }
   to_dispose_.push_back(segment);
   dirty_ = true;
   LaneMark* mark = state_->Lane(header.producer, header.incarnation);
   if (mark == nullptr || !mark->Mark(header.sequence)) {
-    spdlog::error("segment {} of actor {}.{} cannot be accounted for", header.sequence,
+    spdlog::error("segment {} of producer {}.{} cannot be accounted for", header.sequence,
                   header.producer, header.incarnation);
     return;
   }
@@ -208,7 +208,7 @@ void SampleIntake::TakeRefused() {
     state_->Drop(refused.reason, 1, options_.spec.env_steps_each());
     dirty_ = true;
     ReturnCredit({refused.producer, refused.incarnation}, refused.credit);
-    spdlog::warn("segment {} of actor {}.{} refused: {}", refused.sequence, refused.producer,
+    spdlog::warn("segment {} of producer {}.{} refused: {}", refused.sequence, refused.producer,
                  refused.incarnation, Name(refused.reason));
   }
 }
@@ -218,7 +218,7 @@ void SampleIntake::HandleClosedProducers() {
   const uint64_t revision = names_->revision();
   if (revision != names_seen_) {
     names_seen_ = revision;
-    for (const NameEntry& entry : names_->List("closed/actor/")) {
+    for (const NameEntry& entry : names_->List("closed/producer/")) {
       const auto key = ParseClosedKey(entry.key);
       if (!key.has_value() || closed_.contains(*key) || lost_.contains(*key)) continue;
       lost_[*key].committed = CommittedInLane(entry.value, options_.policy, options_.rank);
@@ -272,8 +272,8 @@ void SampleIntake::CloseLane(LaneKey key, uint64_t committed) {
     if (missing > 0) {
       state_->Drop(draining_ ? DropReason::kDrained : DropReason::kLostProducer, missing,
                    options_.spec.env_steps_each());
-      spdlog::warn("actor {}.{} is gone with {} segments that never arrived", key.first, key.second,
-                   missing);
+      spdlog::warn("producer {}.{} is gone with {} segments that never arrived", key.first,
+                   key.second, missing);
     }
     mark->contiguous = std::max(mark->contiguous, committed);
     mark->beyond = {};

@@ -52,6 +52,19 @@ absl::StatusOr<bool> Agree(bool stop, const TrainingPlan& plan, Collectives& gro
   return votes.item<float>() > 0;
 }
 
+// [T, B], or [T, B, ...]. Of a dataset, which pays no rewards, every field is.
+const torch::Tensor& PerStep(const TensorDict& tensors) {
+  const auto reward = tensors.find("reward");
+  return reward == tensors.end() ? tensors.begin()->second : reward->second;
+}
+
+// The items of the batch in the order in which an epoch takes them.
+TensorDict Ordered(const ItemView& items, const TrainingPlan& plan, uint64_t seed, uint64_t batch,
+                   int epoch) {
+  if (!plan.shuffle) return items.tensors();
+  return items.Shuffled(Permutation(seed, batch, epoch, items.items()));
+}
+
 }  // namespace
 
 absl::StatusOr<TrainReport> TrainStep::Run(SampleBatch& batch, double progress,
@@ -75,8 +88,8 @@ absl::Status TrainStep::UpdateNormalizers(TensorDict samples, torch::Tensor valu
                                           int64_t new_rows, Collectives& group) {
   const ActivityScope normalizers(Activity::kTrainNormalizers);
   torch::NoGradGuard no_grad;
-  const int64_t steps = samples.at("reward").size(0);
-  if (samples.at("reward").size(1) > new_rows) {
+  const int64_t steps = PerStep(samples).size(0);
+  if (PerStep(samples).size(1) > new_rows) {
     for (auto& [name, tensor] : samples) tensor = tensor.narrow(1, 0, new_rows);
     if (value_targets.defined()) value_targets = value_targets.narrow(1, 0, new_rows);
   }
@@ -91,9 +104,8 @@ absl::StatusOr<TrainReport> TrainStep::RunOrThrow(SampleBatch& batch, double pro
   const TrainingPlan plan = algorithm_->Plan(progress);
   const int64_t new_rows = batch.columns();
   MILLRACE_ASSIGN_OR_RETURN(TensorDict tensors, SamplesWith(batch, plan));
-  const torch::Tensor& reward = tensors.at("reward");
-  const int64_t steps = reward.size(0);
-  const int64_t rows = reward.size(1);
+  const int64_t steps = PerStep(tensors).size(0);
+  const int64_t rows = PerStep(tensors).size(1);
   const std::string target_key = algorithm_->ValueTargetKey();
   torch::Tensor value_targets;
   {
@@ -135,12 +147,12 @@ absl::Status TrainStep::TrainTensors(const ItemView& items, uint64_t batch,
   for (int epoch = 0; epoch < plan.epochs && !stop; ++epoch) {
     // One gather per epoch; minibatches are then plain slices.
     EnterActivity(Activity::kTrainGather);
-    const TensorDict shuffled = items.Shuffled(Permutation(seed_, batch, epoch, items.items()));
+    const TensorDict ordered = Ordered(items, plan, seed_, batch, epoch);
     EnterActivity(Activity::kTrainOther);
     for (const auto& [begin, end] : minibatches) {
       if (stop) break;
       MILLRACE_RETURN_IF_ERROR(
-          TrainMinibatch(items.Slice(shuffled, begin, end - begin), plan, group, report, stop));
+          TrainMinibatch(items.Slice(ordered, begin, end - begin), plan, group, report, stop));
     }
   }
   for (const auto& [name, sum] : metric_sums_) {
@@ -159,7 +171,8 @@ absl::Status TrainStep::TrainRows(RowTrainer& trainer, const ItemView& items, ui
   MILLRACE_RETURN_IF_ERROR(trainer.Begin(items.tensors(), loss));
   bool stop = false;
   for (int epoch = 0; epoch < plan.epochs && !stop; ++epoch) {
-    const torch::Tensor order = Permutation(seed_, batch, epoch, items.items());
+    const torch::Tensor order = plan.shuffle ? Permutation(seed_, batch, epoch, items.items())
+                                             : torch::arange(items.items(), torch::kInt64);
     const std::span<const int64_t> shuffled(order.const_data_ptr<int64_t>(),
                                             static_cast<size_t>(items.items()));
     for (const auto& [begin, end] : minibatches) {

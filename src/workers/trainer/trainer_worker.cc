@@ -69,6 +69,8 @@ class Trainer {
   GroupMember Record() const;
   double Progress() const;
   bool leader() const { return rank_ == 0; }
+  // Actors put their state into segments.
+  bool acts_deterministically() const { return config_.deterministic && !config_.reads_dataset(); }
 
   WorkerProcess& process_;
   const TorchRegistry& registry_;
@@ -93,8 +95,8 @@ class Trainer {
 
   Ledger* ledger_ = nullptr;  // the process's
   std::unique_ptr<SampleIntake> intake_;
-  std::unique_ptr<InferenceThread> inference_;  // for actors with inference: trainer
-  std::unique_ptr<WeightPublisher> publisher_;
+  std::unique_ptr<InferenceThread> inference_;      // for actors with inference: trainer
+  std::unique_ptr<WeightPublisher> publisher_;      // leader; null if nobody acts
   std::unique_ptr<LeagueWriter> league_;            // null without a league
   std::unique_ptr<PolicyCheckpoints> checkpoints_;  // leader
   std::vector<std::byte> blob_;                     // all weights
@@ -156,7 +158,7 @@ absl::Status Trainer::TakeInitialWeights() {
 }
 
 absl::Status Trainer::MakeStreamSpecs() {
-  const int environments = config_.actor.environments / config_.actor.groups;
+  const int environments = config_.segment_environments();
   int64_t state_size_sum = 0;
   for (const PolicyAgents& policy : assignment_.policies) {
     MILLRACE_ASSIGN_OR_RETURN(const PolicyContract contract, process_.AwaitContract(policy.policy));
@@ -172,8 +174,9 @@ absl::Status Trainer::MakeStreamSpecs() {
                   .observations = ObservationCodecOptions::From(config_.sample_stream)};
   credit_plan_.segments_per_batch = config_.trainer.batch_env_steps / sample_spec_.env_steps_each();
   credit_plan_.ranks = config_.trainer.count;
-  credit_plan_.max_policy_lag = config_.trainer.max_policy_lag;
-  if (config_.deterministic) {
+  credit_plan_.max_policy_lag = config_.batches_under_way() - 1;
+  credit_plan_.slots = config_.reads_dataset();
+  if (acts_deterministically()) {
     credit_plan_.fixed_producers = config_.actor.count;
     credit_plan_.groups_per_producer = config_.actor.groups;
   }
@@ -304,6 +307,7 @@ absl::Status Trainer::OpenStreams(const ConsumerState& state) {
                                                                  contract_, make_model_, ledger_));
   }
   if (!leader()) return absl::OkStatus();
+  if (config_.reads_dataset()) return OpenCheckpoints();  // nobody acts
   const WeightSpec weights{.policy = agents_.policy,
                            .layout_hash = contract_.layout_hash,
                            .bytes = published_.size(),
@@ -335,6 +339,10 @@ absl::Status Trainer::OpenCheckpoints() {
 
 absl::Status Trainer::PublishVersion(uint64_t version) {
   const ActivityScope publishing(Activity::kPublish);
+  if (publisher_ == nullptr) {
+    ledger_->SetMax(Counter::kPolicyVersion, version);
+    return absl::OkStatus();
+  }
   if (league_ != nullptr) {
     backend_->Snapshot(blob_);
     league_->Offer(version, blob_);
@@ -403,7 +411,7 @@ absl::StatusOr<TrainReport> Trainer::Train(SampleBatch& batch) {
   const ActivityScope training(Activity::kTrainOther);
   MILLRACE_ASSIGN_OR_RETURN(TrainReport report,
                             step_->Run(batch, Progress(), group_->collectives()));
-  if (config_.deterministic) {
+  if (acts_deterministically()) {
     MILLRACE_ASSIGN_OR_RETURN(snapshots_, GatherSnapshots(batch, group_->collectives()));
   }
   return report;

@@ -1,52 +1,58 @@
 #include "clicks/teacher_clicks.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <numeric>
 
 #include "clicks/click_metrics.h"
+#include "read_samples.h"
 
 namespace millrace::clicks {
 namespace {
 
 // A teacher for all tests: it takes a while to draw.
-const TeacherClicks& Teacher() {
-  static const TeacherClicks teacher;
+TeacherClicks& Teacher() {
+  static TeacherClicks teacher;
   return teacher;
 }
 
 TEST(TeacherClicks, ASampleDoesNotDependOnItsBatch) {
-  ClickBatch whole, part;
-  Teacher().Read(100, 50, whole);
-  Teacher().Read(120, 30, part);
-  ASSERT_EQ(part.samples, 30);
-  EXPECT_TRUE(std::ranges::equal(part.labels, std::span(whole.labels).subspan(20)));
-  EXPECT_TRUE(std::ranges::equal(part.dense, std::span(whole.dense).subspan(20 * 13)));
-  size_t whole_at = 0, part_at = 0;
-  for (size_t t = 0; t < TeacherClicks::kBag.size(); ++t) {
-    const auto bag = static_cast<size_t>(TeacherClicks::kBag[t]);
-    for (size_t i = 0; i < 30 * bag; ++i) {
-      ASSERT_EQ(part.ids[part_at + i], whole.ids[whole_at + 20 * bag + i]);
-      ASSERT_LT(static_cast<uint64_t>(part.ids[part_at + i]),
-                static_cast<uint64_t>(TeacherClicks::kRows[t]));
+  const Samples whole(Teacher(), 100, 50), part(Teacher(), 120, 30);
+  EXPECT_TRUE(std::ranges::equal(part.labels(), whole.labels().subspan(20)));
+  for (int64_t i = 0; i < 30; ++i) {
+    EXPECT_TRUE(std::ranges::equal(part.dense(i), whole.dense(20 + i)));
+    EXPECT_TRUE(std::ranges::equal(part.ids(i), whole.ids(20 + i)));
+    EXPECT_THAT(part.counts(i), testing::ElementsAre(1, 1, 5, 1, 1, 10, 1, 1));
+    auto id = part.ids(i).begin();
+    for (size_t t = 0; t < TeacherClicks::kRows.size(); ++t) {
+      for (int32_t n = 0; n < TeacherClicks::kBag[t]; ++n, ++id) {
+        EXPECT_LT(static_cast<uint64_t>(*id), static_cast<uint64_t>(TeacherClicks::kRows[t]));
+      }
     }
-    whole_at += 50 * bag;
-    part_at += 30 * bag;
+    EXPECT_EQ(id, part.ids(i).end());
   }
-  EXPECT_EQ(part_at, part.ids.size());
-  EXPECT_EQ(std::accumulate(part.lengths.begin(), part.lengths.end(), size_t{0}), part.ids.size());
-  EXPECT_EQ(part.sparse().LengthsOf(2)[0], 5);
+}
+
+TEST(TeacherClicks, HeldOutSamplesAreOthersOfTheSameTeacher) {
+  TeacherClicks held_out(TeacherClicks::kSeed, DatasetSplit::kHeldOut);
+  const Samples here(held_out, 0, 10), there(Teacher(), 0, 10);
+  EXPECT_FALSE(std::ranges::equal(here.dense(0), there.dense(0)));
+  EXPECT_EQ(held_out.Probability(0), Teacher().Probability(int64_t{1} << 40));
 }
 
 // A model that learns of them must stay below this.
 TEST(TeacherClicks, TheTeacherItselfTellsThemAsWellAsIsSaid) {
-  ClickBatch batch;
+  constexpr int64_t kSamples = 60'000;
+  const Samples samples(Teacher(), 0, kSamples);
   std::vector<float> probabilities;
-  Teacher().Read(0, 60'000, batch, &probabilities);
-  const ClickMetrics metrics = MeasureClicks(probabilities, batch.labels);
-  const double share = std::accumulate(batch.labels.begin(), batch.labels.end(), 0.0) / 60'000;
-  EXPECT_NEAR(share, 0.2992, 0.01);  // of a million
+  for (int64_t i = 0; i < kSamples; ++i) {
+    probabilities.push_back(static_cast<float>(Teacher().Probability(i)));
+  }
+  const ClickMetrics metrics = MeasureClicks(probabilities, samples.labels());
+  const double clicked = std::accumulate(samples.labels().begin(), samples.labels().end(), 0.0);
+  EXPECT_NEAR(clicked / kSamples, 0.2992, 0.01);  // of a million
   EXPECT_NEAR(metrics.auc, 0.8235, 0.008);
   EXPECT_NEAR(metrics.log_loss, 0.4573, 0.01);
 }

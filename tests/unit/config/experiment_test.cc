@@ -113,6 +113,53 @@ TEST(Experiment, ScaleIsShortForTheMultipliedNumbers) {
   EXPECT_EQ(DumpExperiment(scaled), DumpExperiment(written));
 }
 
+constexpr char kDataset[] =
+    "dataset: {type: teacher_clicks, seed: 3}\nalgorithm: {type: binary_classification}\n";
+
+TEST(Experiment, OfADatasetCountsSamples) {
+  const auto config = ParseExperiment(
+      kDataset + std::string("stop: {samples: 100}\nworkers: {reader: {count: 2, segment_samples: "
+                             "512}, trainer: {batch_samples: 2048}}\n"),
+      "a.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_TRUE(config->reads_dataset());
+  EXPECT_EQ(config->dataset.options.GetInt("seed", 0), 3);
+  EXPECT_EQ(config->stop.env_steps, 100u);
+  EXPECT_EQ(config->trainer.batch_env_steps, 2048);
+  EXPECT_EQ(config->trainer.unroll, 1);
+  EXPECT_EQ(config->segment_environments(), 512);
+  EXPECT_EQ(config->batches_under_way(), 5);
+  const std::string dumped = DumpExperiment(*config);
+  EXPECT_THAT(dumped, testing::Not(HasSubstr("environment")));
+  const auto again = ParseExperiment(dumped, "a.yaml");
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(DumpExperiment(*again), dumped);
+}
+
+TEST(ExperimentErrors, OfADatasetNameItsOwnKeys) {
+  const auto error = [](const std::string& extra) {
+    return std::string(ParseExperiment(kDataset + extra, "a.yaml").status().message());
+  };
+  EXPECT_EQ(error("stop: {env_steps: 5}\n"),
+            "a.yaml:3: stop.env_steps: expected the key stop.samples with a dataset, got "
+            "\"env_steps\"");
+  EXPECT_THAT(error("workers: {trainer: {batch_env_steps: 2048}}\n"),
+              HasSubstr("expected the key workers.trainer.batch_samples with a dataset"));
+  EXPECT_THAT(ErrorOf("stop: {samples: 5}\n"),
+              HasSubstr("expected the key stop.env_steps with an environment"));
+  EXPECT_EQ(error("environment: {type: cartpole}\n"),
+            "a.yaml:3: environment: expected none beside a dataset, got one");
+  EXPECT_THAT(error("workers: {actor: {count: 2}}\n"), HasSubstr("workers.actor: expected a key"));
+  EXPECT_EQ(error("workers: {trainer: {batch_samples: 3000}}\n"),
+            "a.yaml:3: workers.trainer.batch_samples: expected a multiple of 1024 "
+            "(workers.reader.segment_samples 1024 x 1 trainers), got 3000; did you mean \"3072\"?");
+  EXPECT_THAT(error("workers: {trainer: {unroll: 8}}\n"),
+              HasSubstr("workers.trainer.unroll: expected 1 with a dataset, got 8"));
+  EXPECT_THAT(error("workers: {trainer: {max_policy_lag: 1}}\n"), HasSubstr("readers are ahead"));
+  EXPECT_THAT(error("stop: {episode_return: 5}\n"), HasSubstr("stop.episode_return"));
+  EXPECT_THAT(error("policies: {a: {}, b: {}}\n"), HasSubstr("policies: expected one"));
+}
+
 TEST(ExperimentErrors, OfAScaledFileHaveItsOwnNumbers) {
   EXPECT_EQ(ErrorOf("workers:\n  scale: 4\n  trainer: {batch_env_steps: 2000}\n"),
             "a.yaml:5: workers.trainer.batch_env_steps: expected a multiple of 512 (unroll 32 x 16 "

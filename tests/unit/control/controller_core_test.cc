@@ -152,7 +152,7 @@ TEST_F(ControllerCoreTest, ExitReportTakesTheKeysAtOnceAndClosesTheActor) {
   Held<control::AgentSyncReply> agent;
   core.AgentSync(request, &agent.reply, agent.done());
   // It died before it had a ledger: it has produced nothing.
-  EXPECT_THAT(core.ListNames(""), ElementsAre(NameEntry{"closed/actor/0/0", R"({"lanes":[]})"}));
+  EXPECT_THAT(core.ListNames(""), ElementsAre(NameEntry{"closed/producer/0/0", R"({"lanes":[]})"}));
   ASSERT_EQ(agent.answers, 1);
   ASSERT_EQ(agent.reply.start_size(), 1) << "the trainer; the actor waits for its delay";
   Held<control::AgentSyncReply> late;

@@ -53,6 +53,28 @@ TEST(CreditGranter, GoesAroundTheProducersWithDemand) {
   EXPECT_EQ(grants[3].producer.first, 2u);
 }
 
+// What a reader reads is a function of the credit alone.
+TEST(CreditGranter, NumbersTheSegmentsOfADatasetsBatch) {
+  CreditPlan plan = Plan(2, /*lag=*/1);
+  plan.slots = true;
+  CreditGranter granter(plan);
+  granter.Begin(/*epoch=*/1, /*batch=*/5, /*version=*/3);
+  auto grants = granter.Next({Producer(0, 9), Producer(1, 9)});
+  ASSERT_EQ(grants.size(), 4u);  // batches 5 and 6
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(grants[i].credit.batch, 5 + i / 2);
+    EXPECT_EQ(grants[i].credit.slot, i % 2);
+    EXPECT_EQ(grants[i].credit.min_version, 3 + i / 2);  // nobody acts: as new as the batch
+  }
+  // Another one reads what a lost reader did not deliver.
+  granter.Fulfilled({0, 0}, grants[0].credit);
+  granter.ProducerLost({0, 0}, {});
+  grants = granter.Next({Producer(1, 9, 2)});
+  ASSERT_EQ(grants.size(), 1u);
+  EXPECT_EQ(grants[0].credit.batch, 6u);
+  EXPECT_EQ(grants[0].credit.slot, 0u);
+}
+
 TEST(CreditGranter, NamesTheRanksRoundRobin) {
   CreditPlan plan = Plan(4);
   plan.ranks = 2;

@@ -58,6 +58,16 @@ TEST(SampleBatch, PutsSegmentsSideBySideAlongRows) {
   EXPECT_EQ(batch.fields.at("version").shape, (std::vector<int64_t>{2, 2}));
 }
 
+TEST(SampleBatch, SegmentsOfADatasetAreInTheOrderOfTheirSlots) {
+  const Layout layout = TestLayout();
+  const Storage a(layout, 0), b(layout, 100);
+  ReceivedSegment second = a.Segment(0, 1), first = b.Segment(1, 1);
+  second.header.credit.slot = 1;
+  const SampleBatch batch = AssembleBatch(1, 0, {second, first}, layout);
+  EXPECT_EQ(Floats(batch.fields.at("goal")),
+            (std::vector<float>{100, 101, 102, 103, 104, 105, 0, 1, 2, 3, 4, 5}));
+}
+
 TEST(SampleBatch, FindsInfinityAndNanAnywhere) {
   const Layout layout = TestLayout();
   for (const float bad :

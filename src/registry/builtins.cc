@@ -1,7 +1,7 @@
-#include "env/builtin_environments.h"
-
 #include <spdlog/fmt/fmt.h>
 
+#include "clicks/click_datasets.h"
+#include "env/builtin_environments.h"
 #include "millrace/registry/registry.h"
 #include "registry/lazy_plugin.h"
 
@@ -27,6 +27,13 @@ void RegisterBuiltins(Registry& registry) {
   registry.AddEnvironment("assortment", MakeAssortment,
                           "everything at once: dictionary observation, tuple action, masks, agents "
                           "that come and go");
+  registry.AddDataset(
+      "teacher_clicks", clicks::MakeTeacherClicks,
+      "TeacherCTR-8: clicks of which is known how well they can be told (AUC 0.8235)");
+  registry.AddDataset("random_clicks", clicks::MakeRandomClicks,
+                      "clicks that nobody can tell, as of DLRM's reference program");
+  registry.AddDataset("click_log", clicks::MakeClickLog,
+                      "a log in the format of Criteo's: label, integers, hexadecimal ids");
   const LazyPlugin mujoco("libmillrace-mujoco.so");
   const auto add = [&](const std::string& name, const std::string& line, int limit = 1000) {
     registry.AddEnvironment(

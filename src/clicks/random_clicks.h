@@ -1,0 +1,36 @@
+// Clicks that cannot be told from anything: for speed, and to see that nothing leaks.
+#pragma once
+
+#include <cstdint>
+
+#include "millrace/data/dataset.h"
+
+namespace millrace::clicks {
+
+struct RandomClicksOptions {
+  int64_t features = 26;
+  int64_t rows = 200'000;  // of each feature
+  int64_t bag = 10;        // ids of a sample and feature: 1 to so many draws, or just so many
+  bool fixed_bag = false;
+  int64_t dense = 13;
+  uint64_t seed = 1;
+};
+
+// The `random` data of DLRM's reference program (Naumov et al. 2019, arXiv:1906.00091): dense
+// features uniform in [0, 1), bags of uniform ids, each once and in order, labels 0 or 1 by a coin.
+// Fields as ClickSpec().
+class RandomClicks : public Dataset {
+ public:
+  explicit RandomClicks(const RandomClicksOptions& options,
+                        DatasetSplit split = DatasetSplit::kTrain);
+
+  const DatasetSpec& spec() const override { return spec_; }
+  absl::Status Read(int64_t first, int64_t count, std::span<const TensorView> fields) override;
+
+ private:
+  const RandomClicksOptions options_;
+  const uint64_t stream_;  // of the split's first sample
+  DatasetSpec spec_;
+};
+
+}  // namespace millrace::clicks

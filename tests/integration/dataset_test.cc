@@ -1,0 +1,159 @@
+// Runs that learn from a dataset.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <fstream>
+
+#include "integration/whole_run.h"
+
+namespace millrace {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using std::chrono::seconds;
+using testing::HasSubstr;
+
+constexpr char kClicks[] = MILLRACE_SOURCE_DIR "/configs/teacher_clicks.yaml";
+constexpr char kSmall[] = "dataset={type: random_clicks, features: 4, rows: 2000, bag: 3}";
+
+std::vector<std::string> Small(int samples, std::vector<std::string> more = {}) {
+  more.insert(more.end(), {kSmall, "workers.trainer.batch_samples=2048",
+                           "stop={samples: " + std::to_string(samples) + "}"});
+  return more;
+}
+
+json Evaluate(const fs::path& run) {
+  const CommandOutput output = RunMillrace({"eval", run.string(), "--samples", "4000"});
+  EXPECT_EQ(output.exit_code, 0) << output.err;
+  return json::parse(output.out, nullptr, false);
+}
+
+// What is learnt depends neither on how many read nor on what joins them.
+TEST(DatasetRun, IsTheSameWhoeverReads) {
+  const TemporaryDirectory runs;
+  const json one = RunToEnd(runs.path(), "one", Small(61440), 0, kClicks);
+  ExpectExactAccounting(one);
+  EXPECT_EQ(one["status"], "reached_limit");
+  EXPECT_EQ(one["streams"]["sample/default"]["env_steps"]["trained"], 61440);
+  EXPECT_EQ(one["train_steps"], 30);
+  EXPECT_NEAR(one["loss/auc"].get<double>(), 0.5, 0.1);
+  ExpectNothingLeft(runs.path() / "one");
+  const json three =
+      RunToEnd(runs.path(), "three",
+               Small(61440, {"workers.reader={count: 3, segment_samples: 256, batches_ahead: 1}",
+                             "streams.sample.transport=zmq"}),
+               0, kClicks);
+  ExpectExactAccounting(three);
+  const json evaluated = Evaluate(runs.path() / "one");
+  EXPECT_EQ(evaluated["samples"], 4000);
+  // Coins cannot be told: nothing has leaked.
+  EXPECT_NEAR(evaluated["auc"].get<double>(), 0.5, 0.03);
+  EXPECT_EQ(evaluated, Evaluate(runs.path() / "three"));
+}
+
+TEST(DatasetRun, ReadsWhatWasToBeReadAfterWorkersDieAndAResume) {
+  const TemporaryDirectory runs;
+  const fs::path directory = runs.path() / "broken";
+  {
+    LiveRun run(
+        "run",
+        Arguments(runs.path(), "broken",
+                  Small(1 << 30, {"workers.reader.count=2", "checkpoint.every_seconds=0.5"}),
+                  kClicks),
+        directory);
+    ASSERT_TRUE(run.Until([&] { return run.Metrics().value("train_steps", 0) > 5; }));
+    ASSERT_EQ(run.Pids("reader").size(), 2u);
+    ::kill(run.Pids("reader").front(), SIGKILL);
+    const int before = run.Metrics().value("train_steps", 0);
+    ASSERT_TRUE(run.Until([&] { return run.Metrics().value("train_steps", 0) > before + 5; }));
+    run.Signal(SIGINT);
+    ASSERT_EQ(run.Wait(seconds(20)), 5);
+    const json summary = ReadJson(directory / "summary.json");
+    EXPECT_EQ(summary["restarts_by_role"].value("reader", 0), 1);
+    ExpectExactAccounting(summary);
+  }
+  const uint64_t steps = ReadJson(directory / "summary.json")["train_steps"].get<uint64_t>();
+  const std::string samples = std::to_string((steps + 20) * 2048);
+  const CommandOutput resumed = RunMillrace({"resume", directory.string(), "--progress", "none",
+                                             "--set", "stop={samples: " + samples + "}"});
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+  ExpectExactAccounting(ReadJson(directory / "summary.json"));
+  RunToEnd(runs.path(), "straight", Small(static_cast<int>((steps + 20) * 2048)), 0, kClicks);
+  EXPECT_EQ(Evaluate(directory), Evaluate(runs.path() / "straight"));
+}
+
+class ClickLogRun : public testing::Test {
+ protected:
+  fs::path Log(int lines, const std::string& end = "") {
+    std::ofstream file(runs_.path() / "log.tsv");
+    for (int i = 0; i < lines; ++i)
+      file << i % 2 << "\t" << i << "\t" << (i % 2 ? "a" : "b") << "\n";
+    file << end;
+    return runs_.path() / "log.tsv";
+  }
+  std::vector<std::string> Settings(const fs::path& log) {
+    return {"dataset={type: click_log, dense: 1, features: 1, rows: 100, file: " + log.string() +
+                ", held_out_file: " + log.string() + "}",
+            "algorithm.minibatch=256", "workers.trainer.batch_samples=1024",
+            "workers.reader.segment_samples=256", "stop={samples: 20480}"};
+  }
+
+  const TemporaryDirectory runs_;
+};
+
+TEST_F(ClickLogRun, GoesRoundTheFile) {
+  RunToEnd(runs_.path(), "run", Settings(Log(1000)), 0, kClicks);
+  const json evaluated = Evaluate(runs_.path() / "run");
+  EXPECT_EQ(evaluated["samples"], 1000);
+  EXPECT_GT(evaluated["auc"].get<double>(), 0.99);  // odd lines have id a
+}
+
+TEST_F(ClickLogRun, FailsOnALineThatIsWrong) {
+  const fs::path log = Log(700, "0\t1\n");
+  std::vector<std::string> arguments = {"run"};
+  for (auto& word : Arguments(runs_.path(), "run", Settings(log), kClicks)) {
+    arguments.push_back(std::move(word));
+  }
+  const CommandOutput output = RunMillrace(arguments);
+  EXPECT_EQ(output.exit_code, 2);
+  EXPECT_THAT(output.err, HasSubstr("log.tsv:701: expected 3 fields separated by tabs, got 2"));
+}
+
+TEST(DatasetErrors, SayWhatDoesNotGoTogether) {
+  const auto error = [](const std::vector<std::string>& set, const std::string& file = kClicks) {
+    std::vector<std::string> arguments = {"validate", file};
+    for (const std::string& one : set) arguments.insert(arguments.end(), {"--set", one});
+    const CommandOutput output = RunMillrace(arguments);
+    EXPECT_EQ(output.exit_code, 2) << output.err;
+    return output.err;
+  };
+  EXPECT_THAT(error({"algorithm={type: ppo}"}),
+              HasSubstr("algorithm \"ppo\" learns from an environment, got dataset "
+                        "\"teacher_clicks\""));
+  EXPECT_THAT(error({"algorithm={type: binary_classification}"}, kCartPole),
+              HasSubstr("learns from a dataset, got environment \"cartpole\""));
+  EXPECT_THAT(error({"dataset.type=teacher_click"}), HasSubstr("did you mean \"teacher_clicks\"?"));
+  EXPECT_THAT(error({"dataset={type: click_log}"}), HasSubstr("file: expected the path of a file"));
+  EXPECT_THAT(error({"backend={type: dense}"}), HasSubstr("dlrm"));
+  EXPECT_THAT(error({"workers.trainer.count=2"}), HasSubstr("workers.trainer.count: expected 1"));
+  EXPECT_THAT(error({"policies={default: {model: {type: mlp}}}"}), HasSubstr("model"));
+}
+
+TEST(DatasetErrors, PlayNeedsAnEnvironment) {
+  const TemporaryDirectory runs;
+  RunToEnd(runs.path(), "run", Small(4096), 0, kClicks);
+  const CommandOutput output = RunMillrace({"play", (runs.path() / "run").string()});
+  EXPECT_EQ(output.exit_code, 2);
+  EXPECT_THAT(output.err, HasSubstr("expected a run with an environment"));
+}
+
+TEST(Datasets, AreListed) {
+  const CommandOutput output = RunMillrace({"list", "datasets"});
+  EXPECT_EQ(output.exit_code, 0);
+  EXPECT_THAT(output.out, HasSubstr("teacher_clicks"));
+}
+
+}  // namespace
+}  // namespace millrace

@@ -1,0 +1,225 @@
+#include "backends/dlrm/dlrm_backend.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "algorithms/binary_classification.h"
+#include "backends/single_rank_collectives.h"
+
+namespace millrace {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr int64_t kSamples = 40;
+
+ObservationSpec Observation() {
+  ObservationSpec observation;
+  observation.id_features = {{.name = "user", .rows = 50, .max_length = 1},
+                             {.name = "words", .rows = 20, .max_length = 3}};
+  observation.fields = {{"dense", DType::kFloat32, {4}, Extent::kRows}};
+  for (Field& field : IdFields(observation.id_features)) observation.fields.push_back(field);
+  return observation;
+}
+
+Options Set(const std::map<std::string, std::string>& values) {
+  Options options;
+  for (const auto& [key, value] : values) options.Set(key, {.items = {value}});
+  return options;
+}
+
+// Columns that are not a multiple of what rows are padded to.
+std::unique_ptr<Backend> Make(const std::map<std::string, std::string>& backend = {},
+                              std::map<std::string, std::string> model = {}) {
+  model.insert({"columns", "6"});
+  auto policy = MakeDlrmPolicy(Set(model), Observation(), {}, /*seed=*/3);
+  EXPECT_TRUE(policy.ok()) << policy.status();
+  auto made = MakeDlrmBackend(Set(backend), *std::move(policy));
+  EXPECT_TRUE(made.ok()) << made.status();
+  return *std::move(made);
+}
+
+TensorDict Minibatch(int64_t seed) {
+  torch::manual_seed(seed);
+  const auto count = torch::randint(0, 4, {kSamples, 1});
+  TensorDict minibatch = {{"observation/dense", torch::randn({kSamples, 4})},
+                          {"observation/ids", torch::randint(0, 20, {kSamples, 4}, torch::kInt64)},
+                          {"observation/id_counts",
+                           torch::cat({torch::ones({kSamples, 1}), count}, 1).to(torch::kInt32)},
+                          {"label", torch::randint(0, 2, {kSamples}).to(torch::kFloat32)}};
+  return minibatch;
+}
+
+void Train(Backend& backend, const TensorDict& minibatch, double rate = 0.01) {
+  const auto group = MakeSingleRankCollectives();
+  BinaryClassification algorithm({});
+  const auto heads = backend.Forward(minibatch);
+  ASSERT_TRUE(heads.ok()) << heads.status();
+  const auto loss = algorithm.Loss(*heads, minibatch);
+  ASSERT_TRUE(loss.ok()) << loss.status();
+  loss->loss.backward();
+  ASSERT_TRUE(backend.Backward(*heads).ok());
+  const auto report =
+      backend.Step({.learning_rate = rate, .max_gradient_norm = 0, .epsilon = 1e-8}, *group);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_FALSE(report->skipped);
+}
+
+double Loss(Backend& backend, const TensorDict& minibatch) {
+  const auto heads = backend.Evaluate(minibatch);
+  EXPECT_TRUE(heads.ok()) << heads.status();
+  return torch::binary_cross_entropy_with_logits(heads->logits.view({-1}), minibatch.at("label"))
+      .item<double>();
+}
+
+std::vector<std::byte> Weights(const Backend& backend) {
+  std::vector<std::byte> weights(backend.layout().bytes());
+  backend.Snapshot(weights);
+  return weights;
+}
+
+void ExpectSame(const Backend& a, const Backend& b) {
+  EXPECT_EQ(Weights(a), Weights(b));
+  const auto first = a.OptimizerState(), second = b.OptimizerState();
+  ASSERT_EQ(first.size(), second.size());
+  for (const auto& [name, tensor] : first) {
+    EXPECT_TRUE(torch::equal(tensor, second.at(name))) << name;
+  }
+}
+
+// The step on a row is the derivative of the loss with respect to it, by differences.
+TEST(DlrmBackend, RowsStepDownTheirGradient) {
+  const auto backend = Make({{"table_optimizer", "sgd"}, {"table_learning_rate", "1"}});
+  const TensorDict minibatch = Minibatch(1);
+  const auto before = backend->OptimizerState();
+  Train(*backend, minibatch, /*rate=*/0);
+  auto after = backend->OptimizerState();
+  const torch::Tensor step = before.at("table.words.rows") - after.at("table.words.rows");
+  ASSERT_GT(step.abs().max().item<double>(), 1e-5);
+  for (const auto& [row, column] : {std::pair{int64_t{3}, int64_t{0}}, {7, 5}, {19, 2}}) {
+    double losses[2];
+    for (const int side : {0, 1}) {
+      auto moved = before;
+      moved["table.words.rows"] = before.at("table.words.rows").clone();
+      moved["table.words.rows"][row][column] += side == 0 ? -0.01 : 0.01;
+      ASSERT_TRUE(backend->LoadOptimizerState(moved).ok());
+      losses[side] = Loss(*backend, minibatch);
+    }
+    EXPECT_NEAR(step[row][column].item<double>(), (losses[1] - losses[0]) / 0.02, 2e-4);
+  }
+}
+
+TEST(DlrmBackend, RowsOutsideTheMinibatchStay) {
+  const auto backend = Make();
+  const auto before = backend->OptimizerState();
+  Train(*backend, Minibatch(1));
+  const auto after = backend->OptimizerState();
+  // Users are below 20 here.
+  const auto unused = [](const auto& state) {
+    return state.at("table.user.rows").narrow(0, 20, 30);
+  };
+  EXPECT_TRUE(torch::equal(unused(before), unused(after)));
+  EXPECT_FALSE(torch::equal(before.at("table.user.rows"), after.at("table.user.rows")));
+}
+
+class DlrmBackendWith
+    : public testing::TestWithParam<std::pair<std::string, std::map<std::string, std::string>>> {};
+
+TEST_P(DlrmBackendWith, LearnsAndGoesOnFromACheckpoint) {
+  const bool cross = GetParam().first == "cross";
+  const std::map<std::string, std::string> model = {{"interaction", cross ? "cross" : "dot"},
+                                                    {"pooling", cross ? "mean" : "sum"}};
+  const auto backend = Make(GetParam().second, model);
+  const double before = Loss(*backend, Minibatch(1));
+  for (int i = 0; i < 30; ++i) Train(*backend, Minibatch(1));
+  EXPECT_LT(Loss(*backend, Minibatch(1)), 0.8 * before);
+  const auto resumed = Make(GetParam().second, model);
+  ASSERT_TRUE(resumed->LoadWeights(Weights(*backend)).ok());
+  ASSERT_TRUE(resumed->LoadOptimizerState(backend->OptimizerState()).ok());
+  for (int i = 2; i < 6; ++i) {
+    Train(*backend, Minibatch(i));
+    Train(*resumed, Minibatch(i));
+  }
+  ExpectSame(*backend, *resumed);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Settings, DlrmBackendWith,
+    testing::Values(
+        std::pair{"defaults", std::map<std::string, std::string>{}},
+        std::pair{"cross", std::map<std::string, std::string>{}},
+        std::pair{"adam", std::map<std::string, std::string>{{"table_optimizer", "adam"},
+                                                             {"table_learning_rate", "0.01"}}},
+        std::pair{"float16", std::map<std::string, std::string>{{"table_rows", "float16"}}},
+        std::pair{"bfloat16", std::map<std::string, std::string>{{"table_rows", "bfloat16"},
+                                                                 {"table_optimizer", "adagrad"}}}),
+    [](const auto& test) { return test.param.first; });
+
+TEST(DlrmBackend, ABatchThatGoesBackLeavesNothing) {
+  const auto backend = Make();
+  Train(*backend, Minibatch(1));
+  backend->Checkpoint();
+  const auto before = backend->OptimizerState();
+  Train(*backend, Minibatch(2));
+  backend->Rollback();
+  const auto after = backend->OptimizerState();
+  for (const auto& [name, tensor] : before)
+    EXPECT_TRUE(torch::equal(tensor, after.at(name))) << name;
+}
+
+TEST(DlrmBackend, IdsThatThereAreNotChangeNothing) {
+  const auto backend = Make();
+  const auto before = backend->OptimizerState();
+  TensorDict minibatch = Minibatch(1);
+  minibatch["observation/ids"][4][0] = 50;
+  const auto heads = backend->Forward(minibatch);
+  EXPECT_EQ(heads.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(heads.status().message(), HasSubstr("user"));
+  EXPECT_THAT(heads.status().message(), HasSubstr("got 50"));
+  const auto after = backend->OptimizerState();
+  for (const auto& [name, tensor] : before)
+    EXPECT_TRUE(torch::equal(tensor, after.at(name))) << name;
+}
+
+TEST(DlrmBackend, AGradientThatIsNotFiniteIsSkipped) {
+  const auto backend = Make();
+  const auto before = backend->OptimizerState();
+  TensorDict minibatch = Minibatch(1);
+  minibatch["observation/dense"][0][0] = std::numeric_limits<float>::quiet_NaN();
+  const auto heads = backend->Forward(minibatch);
+  ASSERT_TRUE(heads.ok());
+  heads->logits.sum().backward();
+  ASSERT_TRUE(backend->Backward(*heads).ok());
+  const auto report = backend->Step({}, *MakeSingleRankCollectives());
+  ASSERT_TRUE(report.ok());
+  EXPECT_TRUE(report->skipped);
+  const auto after = backend->OptimizerState();
+  for (const auto& [name, tensor] : before)
+    EXPECT_TRUE(torch::equal(tensor, after.at(name))) << name;
+}
+
+TEST(DlrmBackend, ACheckpointOfOtherTablesIsRefused) {
+  const auto backend = Make();
+  auto state = backend->OptimizerState();
+  state.erase("table.words.rows");
+  EXPECT_THAT(backend->LoadOptimizerState(state).message(), HasSubstr("table.words.rows"));
+  const auto other = Make({{"table_rows", "bfloat16"}});
+  EXPECT_THAT(other->LoadOptimizerState(backend->OptimizerState()).message(),
+              HasSubstr("table.user.rows: expected"));
+}
+
+TEST(DlrmBackend, OtherModelsAndObservationsAreRefused) {
+  EXPECT_THAT(MakeDlrmBackend({}, nullptr).status().message(),
+              HasSubstr("expected the model dlrm"));
+  ObservationSpec observation = Observation();
+  observation.id_features.clear();
+  EXPECT_THAT(MakeDlrmPolicy({}, observation, {}, 1).status().message(),
+              HasSubstr("features of ids"));
+  EXPECT_THAT(MakeDlrmPolicy({}, Observation(), ActionSpec::Discrete(2), 1).status().message(),
+              HasSubstr("expected a dataset"));
+}
+
+}  // namespace
+}  // namespace millrace
