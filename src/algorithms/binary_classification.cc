@@ -1,5 +1,8 @@
 #include "algorithms/binary_classification.h"
 
+#include <numeric>
+#include <utility>
+
 #include "clicks/click_metrics.h"
 #include "millrace/core/status.h"
 #include "millrace/data/dataset.h"
@@ -7,8 +10,9 @@
 namespace millrace {
 namespace {
 
-std::span<const float> Numbers(const torch::Tensor& tensor) {
-  return {tensor.const_data_ptr<float>(), static_cast<size_t>(tensor.numel())};
+void Append(const torch::Tensor& numbers, std::vector<float>& all) {
+  const torch::Tensor flat = numbers.to(torch::kCPU).contiguous();
+  all.insert(all.end(), flat.const_data_ptr<float>(), flat.const_data_ptr<float>() + flat.numel());
 }
 
 }  // namespace
@@ -37,17 +41,22 @@ absl::StatusOr<LossResult> BinaryClassification::Loss(const HeadOutputs& heads,
   LossResult result;
   result.loss = torch::binary_cross_entropy_with_logits(heads.logits.view_as(label), label);
   const torch::NoGradGuard no_gradient;
-  const torch::Tensor told = torch::sigmoid(heads.logits).to(torch::kCPU).contiguous();
-  const torch::Tensor labels = label.to(torch::kCPU).contiguous();
-  const auto metrics = clicks::MeasureClicks(Numbers(told), Numbers(labels));
-  const auto add = [&](const char* name, double value) {
-    result.metrics[name] = torch::tensor(value, torch::kFloat64);
-  };
-  add("log_loss", metrics.log_loss);
-  add("auc", metrics.auc);
-  add("normalized_entropy", metrics.normalized_entropy);
-  add("calibration", told.sum().item<double>() / std::max(1.0, labels.sum().item<double>()));
+  Append(torch::sigmoid(heads.logits), told_);
+  Append(label, labels_);
   return result;
+}
+
+std::map<std::string, double> BinaryClassification::TakeBatchMetrics() {
+  const std::vector<float> told = std::exchange(told_, {}), labels = std::exchange(labels_, {});
+  const auto metrics = clicks::MeasureClicks(told, labels);
+  std::map<std::string, double> named = {{"log_loss", metrics.log_loss}};
+  const double clicks = std::accumulate(labels.begin(), labels.end(), 0.0);
+  // Of one kind alone there is nothing to tell.
+  if (clicks <= 0 || clicks >= static_cast<double>(labels.size())) return named;
+  named["auc"] = metrics.auc;
+  named["normalized_entropy"] = metrics.normalized_entropy;
+  named["calibration"] = std::accumulate(told.begin(), told.end(), 0.0) / clicks;
+  return named;
 }
 
 absl::StatusOr<std::unique_ptr<Algorithm>> MakeBinaryClassification(const Options& options,

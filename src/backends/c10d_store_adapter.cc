@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "c10/util/Exception.h"
+#include "torch/csrc/distributed/c10d/HashStore.hpp"
 
 namespace millrace {
 namespace {
@@ -74,6 +75,10 @@ void C10dStoreAdapter::wait(const std::vector<std::string>& keys,
         deadline - std::chrono::steady_clock::now());
     ValueOrThrow(callbacks_.get(key, std::max(left, std::chrono::milliseconds(0))), key);
   }
+}
+
+c10::intrusive_ptr<c10d::Store> MakeProcessStore() {
+  return c10::make_intrusive<c10d::HashStore>();
 }
 
 }  // namespace millrace

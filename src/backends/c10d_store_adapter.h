@@ -55,4 +55,7 @@ class C10dStoreAdapter : public c10d::Store {
   const StoreCallbacks callbacks_;
 };
 
+// One in memory, for ranks that are threads of this process.
+c10::intrusive_ptr<c10d::Store> MakeProcessStore();
+
 }  // namespace millrace

@@ -1,6 +1,7 @@
 #include "backends/gloo_collectives.h"
 
 #include <exception>
+#include <numeric>
 #include <string_view>
 #include <utility>
 
@@ -53,6 +54,29 @@ class GlooCollectives : public Collectives {
     });
   }
 
+  absl::Status AllToAll(const std::vector<torch::Tensor>& to,
+                        std::vector<torch::Tensor>& from) override {
+    return Run("all-to-all", [&] {
+      std::vector<int64_t> sent, received;
+      std::vector<torch::Tensor> parts;
+      for (const torch::Tensor& tensor : to) {
+        parts.push_back(AsBytes(tensor));
+        sent.push_back(parts.back().numel());
+      }
+      for (const torch::Tensor& tensor : from) received.push_back(AsBytes(tensor).numel());
+      torch::Tensor input = torch::cat(parts);
+      torch::Tensor output = torch::empty(
+          {std::accumulate(received.begin(), received.end(), int64_t{0})}, torch::kUInt8);
+      group_->alltoall_base(output, input, received, sent)->wait();  // takes the counts
+      int64_t begin = 0;
+      for (const torch::Tensor& tensor : from) {
+        const torch::Tensor bytes = AsBytes(tensor);
+        bytes.copy_(output.narrow(0, begin, bytes.numel()));
+        begin += bytes.numel();
+      }
+    });
+  }
+
   absl::Status Broadcast(torch::Tensor& flat, int root) override {
     return Run("broadcast", flat, [&](torch::Tensor& local) {
       std::vector<torch::Tensor> tensors = {local};
@@ -67,6 +91,12 @@ class GlooCollectives : public Collectives {
   }
 
  private:
+  // The same memory.
+  static torch::Tensor AsBytes(const torch::Tensor& tensor) {
+    return tensor.numel() == 0 ? torch::empty({0}, torch::kUInt8)
+                               : tensor.view(-1).view(torch::kUInt8);
+  }
+
   // Works are temporaries of `operation`, gone before the group: whichever of them lives on keeps
   // the connections open, and the other survivors waiting.
   template <typename Operation>

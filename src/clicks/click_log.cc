@@ -148,9 +148,9 @@ absl::StatusOr<std::unique_ptr<Dataset>> MakeClickLog(const Options& options, Da
   MILLRACE_RETURN_IF_ERROR(options.Finish("dataset click_log"));
   made.file = split == DatasetSplit::kTrain ? file : held_out;
   if (made.file.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "dataset click_log: ", split == DatasetSplit::kTrain ? "file" : "held_out_file",
-        ": expected the path of a file, got nothing"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(split == DatasetSplit::kTrain ? "file" : "held_out_file",
+                     ": expected the path of a file, got nothing"));
   }
   return ClickLog::Open(made);
 }

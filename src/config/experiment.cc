@@ -344,6 +344,19 @@ void ReadPlugins(const YamlNode* node, const std::filesystem::path& folder, Prob
   }
 }
 
+// Paths are relative to the experiment's file: a dataset's options `file` and `..._file`.
+void ResolveFiles(const std::filesystem::path& experiment, Options& options) {
+  std::error_code error;
+  const auto folder = std::filesystem::absolute(experiment, error).parent_path();
+  const auto values = options.values();
+  for (auto [key, value] : values) {
+    if ((key != "file" && !key.ends_with("_file")) || value.items.size() != 1) continue;
+    if (value.items.front().empty()) continue;
+    value.items.front() = (folder / value.items.front()).lexically_normal().string();
+    options.Set(key, std::move(value));
+  }
+}
+
 // Returns `workers.scale`, which is not applied yet.
 int ReadExperiment(const YamlNode& root, const std::filesystem::path& file, Problems& problems,
                    ExperimentConfig& config) {
@@ -355,6 +368,7 @@ int ReadExperiment(const YamlNode& root, const std::filesystem::path& file, Prob
   section.Bool("deterministic", config.deterministic);
   if (Present(section, "dataset")) {
     ReadTyped(section.Child("dataset"), "dataset", "teacher_clicks", config.dataset);
+    ResolveFiles(file, config.dataset.options);
     if (Present(section, "environment")) {
       problems.Add("environment", "none beside a dataset", "one");
     }
@@ -364,6 +378,9 @@ int ReadExperiment(const YamlNode& root, const std::filesystem::path& file, Prob
   ReadStop(section.Child("stop"), config.reads_dataset(), config.stop);
   ReadPolicies(section.Child("policies"), config.policies);
   ReadAgents(section.Node("agents"), problems, config);
+  if (config.reads_dataset() && section.Node("agents") != nullptr) {
+    problems.Add("agents", "none with a dataset", "a list");
+  }
   ReadTyped(section.Child("algorithm"), "algorithm", "ppo", config.algorithm);
   ReadTyped(section.Child("backend"), "backend", "auto", config.backend);
   for (PolicyConfig& policy : config.policies) policy.backend = config.backend;

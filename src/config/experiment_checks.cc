@@ -22,13 +22,14 @@ void CheckMultiple(const std::string& key, int64_t value, int64_t unit, const st
 }
 
 void CheckBatch(const ExperimentConfig& config, Problems& problems) {
-  const int64_t environments = config.segment_environments();
-  if (environments == 0) return;  // once the number of groups is known
   const bool reads = config.reads_dataset();
   if (!reads) {
+    if (config.actor.groups == 0) return;  // once the number is known
     CheckMultiple("workers.actor.environments", config.actor.environments, config.actor.groups,
                   "workers.actor.groups", problems);
   }
+  const int64_t environments = config.segment_environments();
+  if (environments == 0) return;
   const int64_t segment = config.trainer.unroll * environments;
   const std::string what = reads ? absl::StrCat("workers.reader.segment_samples ", environments)
                                  : absl::StrCat("unroll ", config.trainer.unroll, " x ",
@@ -48,7 +49,8 @@ void CheckBatch(const ExperimentConfig& config, Problems& problems) {
   if (segments / config.trainer.count > kMaxSegmentsPerLane) {
     problems.Add(key, absl::StrCat("at most ", kMaxSegmentsPerLane, " segments of each trainer"),
                  absl::StrCat(batches, " for ", config.trainer.count, " trainers"),
-                 "; a longer unroll or more environments in a group make fewer");
+                 reads ? "; longer segments (workers.reader.segment_samples) make fewer"
+                       : "; a longer unroll or more environments in a group make fewer");
   }
 }
 
@@ -136,6 +138,7 @@ void CheckDataset(const ExperimentConfig& config, Problems& problems) {
   };
   expect_one("workers.trainer.unroll", config.trainer.unroll);
   expect_one("workers.trainer.sample_reuse", config.trainer.sample_reuse);
+  expect_one("workers.trainer.count", config.trainer.count);
   if (config.trainer.max_policy_lag != 0) {
     problems.Add("workers.trainer.max_policy_lag", "0 with a dataset, whose readers are ahead",
                  absl::StrCat(config.trainer.max_policy_lag));

@@ -105,6 +105,7 @@ void PutPolicies(YAML::Emitter& out, const ExperimentConfig& config) {
       });
     }
   });
+  if (config.reads_dataset()) return;
   out << YAML::Key << "agents" << YAML::Value << YAML::BeginSeq;
   for (const AgentMatch& agent : config.agents) {
     out << YAML::BeginMap;

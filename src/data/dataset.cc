@@ -23,11 +23,11 @@ absl::Status NotAsSaid(int64_t sample, const std::string& what) {
   return absl::DataLossError(absl::StrCat("sample ", sample, ": ", what));
 }
 
+template <typename T>
 absl::Status CheckFinite(const TensorView& view, const std::string& name, int64_t first) {
-  if (view.dtype != DType::kFloat32 || view.size() == 0) return absl::OkStatus();
-  const auto numbers = view.As<float>();
-  const auto wrong =
-      std::ranges::find_if(numbers, [](float number) { return !std::isfinite(number); });
+  if (view.dtype != DTypeOf<T>::kValue || view.size() == 0) return absl::OkStatus();
+  const auto numbers = view.As<T>();
+  const auto wrong = std::ranges::find_if(numbers, [](T number) { return !std::isfinite(number); });
   if (wrong == numbers.end()) return absl::OkStatus();
   const int64_t each = std::ssize(numbers) / view.shape[0];
   return NotAsSaid(first + (wrong - numbers.begin()) / each,
@@ -60,7 +60,8 @@ absl::Status CheckIds(const std::vector<IdFeature>& features, const TensorView& 
 absl::Status Check(const DatasetSpec& spec, int64_t first, std::span<const TensorView> views) {
   const std::vector<Field> fields = SampleFields(spec, Extent::kRows);
   for (size_t f = 0; f < views.size(); ++f) {
-    MILLRACE_RETURN_IF_ERROR(CheckFinite(views[f], fields[f].name, first));
+    MILLRACE_RETURN_IF_ERROR(CheckFinite<float>(views[f], fields[f].name, first));
+    MILLRACE_RETURN_IF_ERROR(CheckFinite<double>(views[f], fields[f].name, first));
   }
   const auto find = [&](std::string_view name) {
     const auto found = std::ranges::find(spec.observation.fields, name, &Field::name);
@@ -77,6 +78,21 @@ absl::Status ReadAndCheck(Dataset& dataset, int64_t first, int64_t count,
 }
 
 }  // namespace
+
+absl::Status CheckSpec(const DatasetSpec& spec) {
+  if (spec.samples < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected a number of samples, or 0 for no end, got ", spec.samples));
+  }
+  MILLRACE_RETURN_IF_ERROR(Schema::Create(SampleFields(spec, Extent::kRows)).status());
+  if (spec.observation.id_features.empty()) return absl::OkStatus();
+  for (const Field& field : IdFields(spec.observation.id_features)) {
+    if (std::ranges::count(spec.observation.fields, field) == 1) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected the field \"", field.name, "\" as IdFields() makes it"));
+  }
+  return absl::OkStatus();
+}
 
 absl::Status ReadRound(Dataset& dataset, int64_t first, int64_t count,
                        std::span<const TensorView> fields) {

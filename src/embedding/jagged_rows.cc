@@ -9,7 +9,11 @@ namespace millrace::embedding {
 
 absl::Status JaggedRows::Set(std::span<const int64_t> ids, std::span<const int32_t> counts,
                              int64_t samples, int64_t features) {
-  samples_ = samples;
+  samples_ = 0;
+  if (std::ssize(counts) != samples * features) {
+    return absl::InvalidArgumentError(absl::StrCat("a batch of ids: expected ", samples, " x ",
+                                                   features, " counts, got ", counts.size()));
+  }
   const int64_t capacity = samples > 0 ? std::ssize(ids) / samples : 0;
   lengths_.resize(counts.size());
   next_.assign(static_cast<size_t>(features), 0);
@@ -21,7 +25,6 @@ absl::Status JaggedRows::Set(std::span<const int64_t> ids, std::span<const int32
       next_[static_cast<size_t>(f)] += count;
       total += count;
       if (count < 0 || total > capacity) {
-        samples_ = 0;
         return absl::InvalidArgumentError(
             absl::StrCat("sample ", i, " of a batch: expected at most ", capacity,
                          " ids, got a feature with ", count, " and ", total, " up to it"));
@@ -41,6 +44,7 @@ absl::Status JaggedRows::Set(std::span<const int64_t> ids, std::span<const int32
       from += count;
     }
   }
+  samples_ = samples;
   return absl::OkStatus();
 }
 

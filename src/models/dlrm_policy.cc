@@ -1,11 +1,17 @@
 #include "models/dlrm_policy.h"
 
+#include <cmath>
 #include <stdexcept>
 #include <utility>
 
 #include "millrace/core/status.h"
 
 namespace millrace {
+namespace {
+
+constexpr int64_t kWidest = 1 << 20;
+
+}  // namespace
 
 DlrmPolicy::DlrmPolicy(std::vector<std::string> dense, std::vector<IdFeature> features, bool mean,
                        const DlrmShape& shape, uint64_t seed)
@@ -23,7 +29,10 @@ HeadOutputs DlrmPolicy::Forward(const TensorDict& observation, const torch::Tens
     throw std::invalid_argument("model dlrm: its tables are backend dlrm's, which computes it");
   }
   std::vector<torch::Tensor> parts;
-  for (const std::string& name : dense_) parts.push_back(observation.at(name).flatten(1));
+  for (const std::string& name : dense_) {
+    const torch::Tensor& field = observation.at(name);
+    parts.push_back(field.reshape({field.size(0), -1}));
+  }
   const torch::Tensor dense = parts.size() == 1 ? parts.front() : torch::cat(parts, 1);
   HeadOutputs heads;
   heads.logits = network_->Forward(dense, bags->second).unsqueeze(1);
@@ -34,13 +43,13 @@ absl::StatusOr<std::shared_ptr<Policy>> MakeDlrmPolicy(const Options& options,
                                                        const ObservationSpec& observation,
                                                        const ActionSpec& action, uint64_t seed) {
   const auto sizes = [&](const char* key, const std::vector<double>& fallback) {
-    std::vector<int64_t> sizes;
+    std::vector<int64_t> layers;
     for (const double size : options.GetDoubles(key, fallback)) {
-      sizes.push_back(static_cast<int64_t>(size));
+      const bool fits = size >= 1 && size <= kWidest && size == std::floor(size);
+      layers.push_back(fits ? static_cast<int64_t>(size) : 0);
     }
-    return sizes;
+    return layers;
   };
-  constexpr int64_t kWidest = 1 << 20;
   DlrmShape shape{.columns = options.GetInt("columns", 16, 1, 4096),
                   .bottom = sizes("bottom", {64}),
                   .top = sizes("top", {128, 64})};
@@ -52,9 +61,9 @@ absl::StatusOr<std::shared_ptr<Policy>> MakeDlrmPolicy(const Options& options,
   MILLRACE_RETURN_IF_ERROR(options.Finish("model dlrm"));
   for (const auto* layers : {&shape.bottom, &shape.top}) {
     for (const int64_t size : *layers) {
-      if (size >= 1 && size <= kWidest) continue;
+      if (size > 0) continue;
       return absl::InvalidArgumentError(
-          absl::StrCat("model dlrm: bottom and top: expected sizes of at least 1, got ", size));
+          absl::StrCat("model dlrm: bottom and top: expected whole sizes from 1 to ", kWidest));
     }
   }
   if (observation.id_features.empty()) {
@@ -67,7 +76,12 @@ absl::StatusOr<std::shared_ptr<Policy>> MakeDlrmPolicy(const Options& options,
   }
   std::vector<std::string> dense;
   for (const Field& field : observation.fields) {
-    if (field.dtype != DType::kFloat32) continue;
+    if (field.name == kIds || field.name == kIdCounts) continue;
+    if (field.dtype != DType::kFloat32) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("model dlrm: expected features of float32 and ids, got \"", field.name,
+                       "\" of ", std::string(Name(field.dtype))));
+    }
     dense.push_back(ObservationField(field.name));
     shape.dense += NumElements(field.shape);
   }

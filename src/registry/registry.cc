@@ -88,7 +88,13 @@ absl::StatusOr<std::unique_ptr<Dataset>> Registry::MakeDataset(const std::string
     return absl::InternalError(
         absl::StrCat("dataset ", name, ": its factory: expected a dataset, got null"));
   }
-  return made;
+  absl::Status status = made.ok() ? CheckSpec((*made)->spec()) : made.status();
+  if (status.ok()) return made;
+  // What is wrong with a file is the user's to mend, as what is wrong with an option.
+  if (made.ok() || absl::IsDataLoss(status)) {
+    status = absl::InvalidArgumentError(std::string(status.message()));
+  }
+  return WithContext(status, absl::StrCat(where, where.empty() ? "" : ": ", "dataset ", name));
 }
 
 const SampleField* Registry::FindSampleField(std::string_view name) const {

@@ -46,7 +46,11 @@ TEST(DatasetRun, IsTheSameWhoeverReads) {
                              "streams.sample.transport=zmq"}),
                0, kClicks);
   ExpectExactAccounting(three);
+  const json again =
+      RunToEnd(runs.path(), "again", Small(61440, {"deterministic=true"}), 0, kClicks);
+  ExpectExactAccounting(again);
   const json evaluated = Evaluate(runs.path() / "one");
+  EXPECT_EQ(evaluated, Evaluate(runs.path() / "again"));
   EXPECT_EQ(evaluated["samples"], 4000);
   // Coins cannot be told: nothing has leaked.
   EXPECT_NEAR(evaluated["auc"].get<double>(), 0.5, 0.03);
@@ -66,7 +70,11 @@ TEST(DatasetRun, ReadsWhatWasToBeReadAfterWorkersDieAndAResume) {
     ASSERT_TRUE(run.Until([&] { return run.Metrics().value("train_steps", 0) > 5; }));
     ASSERT_EQ(run.Pids("reader").size(), 2u);
     ::kill(run.Pids("reader").front(), SIGKILL);
-    const int before = run.Metrics().value("train_steps", 0);
+    int before = run.Metrics().value("train_steps", 0);
+    ASSERT_TRUE(run.Until([&] { return run.Metrics().value("train_steps", 0) > before + 5; }));
+    // What was trained since the newest checkpoint is read again.
+    ::kill(run.Pids("trainer").front(), SIGKILL);
+    before = run.Metrics().value("train_steps", 0);
     ASSERT_TRUE(run.Until([&] { return run.Metrics().value("train_steps", 0) > before + 5; }));
     run.Signal(SIGINT);
     ASSERT_EQ(run.Wait(seconds(20)), 5);
@@ -75,13 +83,36 @@ TEST(DatasetRun, ReadsWhatWasToBeReadAfterWorkersDieAndAResume) {
     ExpectExactAccounting(summary);
   }
   const uint64_t steps = ReadJson(directory / "summary.json")["train_steps"].get<uint64_t>();
-  const std::string samples = std::to_string((steps + 20) * 2048);
+  const json summary = ReadJson(directory / "summary.json");
+  // Train steps count those that were lost, too.
+  const uint64_t lost = summary["streams"]["sample/default"]["env_steps"]["dropped"].value(
+      "rolled_back", uint64_t{0});
+  const uint64_t batches = steps + 20 - lost / 2048;
+  const std::string samples = std::to_string(batches * 2048);
+  const CommandOutput shifted = RunMillrace({"resume", directory.string(), "--progress", "none",
+                                             "--set", "workers.trainer.batch_samples=4096"});
+  EXPECT_EQ(shifted.exit_code, 2);
+  EXPECT_THAT(shifted.err, HasSubstr("workers.trainer.batch_samples: expected 2048"));
   const CommandOutput resumed = RunMillrace({"resume", directory.string(), "--progress", "none",
                                              "--set", "stop={samples: " + samples + "}"});
   ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
   ExpectExactAccounting(ReadJson(directory / "summary.json"));
-  RunToEnd(runs.path(), "straight", Small(static_cast<int>((steps + 20) * 2048)), 0, kClicks);
-  EXPECT_EQ(Evaluate(directory), Evaluate(runs.path() / "straight"));
+  RunToEnd(runs.path(), "straight", Small(static_cast<int>(batches * 2048)), 0, kClicks);
+  json evaluated = Evaluate(directory), straight = Evaluate(runs.path() / "straight");
+  EXPECT_EQ(evaluated["auc"], straight["auc"]);
+  EXPECT_EQ(evaluated["log_loss"], straight["log_loss"]);
+}
+
+TEST(DatasetRun, BeginsWithTheTablesOfAnother) {
+  const TemporaryDirectory runs;
+  RunToEnd(runs.path(), "first", Small(61440), 0, kClicks);
+  const std::string from = "policies.default.init_from=" + (runs.path() / "first").string();
+  // Nothing is trained: what is evaluated is what it began with.
+  RunToEnd(runs.path(), "second",
+           Small(2048, {from, "algorithm.learning_rate=0", "backend.table_learning_rate=0"}), 0,
+           kClicks);
+  EXPECT_EQ(Evaluate(runs.path() / "first")["log_loss"],
+            Evaluate(runs.path() / "second")["log_loss"]);
 }
 
 class ClickLogRun : public testing::Test {

@@ -98,6 +98,10 @@ class Algorithm {
   virtual absl::StatusOr<LossResult> Loss(const HeadOutputs& heads,
                                           const TensorDict& minibatch) = 0;
 
+  // Once a batch is trained, more numbers for `loss/*`: of what Loss() has seen of it, at this
+  // rank.
+  virtual std::map<std::string, double> TakeBatchMetrics() { return {}; }
+
   // The same loss over plain rows (kSteps only), if it has one: backends that can, use it instead
   // of Loss(). Lives as long as the algorithm. See millrace/models/row_loss.h.
   virtual const RowLoss* row_loss() const { return nullptr; }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "millrace/config/options.h"
@@ -26,6 +27,10 @@ class Collectives {
   virtual absl::Status AllReduceSum(torch::Tensor& flat) = 0;
   // `all` [size, ...]: what each rank has, which is as large on all of them, in order.
   virtual absl::Status AllGather(const torch::Tensor& own, torch::Tensor& all) = 0;
+  // Sends to[r] to rank r and receives from[r] of it, which has as many bytes as what it sends. On
+  // the CPU, contiguous.
+  virtual absl::Status AllToAll(const std::vector<torch::Tensor>& to,
+                                std::vector<torch::Tensor>& from) = 0;
   virtual absl::Status Broadcast(torch::Tensor& flat, int root) = 0;
   virtual absl::Status Barrier() = 0;
 };

@@ -30,6 +30,10 @@ struct DatasetSpec {
 // The fields of a sample by their names in streams and batches: observations, then labels.
 std::vector<Field> SampleFields(const DatasetSpec& spec, Extent extent);
 
+// kInvalidArgument if fields are not as a stream may have them, or not those of the features of
+// ids.
+absl::Status CheckSpec(const DatasetSpec& spec);
+
 enum class DatasetSplit : uint8_t { kTrain, kHeldOut };
 
 // A numbered sequence: sample i is the same whoever reads it. Thread-compatible.

@@ -6,10 +6,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "millrace/core/rng.h"
 #include "millrace/core/status.h"
 
 namespace millrace {
 namespace {
+
+constexpr uint64_t kRoundingStream = 0x526F756E64;
 
 using embedding::Optimizer;
 using embedding::RowType;
@@ -92,6 +95,7 @@ absl::StatusOr<std::unique_ptr<DlrmBackend>> DlrmBackend::Create(std::shared_ptr
 }
 
 void DlrmBackend::AddTables() {
+  AddState("table.step", steps_, /*optional=*/false);
   for (const embedding::EmbeddingTable& table : bags_->tables()) {
     const embedding::TableOptions& options = table.options();
     const embedding::Rows& rows = table.rows();
@@ -149,13 +153,16 @@ absl::StatusOr<StepReport> DlrmBackend::Step(const OptimizerStep& step, Collecti
   if (const double scale = step.GradientScale(report.gradient_norm); scale < 1) {
     gradients.mul_(scale);
   }
+  steps_.add_(1);
+  const auto steps = steps_.item<int64_t>();
   embedding::UpdateStep update = tables_.step;
-  // Saved and restored with the dense part's moments.
-  const auto steps = adam().step().item<double>();
-  update.correction1 = static_cast<float>(1 - std::pow(update.beta1, steps));
-  update.correction2 = static_cast<float>(1 - std::pow(update.beta2, steps));
+  update.beta1 = static_cast<float>(adam().options().beta1);
+  update.beta2 = static_cast<float>(adam().options().beta2);
+  update.correction1 = static_cast<float>(1 - std::pow(adam().options().beta1, steps));
+  update.correction2 = static_cast<float>(1 - std::pow(adam().options().beta2, steps));
   update.stochastic_rounding = tables_.stochastic_rounding;
-  update.rounding_key = static_cast<uint32_t>(steps);
+  Rng rng(policy_->seed(), kRoundingStream, static_cast<uint64_t>(steps));
+  update.rounding_key = static_cast<uint32_t>(rng.Below(uint64_t{1} << 32));
   bags_->Update(gradients.contiguous().const_data_ptr<float>(), update);
   return report;
 }

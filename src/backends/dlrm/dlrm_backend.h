@@ -52,7 +52,8 @@ class DlrmBackend : public DenseBackend {
   const TableSettings tables_;
   const std::unique_ptr<embedding::EmbeddingBags> bags_;
   embedding::JaggedRows ids_;
-  torch::Tensor bags_of_minibatch_;  // [N, features, padded columns]: a leaf
+  torch::Tensor steps_ = torch::zeros({1}, torch::kInt64);  // of the tables
+  torch::Tensor bags_of_minibatch_;                         // [N, features, padded columns]: a leaf
 };
 
 // A BackendFactory, with the options of TableSettings and of Adam.

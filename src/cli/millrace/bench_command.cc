@@ -96,6 +96,17 @@ void AddNmSparse(CLI::App* bench, int& exit_code) {
       exit_code);
 }
 
+void AddCollectives(CLI::App* bench, int& exit_code) {
+  AddTorchBench(bench, "collectives",
+                "What trainers of one host exchange: shared memory beside Gloo, microseconds.",
+                "--bytes 4096 --bytes 1048576",
+                {{"--bytes", "of one rank; default: 4096 65536 1048576 8388608", /*list=*/true},
+                 {"--ranks", "default: 2"},
+                 {"--rounds", "of both, interleaved; the median counts; default: 9"},
+                 {"--json", kJsonHelp}},
+                exit_code);
+}
+
 void AddEmbedding(CLI::App* bench, int& exit_code) {
   AddTorchBench(bench, "embedding",
                 "Bags of embedding tables, and exact steps on them, beside LibTorch's and a walk "
@@ -188,6 +199,7 @@ void AddBenchCommand(CLI::App& app, int& exit_code) {
   AddDataflow(bench, exit_code);
   AddNmSparse(bench, exit_code);
   AddEmbedding(bench, exit_code);
+  AddCollectives(bench, exit_code);
   AddModelBench(bench, "inference",
                 "Samples per second of acting, against batch size: native beside LibTorch.",
                 "--model mlp64x64 --batch 256",

@@ -392,6 +392,17 @@ absl::StatusOr<int> Run(const RunArguments& arguments) {
   return user_must_edit ? ExplainFailure(arguments, paths, result) : SayWhy(result);
 }
 
+// Where a run is in its dataset, the number of its batches says.
+absl::Status CheckSamePlace(const RunPaths& paths, const ExperimentConfig& config) {
+  if (!config.reads_dataset()) return absl::OkStatus();
+  MILLRACE_ASSIGN_OR_RETURN(const ExperimentConfig before, LoadExperiment(paths.config()));
+  if (before.trainer.batch_env_steps == config.trainer.batch_env_steps) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format(
+      "{}: expected {}, as the run has it, or samples would be left out or read twice; got {}",
+      config.Subject("workers.trainer.batch_samples"), before.trainer.batch_env_steps,
+      config.trainer.batch_env_steps));
+}
+
 absl::StatusOr<int> Resume(const RunArguments& arguments) {
   MILLRACE_RETURN_IF_ERROR(
       InitLogging({.name = "millrace", .level = arguments.log_level, .file = {}}));
@@ -401,6 +412,7 @@ absl::StatusOr<int> Resume(const RunArguments& arguments) {
   MILLRACE_ASSIGN_OR_RETURN(const auto overrides, ParseOverrides(arguments.set));
   MILLRACE_ASSIGN_OR_RETURN(const ExperimentConfig config,
                             LoadExperiment(paths.config(), overrides));
+  MILLRACE_RETURN_IF_ERROR(CheckSamePlace(paths, config));
   Registry registry = BuiltinRegistry();
   MILLRACE_RETURN_IF_ERROR(CheckWithoutTorch(config, registry));
   Launcher launcher(paths, config, progress);

@@ -7,6 +7,7 @@
 #include "cli/common/json_output.h"
 #include "clicks/click_metrics.h"
 #include "millrace/core/status.h"
+#include "models/guarded_torch.h"
 #include "models/torch_dtype.h"
 #include "workers/trainer/learner.h"
 #include "workers/trainer/trainer_checkpoint.h"
@@ -46,10 +47,32 @@ void Append(const torch::Tensor& numbers, std::vector<float>& all) {
   all.insert(all.end(), flat.const_data_ptr<float>(), flat.const_data_ptr<float>() + flat.numel());
 }
 
-}  // namespace
+// What samples are scored and labelled.
+struct Scores {
+  std::vector<float> told, labels;
+};
 
-absl::Status RunDatasetEval(const EvalArguments& arguments, const ExperimentConfig& config,
-                            const RunPaths& paths, const TorchRegistry& registry) {
+absl::StatusOr<Scores> ScoreSamples(Backend& backend, Dataset& dataset, int64_t samples) {
+  Scores scores;
+  for (int64_t first = 0; first < samples; first += kChunk) {
+    const int64_t count = std::min(kChunk, samples - first);
+    const SampleTensors chunk(dataset.spec(), count);
+    MILLRACE_RETURN_IF_ERROR(ReadRound(dataset, first, count, chunk.views()));
+    MILLRACE_ASSIGN_OR_RETURN(const HeadOutputs heads, backend.Evaluate(chunk.tensors()));
+    const auto label = chunk.tensors().find(kLabel);
+    if (label == chunk.tensors().end() || label->second.scalar_type() != torch::kFloat32 ||
+        !heads.logits.defined() || heads.logits.numel() != label->second.numel()) {
+      return absl::InvalidArgumentError(
+          "eval: expected a dataset with the float32 label \"label\" and a model with one logit");
+    }
+    Append(torch::sigmoid(heads.logits), scores.told);
+    Append(label->second, scores.labels);
+  }
+  return scores;
+}
+
+absl::Status EvaluateOrThrow(const EvalArguments& arguments, const ExperimentConfig& config,
+                             const RunPaths& paths, const TorchRegistry& registry) {
   MILLRACE_ASSIGN_OR_RETURN(const AgentAssignment assignment, AssignAgents(registry, config));
   MILLRACE_ASSIGN_OR_RETURN(const Learner learner,
                             MakeLearner(registry, config, 0, assignment.policies.front()));
@@ -65,16 +88,8 @@ absl::Status RunDatasetEval(const EvalArguments& arguments, const ExperimentConf
                                                  DatasetSplit::kHeldOut, config.dataset.where));
   const int64_t there = dataset->spec().samples;
   const int64_t samples = there == 0 ? arguments.samples : std::min(arguments.samples, there);
-  std::vector<float> told, labels;
-  for (int64_t first = 0; first < samples; first += kChunk) {
-    const SampleTensors chunk(dataset->spec(), std::min(kChunk, samples - first));
-    MILLRACE_RETURN_IF_ERROR(
-        ReadRound(*dataset, first, std::min(kChunk, samples - first), chunk.views()));
-    MILLRACE_ASSIGN_OR_RETURN(const HeadOutputs heads, backend.Evaluate(chunk.tensors()));
-    Append(torch::sigmoid(heads.logits), told);
-    Append(chunk.tensors().at(kLabel), labels);
-  }
-  const auto metrics = clicks::MeasureClicks(told, labels);
+  MILLRACE_ASSIGN_OR_RETURN(const Scores scores, ScoreSamples(backend, *dataset, samples));
+  const auto metrics = clicks::MeasureClicks(scores.told, scores.labels);
   const auto sum = [](const std::vector<float>& numbers) {
     return std::accumulate(numbers.begin(), numbers.end(), 0.0);
   };
@@ -82,9 +97,17 @@ absl::Status RunDatasetEval(const EvalArguments& arguments, const ExperimentConf
                     {"auc", metrics.auc},
                     {"log_loss", metrics.log_loss},
                     {"normalized_entropy", metrics.normalized_entropy},
-                    {"calibration", sum(told) / std::max(1.0, sum(labels))},
+                    {"calibration", sum(scores.told) / std::max(1.0, sum(scores.labels))},
                     {"train_steps", checkpoint.train_steps}},
                    arguments.json);
+}
+
+}  // namespace
+
+absl::Status RunDatasetEval(const EvalArguments& arguments, ExperimentConfig config,
+                            const RunPaths& paths, const TorchRegistry& registry) {
+  config.trainer.device = "cpu";
+  return GuardedTorch("eval", [&] { return EvaluateOrThrow(arguments, config, paths, registry); });
 }
 
 }  // namespace millrace

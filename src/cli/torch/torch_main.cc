@@ -12,6 +12,7 @@
 #include "cli/common/league_command.h"
 #include "cli/common/play_command.h"
 #include "cli/common/worker_main.h"
+#include "cli/torch/collectives_bench.h"
 #include "cli/torch/dataset_eval.h"
 #include "cli/torch/embedding_bench.h"
 #include "cli/torch/inference_bench.h"
@@ -230,6 +231,13 @@ int RunCommandLine(int argc, char** argv, TorchRegistry& registry) {
     finish(Print(GuardedTorch("bench embedding", [&] { return RunEmbeddingBench(embedding); }),
                  table));
   });
+  CollectivesBenchOptions collectives;
+  auto* bench_collectives = app.add_subcommand("bench-collectives", "as `millrace bench`");
+  bench_collectives->add_option("--bytes", collectives.bytes);
+  bench_collectives->add_option("--ranks", collectives.ranks)->check(CLI::Range(2, 64));
+  bench_collectives->add_option("--rounds", collectives.rounds)->check(CLI::PositiveNumber);
+  bench_collectives->add_option("--json", table);
+  bench_collectives->callback([&] { finish(Print(RunCollectivesBench(collectives), table)); });
   EvalArguments eval_arguments;
   PlayArguments play_arguments;
   LeagueArguments league_arguments;

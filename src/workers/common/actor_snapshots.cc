@@ -46,7 +46,7 @@ absl::StatusOr<ActorSnapshots> ReadActorSnapshots(const Checkpoint& checkpoint) 
 absl::StatusOr<uint32_t> SnapshotCapacity(const Registry& registry, const ExperimentConfig& config,
                                           const AgentAssignment& assignment,
                                           int64_t state_size_sum) {
-  if (!config.deterministic) return 0;
+  if (!config.deterministic || config.reads_dataset()) return 0;
   const int environments = config.segment_environments();
   MILLRACE_ASSIGN_OR_RETURN(
       const auto environment,

@@ -23,9 +23,9 @@ absl::StatusOr<ActorSnapshots> DecodeActorSnapshots(std::string file);
 // None in a run's first checkpoint, which is written before any batch is trained.
 absl::StatusOr<ActorSnapshots> ReadActorSnapshots(const Checkpoint& checkpoint);
 
-// Bytes that a segment reserves for a snapshot: 0 unless the run is deterministic. Producer and
-// consumer compute the same number from the same experiment. kInvalidArgument if the environment
-// cannot save its state.
+// Bytes that a segment reserves for a snapshot: 0 unless the run is deterministic and somebody
+// acts. Producer and consumer compute the same number from the same experiment. kInvalidArgument if
+// the environment cannot save its state.
 absl::StatusOr<uint32_t> SnapshotCapacity(const Registry& registry, const ExperimentConfig& config,
                                           const AgentAssignment& assignment,
                                           int64_t state_size_sum);

@@ -21,7 +21,8 @@ void InstallSignals() { std::signal(SIGPIPE, SIG_IGN); }
 absl::StatusOr<WorkerArguments> ParseWorkerArguments(int argc, char** argv) {
   WorkerArguments arguments;
   CLI::App app("A worker process of a Millrace run; started by `millrace run`.");
-  app.add_option("role", arguments.role, "actor, policy, trainer or parameter_server")->required();
+  app.add_option("role", arguments.role, "actor, reader, policy, trainer or parameter_server")
+      ->required();
   app.add_option("index", arguments.index, "number within the role")->required();
   app.add_option("--run-dir", arguments.run_directory, "the run's directory")->required();
   app.add_option("--incarnation", arguments.incarnation, "counts the starts of this worker");

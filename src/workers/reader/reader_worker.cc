@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "env/guarded.h"
 #include "millrace/core/status.h"
 #include "workers/common/drain.h"
 
@@ -78,7 +79,8 @@ absl::Status Reader::Fill(const OpenSegment& segment) {
   for (size_t f = 0; f < layout.schema().fields().size(); ++f) {
     fields.push_back(layout.View(static_cast<int>(f), segment.payload)[0]);
   }
-  return ReadRound(*dataset_, first, segment_samples(), fields);
+  return Guarded("its Read()",
+                 [&] { return ReadRound(*dataset_, first, segment_samples(), fields); });
 }
 
 absl::StatusOr<bool> Reader::PostSegment() {

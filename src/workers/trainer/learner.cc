@@ -55,7 +55,7 @@ absl::Status CheckSupervised(const ExperimentConfig& config, const Algorithm& al
       config.reads_dataset() ? config.dataset.type : config.environment.type));
 }
 
-// Tables are backend dlrm's, and not shared by processes.
+// Tables are backend dlrm's, in this host's memory.
 absl::Status CheckTables(const ExperimentConfig& config, const TypedOptions& model) {
   if (model.type != DlrmPolicy::kType) return absl::OkStatus();
   if (config.backend.type != "auto" && config.backend.type != kDlrmBackend) {
@@ -63,10 +63,12 @@ absl::Status CheckTables(const ExperimentConfig& config, const TypedOptions& mod
         fmt::format("{}: expected {} with model \"{}\", whose tables it has, got \"{}\"",
                     config.Subject("backend.type"), kDlrmBackend, model.type, config.backend.type));
   }
-  if (config.trainer.count == 1) return absl::OkStatus();
-  return absl::InvalidArgumentError(fmt::format("{}: expected 1 with model \"{}\", got {}",
-                                                config.Subject("workers.trainer.count"), model.type,
-                                                config.trainer.count));
+  if (config.trainer.device != "auto" && config.trainer.device != "cpu") {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: expected auto or cpu with model \"{}\", got \"{}\"",
+                    config.Subject("workers.trainer.device"), model.type, config.trainer.device));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckNormalizer(const ExperimentConfig& config, const PolicyAgents& agents,

@@ -61,7 +61,12 @@ const torch::Tensor& PerStep(const TensorDict& tensors) {
 // The items of the batch in the order in which an epoch takes them.
 TensorDict Ordered(const ItemView& items, const TrainingPlan& plan, uint64_t seed, uint64_t batch,
                    int epoch) {
-  if (!plan.shuffle) return items.tensors();
+  if (!plan.shuffle) {
+    // Memory of LibTorch's own: the bits of its sums may depend on where the numbers lie.
+    TensorDict copies;
+    for (const auto& [name, tensor] : items.tensors()) copies[name] = tensor.clone();
+    return copies;
+  }
   return items.Shuffled(Permutation(seed, batch, epoch, items.items()));
 }
 
@@ -135,6 +140,9 @@ absl::StatusOr<TrainReport> TrainStep::RunOrThrow(SampleBatch& batch, double pro
                             return items.Spaced(steps_wanted);
                           }}));
   for (const auto& [name, value] : numbers) report.metrics["backend/" + name] = value;
+  for (const auto& [name, value] : algorithm_->TakeBatchMetrics()) {
+    report.metrics["loss/" + name] = value;
+  }
   return report;
 }
 

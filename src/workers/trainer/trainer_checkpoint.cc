@@ -61,30 +61,32 @@ absl::StatusOr<std::map<std::string, torch::Tensor>> ReadOptimizer(const Checkpo
 // Which of a policy's tensors are taken over; kInvalidArgument if an expression of init_except
 // names none.
 absl::StatusOr<std::set<std::string>> WantedTensors(const PolicyConfig& policy,
-                                                    const ParameterLayout& layout) {
-  std::set<std::string> wanted;
-  for (const ParameterEntry& entry : layout.entries()) wanted.insert(entry.name);
+                                                    const std::set<std::string>& names) {
+  std::set<std::string> wanted = names;
   for (const std::string& pattern : policy.init_except) {
     const std::regex expression(pattern);
-    const auto excepted = [&](const ParameterEntry& entry) {
-      return std::regex_match(entry.name, expression);
+    const auto excepted = [&](const std::string& name) {
+      return std::regex_match(name, expression);
     };
-    if (std::ranges::none_of(layout.entries(), excepted)) {
-      std::vector<std::string> names;
-      for (const ParameterEntry& entry : layout.entries()) names.push_back(entry.name);
+    if (std::ranges::none_of(names, excepted)) {
       return absl::InvalidArgumentError(
           fmt::format("expected init_except to match a whole name among {}, got \"{}\"",
                       fmt::join(names, ", "), pattern));
     }
-    for (const ParameterEntry& entry : layout.entries()) {
-      if (excepted(entry)) wanted.erase(entry.name);
-    }
+    std::erase_if(wanted, excepted);
   }
   return wanted;
 }
 
-// Whose running mean the entry of an optimiser's state is; empty: no normaliser's.
-std::string MeanOf(const std::string& state) {
+// Weights that a backend keeps with its optimiser's state.
+bool IsTable(const std::string& state) {
+  return state.starts_with("table.") && state.ends_with(".rows");
+}
+
+// What an entry of an optimiser's state is taken with: weights that it is, or a running mean whose
+// normaliser's it is; empty: it is not taken.
+std::string TakenWith(const std::string& state) {
+  if (IsTable(state)) return state;
   if (state.starts_with("normalizer.observation")) return "observation_mean";
   return state == "normalizer.value" ? "value_mean" : "";
 }
@@ -135,19 +137,24 @@ absl::Status TakeInitialPart(const PolicyConfig& policy, Backend& backend) {
   MILLRACE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, store.Read(*reference.step));
   MILLRACE_ASSIGN_OR_RETURN(const std::string source,
                             SourcePolicy(policy, checkpoint.manifest_json));
-  MILLRACE_ASSIGN_OR_RETURN(const std::set<std::string> names,
-                            WantedTensors(policy, backend.layout()));
+  auto optimizer = backend.OptimizerState();
+  std::set<std::string> all;
+  for (const ParameterEntry& entry : backend.layout().entries()) all.insert(entry.name);
+  for (const auto& [name, tensor] : optimizer) {
+    if (IsTable(name)) all.insert(name);
+  }
+  MILLRACE_ASSIGN_OR_RETURN(const std::set<std::string> names, WantedTensors(policy, all));
   const auto wanted = [&](const std::string& name) { return names.contains(name); };
   std::vector<std::byte> weights(backend.layout().bytes());
   backend.Snapshot(weights);
   MILLRACE_RETURN_IF_ERROR(TakeWeights(checkpoint, source, backend.layout(), wanted, weights));
   MILLRACE_ASSIGN_OR_RETURN(const auto theirs, ReadOptimizer(checkpoint, source));
   MILLRACE_RETURN_IF_ERROR(backend.LoadWeights(weights));
-  // But for the means all that the backend keeps is what it made of these weights.
-  auto optimizer = backend.OptimizerState();
+  // But for means and tables, all that the backend keeps is what it made of these weights.
+  optimizer = backend.OptimizerState();
   for (auto& [name, tensor] : optimizer) {
     const auto found = theirs.find(name);
-    if (wanted(MeanOf(name)) && found != theirs.end()) tensor = found->second;
+    if (wanted(TakenWith(name)) && found != theirs.end()) tensor = found->second;
   }
   return backend.LoadOptimizerState(optimizer);
 }

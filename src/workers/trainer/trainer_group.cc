@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "backends/gloo_collectives.h"
+#include "backends/shm_collectives.h"
 #include "backends/single_rank_collectives.h"
 #include "millrace/core/status.h"
 #include "workers/trainer/store_bridge.h"
@@ -71,8 +72,13 @@ Formation Decide(const std::vector<GroupMember>& members) {
 }
 
 TrainerGroup::TrainerGroup(ControlClient* control, Doorbell* bell, std::string policy, int rank,
-                           int size)
-    : control_(control), bell_(bell), policy_(std::move(policy)), rank_(rank), size_(size) {}
+                           int size, std::optional<std::filesystem::path> shm)
+    : control_(control),
+      bell_(bell),
+      policy_(std::move(policy)),
+      rank_(rank),
+      size_(size),
+      shm_(std::move(shm)) {}
 
 TrainerGroup::~TrainerGroup() = default;
 
@@ -139,9 +145,7 @@ absl::StatusOr<Formation> TrainerGroup::Form(GroupMember self,
         MILLRACE_RETURN_IF_ERROR(Publish(0));
       }
       if (AllSaw(tag)) {
-        const auto store =
-            MakeControlStore(control_, fmt::format("c10d/{}/{}", policy_, tag), kCollectiveTimeout);
-        auto collectives = MakeGlooCollectives(store, rank_, size_, kCollectiveTimeout);
+        auto collectives = Join(tag);
         if (collectives.ok()) {
           collectives_ = *std::move(collectives);
           formed_ = members;
@@ -155,6 +159,18 @@ absl::StatusOr<Formation> TrainerGroup::Form(GroupMember self,
     bell_->Wait(seen, After(kPoll));
   }
   return absl::CancelledError("no trainer group formed");
+}
+
+absl::StatusOr<std::unique_ptr<Collectives>> TrainerGroup::Join(const std::string& tag) {
+  if (shm_.has_value()) {
+    return MakeShmCollectives({.file = *shm_ / fmt::format("trainers-{}-{}", policy_, tag),
+                               .rank = rank_,
+                               .size = size_,
+                               .timeout = kCollectiveTimeout});
+  }
+  const auto store =
+      MakeControlStore(control_, fmt::format("c10d/{}/{}", policy_, tag), kCollectiveTimeout);
+  return MakeGlooCollectives(store, rank_, size_, kCollectiveTimeout);
 }
 
 bool TrainerGroup::Changed() const {

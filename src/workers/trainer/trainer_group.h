@@ -8,8 +8,10 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,7 +46,9 @@ Formation Decide(const std::vector<GroupMember>& members);
 // Bound to the trainer's main thread.
 class TrainerGroup {
  public:
-  TrainerGroup(ControlClient* control, Doorbell* bell, std::string policy, int rank, int size);
+  // `shm`: where the group may meet, if all ranks share memory; else they meet over Gloo.
+  TrainerGroup(ControlClient* control, Doorbell* bell, std::string policy, int rank, int size,
+               std::optional<std::filesystem::path> shm);
   ~TrainerGroup();
 
   // Forms a group with `self` as this rank's record; waits as long as `keep_waiting` says so.
@@ -60,6 +64,7 @@ class TrainerGroup {
   void Dissolve();
 
  private:
+  absl::StatusOr<std::unique_ptr<Collectives>> Join(const std::string& tag);
   std::string Key(int rank) const;
   absl::Status Publish(uint64_t ready_batch);
   // Empty unless all ranks have a record.
@@ -72,6 +77,7 @@ class TrainerGroup {
   const std::string policy_;
   const int rank_;
   const int size_;
+  const std::optional<std::filesystem::path> shm_;
   GroupMember self_;
   std::string seen_;  // tag this rank has seen
   std::vector<GroupMember> formed_;

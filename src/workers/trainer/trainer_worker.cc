@@ -67,6 +67,11 @@ class Trainer {
   void SendMetrics();
   absl::Status Drain();
   GroupMember Record() const;
+  // Where the ranks may meet, if the run uses shared memory.
+  std::optional<std::filesystem::path> SharedMemory() const {
+    if (!process_.arguments().shared_memory) return std::nullopt;
+    return process_.paths().shm();
+  }
   double Progress() const;
   bool leader() const { return rank_ == 0; }
   // Actors put their state into segments.
@@ -130,7 +135,7 @@ absl::Status Trainer::SetUp() {
   MILLRACE_RETURN_IF_ERROR(ReadHistory());
   if (!checkpoint_part_.has_value()) MILLRACE_RETURN_IF_ERROR(TakeInitialWeights());
   group_ = std::make_unique<TrainerGroup>(&process_.control(), &process_.bell(), agents_.policy,
-                                          rank_, config_.trainer.count);
+                                          rank_, config_.trainer.count, SharedMemory());
   return JoinGroup(std::nullopt);
 }
 
@@ -263,8 +268,9 @@ absl::Status Trainer::AdoptFormation(const Formation& formation) {
     MILLRACE_RETURN_IF_ERROR(backend_->LoadWeights(checkpoint_part_->weights));
     MILLRACE_RETURN_IF_ERROR(backend_->LoadOptimizerState(checkpoint_part_->optimizer));
   }
-  // A peer lost half-way leaves some tensors of its parameters and some of ours.
-  backend_->Checkpoint();
+  // A peer lost half-way leaves some tensors of its parameters and some of ours. A copy may be
+  // large.
+  if (config_.trainer.count > 1) backend_->Checkpoint();
   if (const absl::Status status = backend_->Synchronize(group_->collectives(), formation.source);
       !status.ok()) {
     backend_->Rollback();

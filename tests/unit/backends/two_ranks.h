@@ -1,7 +1,10 @@
-// A group of two ranks in one process, over Gloo.
+// A group of two ranks in one process, over Gloo or shared memory.
 #pragma once
 
+#include <unistd.h>
+
 #include <condition_variable>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <string>
@@ -9,6 +12,7 @@
 
 #include "backends/c10d_store_adapter.h"
 #include "backends/gloo_collectives.h"
+#include "backends/shm_collectives.h"
 #include "gtest/gtest.h"
 
 namespace millrace {
@@ -71,14 +75,21 @@ class KeyValues {
   std::map<std::string, std::string> values_;
 };
 
+enum class Meeting { kGloo, kShm };
+
 // Runs `rank_main` for both ranks of a group, each in its thread.
 template <typename RankMain>
-void WithTwoRanks(RankMain rank_main) {
+void WithTwoRanks(RankMain rank_main, Meeting meeting = Meeting::kGloo) {
   KeyValues values;
+  constexpr auto kTimeout = std::chrono::seconds(20);
+  const auto file =
+      std::filesystem::path(testing::TempDir()) / ("two_ranks." + std::to_string(::getpid()));
   const auto run = [&](int rank) {
-    auto store =
-        c10::make_intrusive<C10dStoreAdapter>(values.Callbacks(), std::chrono::seconds(20));
-    auto group = MakeGlooCollectives(store, rank, 2, std::chrono::seconds(20));
+    auto store = c10::make_intrusive<C10dStoreAdapter>(values.Callbacks(), kTimeout);
+    auto group =
+        meeting == Meeting::kGloo
+            ? MakeGlooCollectives(store, rank, 2, kTimeout)
+            : MakeShmCollectives({.file = file, .rank = rank, .size = 2, .timeout = kTimeout});
     ASSERT_TRUE(group.ok()) << group.status();
     rank_main(*std::move(group));
   };

@@ -113,6 +113,11 @@ TEST(Experiment, ScaleIsShortForTheMultipliedNumbers) {
   EXPECT_EQ(DumpExperiment(scaled), DumpExperiment(written));
 }
 
+TEST(ExperimentErrors, AGroupNeedsAnEnvironment) {
+  EXPECT_THAT(ErrorOf("workers: {actor: {environments: 1, groups: 2}}\n"),
+              HasSubstr("workers.actor.environments: expected a multiple of 2"));
+}
+
 constexpr char kDataset[] =
     "dataset: {type: teacher_clicks, seed: 3}\nalgorithm: {type: binary_classification}\n";
 
@@ -158,6 +163,21 @@ TEST(ExperimentErrors, OfADatasetNameItsOwnKeys) {
   EXPECT_THAT(error("workers: {trainer: {max_policy_lag: 1}}\n"), HasSubstr("readers are ahead"));
   EXPECT_THAT(error("stop: {episode_return: 5}\n"), HasSubstr("stop.episode_return"));
   EXPECT_THAT(error("policies: {a: {}, b: {}}\n"), HasSubstr("policies: expected one"));
+  EXPECT_THAT(error("agents: [{match: a}]\n"), HasSubstr("agents: expected none with a dataset"));
+  EXPECT_THAT(error("workers: {trainer: {count: 2}}\n"),
+              HasSubstr("workers.trainer.count: expected 1 with a dataset, got 2"));
+  EXPECT_THAT(error("workers: {trainer: {batch_samples: 65536}}\n"),
+              HasSubstr("segment_samples) make fewer"));
+}
+
+TEST(Experiment, FilesOfADatasetLieBesideIt) {
+  const auto config = ParseExperiment(
+      "dataset: {type: click_log, file: log.tsv, held_out_file: /elsewhere/held.tsv}\n"
+      "algorithm: {type: binary_classification}\n",
+      "/where/it/lies/a.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->dataset.options.GetString("file", ""), "/where/it/lies/log.tsv");
+  EXPECT_EQ(config->dataset.options.GetString("held_out_file", ""), "/elsewhere/held.tsv");
 }
 
 TEST(ExperimentErrors, OfAScaledFileHaveItsOwnNumbers) {

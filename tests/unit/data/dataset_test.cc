@@ -81,6 +81,20 @@ TEST(Dataset, FieldsAreNamedAsInStreams) {
   EXPECT_EQ(fields[2], (Field{"label", DType::kFloat32, {}, Extent::kSteps}));
 }
 
+TEST(Dataset, ASpecWithoutTheFieldsOfItsIdsIsRefused) {
+  const Counting dataset(1);
+  EXPECT_TRUE(CheckSpec(dataset.spec()).ok());
+  DatasetSpec narrow = dataset.spec();
+  narrow.observation.fields[0].shape = {2};
+  EXPECT_THAT(CheckSpec(narrow).message(), HasSubstr("the field \"ids\" as IdFields() makes it"));
+  DatasetSpec twice = dataset.spec();
+  twice.labels.push_back(twice.labels.front());
+  EXPECT_FALSE(CheckSpec(twice).ok());
+  DatasetSpec negative = dataset.spec();
+  negative.samples = -1;
+  EXPECT_THAT(CheckSpec(negative).message(), HasSubstr("got -1"));
+}
+
 TEST(Dataset, SamplesThatAreNotAsItSaysAreRefusedByNumber) {
   const auto message = [](auto&& spoil) {
     Counting dataset(0);

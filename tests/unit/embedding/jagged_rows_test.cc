@@ -31,6 +31,8 @@ TEST(JaggedRows, ListsThatCannotBeAreRefused) {
               HasSubstr("sample 1 of a batch: expected at most 2 ids"));
   EXPECT_THAT(rows.Set(ids, std::vector<int32_t>{-1, 1, 2, 0}, 2, 2).message(),
               HasSubstr("sample 0 of a batch"));
+  EXPECT_THAT(rows.Set(ids, std::vector<int32_t>{1, 1, 2}, 2, 2).message(),
+              HasSubstr("expected 2 x 2 counts, got 3"));
   EXPECT_EQ(rows.batch().samples, 0);
 }
 

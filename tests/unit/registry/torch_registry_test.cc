@@ -38,16 +38,19 @@ TEST(TorchRegistry, BuiltinsCanBeMadeByName) {
   ObservationSpec observation = kObservation;
   observation.fields.push_back({"things", DType::kFloat32, {2, 3}, Extent::kRows});
   observation.fields.push_back({"picture", DType::kUInt8, {36, 36, 1}, Extent::kRows});
-  observation.id_features = {{.name = "word", .rows = 10}};
-  for (const Field& field : IdFields(observation.id_features)) observation.fields.push_back(field);
+  ObservationSpec samples;
+  samples.id_features = {{.name = "word", .rows = 10}};
+  samples.fields = IdFields(samples.id_features);
+  samples.fields.push_back({"dense", DType::kFloat32, {2}, Extent::kRows});
   for (const auto& listing : registry.models()) {
     Options options;
     if (listing.name == "entity_attention") {
       options.Set("entities", {.items = {"things"}, .is_list = true});
     }
     const bool scores_samples = listing.name == "dlrm";
-    const auto model = registry.MakeModel(listing.name, options, observation,
-                                          scores_samples ? ActionSpec() : action, 1);
+    const auto model =
+        registry.MakeModel(listing.name, options, scores_samples ? samples : observation,
+                           scores_samples ? ActionSpec() : action, 1);
     ASSERT_TRUE(model.ok()) << listing.name << ": " << model.status();
     EXPECT_EQ((*model)->state_size() > 0,
               listing.name != "mlp" && listing.name != "cnn" && !scores_samples);
