@@ -55,7 +55,7 @@ std::map<std::string, double> BinaryClassification::TakeBatchMetrics() {
   if (clicks <= 0 || clicks >= static_cast<double>(labels.size())) return named;
   named["auc"] = metrics.auc;
   named["normalized_entropy"] = metrics.normalized_entropy;
-  named["calibration"] = std::accumulate(told.begin(), told.end(), 0.0) / clicks;
+  named["calibration"] = metrics.calibration;
   return named;
 }
 

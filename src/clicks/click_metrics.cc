@@ -41,7 +41,7 @@ ClickMetrics MeasureClicks(std::span<const float> probabilities, std::span<const
   if (labels.empty()) return metrics;
   if (std::ranges::any_of(probabilities, [](float p) { return p != p; })) {
     constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-    return {.auc = kNaN, .log_loss = kNaN, .normalized_entropy = kNaN};
+    return {.auc = kNaN, .log_loss = kNaN, .normalized_entropy = kNaN, .calibration = kNaN};
   }
   const double clicks = std::accumulate(labels.begin(), labels.end(), 0.0);
   const double share = clicks / static_cast<double>(labels.size());
@@ -50,6 +50,8 @@ ClickMetrics MeasureClicks(std::span<const float> probabilities, std::span<const
   metrics.auc = Auc(probabilities, labels, clicks);
   metrics.log_loss = sum / static_cast<double>(labels.size());
   metrics.normalized_entropy = metrics.log_loss / LogLoss(share, share);
+  metrics.calibration =
+      std::accumulate(probabilities.begin(), probabilities.end(), 0.0) / std::max(1.0, clicks);
   return metrics;
 }
 

@@ -13,6 +13,8 @@ struct ClickMetrics {
   // The log loss divided by that of one who knows nothing but the share of clicks (He et al. 2014,
   // doi:10.1145/2648584.2648589).
   double normalized_entropy = 0;
+  // Clicks as they were told, added up, over clicks; over 1 if there are none.
+  double calibration = 0;
 };
 
 // All of them are NaN if a probability is. `probabilities` in (0, 1) and `labels` 0 or 1, as many.

@@ -40,7 +40,7 @@ class Rank {
 
   absl::Status status() const { return shm_.ok() ? gloo_.status() : shm_.status(); }
 
-  // Measures everything; every rank does so at the same time. Microseconds, [operation][size][arm].
+  // Measures everything; every rank does so at the same time. Seconds, [operation][size][arm].
   absl::Status Measure() {
     seconds_.assign(kOperations.size() * options_.bytes.size() * kArms, {});
     for (int round = -1; round < options_.rounds; ++round) {  // the first is to warm up

@@ -1,7 +1,6 @@
 #include "cli/torch/dataset_eval.h"
 
 #include <algorithm>
-#include <numeric>
 #include <vector>
 
 #include "cli/common/json_output.h"
@@ -90,14 +89,11 @@ absl::Status EvaluateOrThrow(const EvalArguments& arguments, const ExperimentCon
   const int64_t samples = there == 0 ? arguments.samples : std::min(arguments.samples, there);
   MILLRACE_ASSIGN_OR_RETURN(const Scores scores, ScoreSamples(backend, *dataset, samples));
   const auto metrics = clicks::MeasureClicks(scores.told, scores.labels);
-  const auto sum = [](const std::vector<float>& numbers) {
-    return std::accumulate(numbers.begin(), numbers.end(), 0.0);
-  };
   return PrintJson({{"samples", samples},
                     {"auc", metrics.auc},
                     {"log_loss", metrics.log_loss},
                     {"normalized_entropy", metrics.normalized_entropy},
-                    {"calibration", sum(scores.told) / std::max(1.0, sum(scores.labels))},
+                    {"calibration", metrics.calibration},
                     {"train_steps", checkpoint.train_steps}},
                    arguments.json);
 }

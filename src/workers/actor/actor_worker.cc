@@ -32,9 +32,7 @@ class Actor {
                                                               const PolicyAgents& agents) const;
   absl::StatusOr<bool> AdvanceAll();
   absl::Status Drain();
-  int environments_per_group() const {
-    return process_.config().actor.environments / process_.config().actor.groups;
-  }
+  int environments_per_group() const { return process_.config().segment_environments(); }
 
   WorkerProcess& process_;
   const Registry& registry_;
@@ -58,11 +56,10 @@ absl::Status Actor::SetUp(const InferenceModelFactory& make_model) {
 // credit in hand without a slot would be waited for for ever. Slots that are never used cost no
 // memory.
 int SlotsPerProducer(const ExperimentConfig& config) {
-  const int environments = config.actor.environments / config.actor.groups;
+  const int environments = config.segment_environments();
   const int64_t per_batch =
       config.trainer.batch_env_steps / (static_cast<int64_t>(config.trainer.unroll) * environments);
-  return static_cast<int>(2 * config.actor.groups +
-                          per_batch * (config.trainer.max_policy_lag + 1));
+  return static_cast<int>(2 * config.actor.groups + per_batch * config.batches_under_way());
 }
 
 absl::StatusOr<std::vector<const SampleField*>> Actor::ExtraFields(

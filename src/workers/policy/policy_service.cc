@@ -44,7 +44,7 @@ PolicyServiceOptions PolicyServiceOptions::From(const ExperimentConfig& config,
   options.max_batch = config.policy_worker.max_batch;
   options.max_delay = std::chrono::microseconds(config.policy_worker.max_delay_us);
   options.seed = config.seed;
-  options.rows_per_agent = config.actor.environments / config.actor.groups;
+  options.rows_per_agent = config.segment_environments();
   options.run_directory = paths.root();
   return options;
 }

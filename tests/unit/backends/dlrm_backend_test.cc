@@ -81,13 +81,18 @@ std::vector<std::byte> Weights(const Backend& backend) {
   return weights;
 }
 
-void ExpectSame(const Backend& a, const Backend& b) {
-  EXPECT_EQ(Weights(a), Weights(b));
-  const auto first = a.OptimizerState(), second = b.OptimizerState();
+using State = std::map<std::string, torch::Tensor>;
+
+void ExpectSame(const State& first, const State& second) {
   ASSERT_EQ(first.size(), second.size());
   for (const auto& [name, tensor] : first) {
     EXPECT_TRUE(torch::equal(tensor, second.at(name))) << name;
   }
+}
+
+void ExpectSame(const Backend& a, const Backend& b) {
+  EXPECT_EQ(Weights(a), Weights(b));
+  ExpectSame(a.OptimizerState(), b.OptimizerState());
 }
 
 // The step on a row is the derivative of the loss with respect to it, by differences.
@@ -171,8 +176,7 @@ TEST(DlrmBackend, ABatchThatGoesBackLeavesNothing) {
   backend->Rollback();
   EXPECT_EQ(Weights(*backend), weights);
   const auto after = backend->OptimizerState();
-  for (const auto& [name, tensor] : before)
-    EXPECT_TRUE(torch::equal(tensor, after.at(name))) << name;
+  ExpectSame(before, after);
 }
 
 TEST(DlrmBackend, IdsThatThereAreNotChangeNothing) {
@@ -185,8 +189,7 @@ TEST(DlrmBackend, IdsThatThereAreNotChangeNothing) {
   EXPECT_THAT(heads.status().message(), HasSubstr("user"));
   EXPECT_THAT(heads.status().message(), HasSubstr("got 50"));
   const auto after = backend->OptimizerState();
-  for (const auto& [name, tensor] : before)
-    EXPECT_TRUE(torch::equal(tensor, after.at(name))) << name;
+  ExpectSame(before, after);
 }
 
 TEST(DlrmBackend, AGradientThatIsNotFiniteIsSkipped) {
@@ -202,8 +205,7 @@ TEST(DlrmBackend, AGradientThatIsNotFiniteIsSkipped) {
   ASSERT_TRUE(report.ok());
   EXPECT_TRUE(report->skipped);
   const auto after = backend->OptimizerState();
-  for (const auto& [name, tensor] : before)
-    EXPECT_TRUE(torch::equal(tensor, after.at(name))) << name;
+  ExpectSame(before, after);
 }
 
 TEST(DlrmBackend, ACheckpointOfOtherTablesIsRefused) {
