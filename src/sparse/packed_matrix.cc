@@ -63,14 +63,21 @@ template <typename Function>
 void PackedMatrix::ForPanels(const MatrixView& weights, const Part& part, Function function) {
   MILLRACE_CHECK(weights.outputs == outputs_ && weights.inputs == inputs_, "another matrix");
   // A panel at a time if that reads along rows, otherwise all panels.
-  const int64_t step = weights.depth == 1 ? 1 : part.end_panel - part.begin_panel;
-  for (int64_t panel = part.begin_panel; panel < part.end_panel; panel += step) {
-    const int64_t first = panel * kPanel;
-    const int64_t last = std::min((panel + step) * kPanel, outputs_);
-    for (int64_t block = part.begin_block; block < part.end_block; ++block) {
-      function(pattern_, weights.data + first * weights.row + block * block_ * weights.depth,
-               weights.row, weights.depth, last - first, InputsOfBlock(block),
-               {.first = PanelAt(block, panel),
+  const int64_t step = weights.depth == 1 ? kPanel : part.end_output - part.begin_output;
+  for (int64_t first = part.begin_output; first < part.end_output; first += step) {
+    const int64_t last = std::min(first + step, part.end_output);
+    int64_t end = 0;
+    for (int64_t begin = part.begin_input; begin < part.end_input; begin = end) {
+      const int64_t block = begin / block_, before = block * block_;
+      end = std::min(before + InputsOfBlock(block), part.end_input);
+      function(pattern_,
+               {.data = weights.data + first * weights.row + before * weights.depth,
+                .row = weights.row,
+                .depth = weights.depth,
+                .outputs = last - first,
+                .begin = begin - before,
+                .end = end - before},
+               {.first = PanelAt(block, first / kPanel),
                 .offsets_stride = pairs_ * kPanel / pattern_.shared_by,
                 .values_stride = pairs_ * value_bytes_,
                 .pairs = PairsOfBlock(block)});
@@ -96,8 +103,8 @@ void PackedMatrix::MultiplyAsDense(bool as_dense) {
 
 void PackedMatrix::Spread(const Part& part) {
   if (as_dense_ == nullptr) return;
-  for (int64_t block = part.begin_block; block < part.end_block; ++block) {
-    for (int64_t panel = part.begin_panel; panel < part.end_panel; ++panel) {
+  for (int64_t block = part.begin_input / block_; block * block_ < part.end_input; ++block) {
+    for (int64_t panel = part.begin_output / kPanel; panel * kPanel < part.end_output; ++panel) {
       kernels_.spread(pattern_, PanelAt(block, panel), InputsOfBlock(block),
                       as_dense_->PanelAt(block, panel));
     }
@@ -346,9 +353,8 @@ std::vector<int64_t> PackedMatrix::ChosenInputs(int64_t output) const {
 }
 
 void PackedMatrix::MarkChosen(const Part& part, uint8_t* taking_part) const {
-  const int64_t end = std::min(part.end_panel * kPanel, outputs_);
-  for (int64_t block = part.begin_block; block < part.end_block; ++block) {
-    for (int64_t output = part.begin_panel * kPanel; output < end; ++output) {
+  for (int64_t block = part.begin_input / block_; block * block_ < part.end_input; ++block) {
+    for (int64_t output = part.begin_output; output < part.end_output; ++output) {
       const uint32_t* offsets =
           PanelAt(block, output / kPanel).offsets + output % kPanel / pattern_.shared_by;
       uint8_t* const row = taking_part + output * inputs_;

@@ -36,11 +36,12 @@ class PackedMatrix {
   // Of offsets and weights.
   size_t bytes() const;
 
-  // Panels of outputs, [begin_panel, end_panel), within blocks of inputs.
+  // Outputs from a multiple of kPanel on, and inputs from a multiple of kPartInputs on: both up to
+  // such a multiple, or to the last. With tiles, or if products are dense: inputs of whole blocks.
   struct Part {
-    int64_t begin_panel, end_panel, begin_block, end_block;
+    int64_t begin_output, end_output, begin_input, end_input;
   };
-  Part Whole() const { return {0, panels(), 0, blocks()}; }
+  Part Whole() const { return {0, outputs_, 0, inputs_}; }
 
   // Whether products are computed with the dense matrix in which weights that do not take part are
   // 0, which has the same bits (but for products of 0 and what is not finite) and may be faster.

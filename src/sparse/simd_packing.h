@@ -21,30 +21,38 @@ struct PanelWeights {
   int64_t stride;
 };
 
-// Where the weights are, or a copy in `buffer` that has them in order.
-inline PanelWeights WeightsOf(const float* w, int64_t row, int64_t depth, int64_t rows,
-                              int64_t inputs, float* buffer) {
-  if (row == 1 && rows >= kPanel) return {w, depth};
-  if (row == 1) {
-    for (int64_t input = 0; input < inputs; ++input) {
+// Of panel p: where the weights are, or a copy in `buffer` that has them in order.
+inline PanelWeights WeightsOf(const BlockWeights& w, int64_t p, float* buffer) {
+  const float* data = w.data + p * kPanel * w.row;
+  const int64_t outputs = w.outputs - p * kPanel;
+  if (w.row == 1 && outputs >= kPanel) return {data, w.depth};
+  if (w.row == 1) {
+    for (int64_t input = w.begin; input < w.end; ++input) {
       for (int64_t output = 0; output < kPanel; ++output) {
-        buffer[input * kPanel + output] = output < rows ? w[input * depth + output] : 0.0F;
+        buffer[input * kPanel + output] = output < outputs ? data[input * w.depth + output] : 0.0F;
       }
     }
     return {buffer, kPanel};
   }
+  // Of the part that is packed next, as a rule.
+  constexpr int64_t kAhead = DepthBlock(Precision::kBfloat16);
   for (int64_t output = 0; output < kPanel; output += kWidth) {
-    for (int64_t input = 0; input < inputs; input += kWidth) {
-      Vector m[kWidth];
-      LoadRows(w + output * row + input, row, rows - output, inputs - input, m);
-      Transpose(m);
+    for (int64_t input = w.begin; input < w.end; input += kWidth) {
+      const float* const from = data + output * w.row + input;
+      float* const to = buffer + input * kPanel + output;
 #pragma GCC unroll 16
-      for (int64_t i = 0; i < kWidth; ++i) {
-        if (i < inputs - input) Store(buffer + (input + i) * kPanel + output, m[i]);
-      }
+      for (int64_t o = 0; o < kWidth; ++o) __builtin_prefetch(from + o * w.row + kAhead, 0, 2);
+      TransposeRows(from, w.row, outputs - output, w.end - input,
+                    [&](int64_t i, Vector x) { Store(to + i * kPanel, x); });
     }
   }
   return {buffer, kPanel};
+}
+
+inline bool AnyLane(UintVector lanes) {
+  uint32_t any = 0;
+  for (int64_t i = 0; i < kWidth; ++i) any |= lanes[i];
+  return any != 0;
 }
 
 inline Vector Magnitude(Vector x) { return FromBits(BitsOf(x) & 0x7FFFFFFF); }
@@ -88,6 +96,12 @@ inline void ShareScores(const PanelWeights& weights, int64_t begin, int64_t inpu
 // that their bits are.
 struct Candidate {
   IntVector score;
+  UintVector input;
+  Vector weight;
+};
+
+// A chosen input and its weight, for kWidth outputs.
+struct Slot {
   UintVector input;
   Vector weight;
 };
@@ -164,12 +178,6 @@ template <int64_t kKept, int64_t kGroup, typename Get>
   }
 }
 
-// A chosen input and its weight, for kWidth outputs.
-struct Slot {
-  UintVector input;
-  Vector weight;
-};
-
 // In the order of the inputs; of the same input, that with a weight first.
 template <int64_t kKept, bool kShared>
 [[gnu::always_inline]] inline void InOrder(const Best<kKept>& best, Slot (&slots)[kKept]) {
@@ -192,12 +200,72 @@ template <int64_t kKept, bool kShared>
   }
 }
 
+// The largest two of some scores.
+struct TopTwo {
+  IntVector first, second;
+};
+template <int64_t kCount>
+[[gnu::always_inline]] inline TopTwo TopTwoOf(const IntVector* scores) {
+  const auto larger = [](IntVector a, IntVector b) { return a > b ? a : b; };
+  const auto smaller = [](IntVector a, IntVector b) { return a < b ? a : b; };
+  if constexpr (kCount == 2) {
+    return {larger(scores[0], scores[1]), smaller(scores[0], scores[1])};
+  } else {
+    const TopTwo a = TopTwoOf<kCount / 2>(scores), b = TopTwoOf<kCount / 2>(scores + kCount / 2);
+    return {larger(a.first, b.first),
+            larger(smaller(a.first, b.first), larger(a.second, b.second))};
+  }
+}
+
+// The number of the one bit that is set, of few.
+inline UintVector BitNumber(UintVector bit) {
+  const Vector power = __builtin_convertvector(__builtin_bit_cast(IntVector, bit), Vector);
+  return (BitsOf(power) >> 23) - 127;
+}
+
+// Two inputs of a whole group, in their order: those whose scores reach the second largest, which
+// is cheaper than to carry inputs along (but not where scores are shared). Returns lanes that are
+// not 0 where three or more do: there what is chosen is wrong.
+template <int64_t kGroup>
+[[gnu::always_inline]] inline UintVector ReachSecond(const PanelWeights& weights, int64_t begin,
+                                                     int64_t output, Slot (&slots)[2]) {
+  IntVector score[kGroup];
+#pragma GCC unroll 16
+  for (int64_t i = 0; i < kGroup; ++i) {
+    score[i] = __builtin_bit_cast(IntVector, Magnitude(weights.Get(begin + i, output)));
+  }
+  const IntVector second = TopTwoOf<kGroup>(score).second;
+  UintVector reached{};
+  slots[1].weight = weights.Get(begin, output);
+#pragma GCC unroll 16
+  for (int64_t i = 0; i < kGroup; ++i) {
+    const auto reaches = score[i] >= second;
+    reached = reaches ? reached | 1U << i : reached;
+    slots[1].weight = reaches ? weights.Get(begin + i, output) : slots[1].weight;
+  }
+  slots[0].weight = weights.Get(begin + kGroup - 1, output);
+#pragma GCC unroll 16
+  for (int64_t i = kGroup - 2; i >= 0; --i) {
+    slots[0].weight = score[i] >= second ? weights.Get(begin + i, output) : slots[0].weight;
+  }
+  const UintVector rest = reached & (reached - 1);
+  const auto first_input = static_cast<uint32_t>(begin);
+  slots[0].input = BitNumber(reached ^ rest) + first_input;
+  slots[1].input = BitNumber(rest) + first_input;
+  return rest & (rest - 1);
+}
+
+// Where a panel has the offsets of a pair for an output; shared_by is a power of two.
+inline int64_t OffsetsAt(int64_t pair, int64_t output, int64_t shared_by) {
+  return (pair * kPanel + output) >> __builtin_ctzll(static_cast<uint64_t>(shared_by));
+}
+
 template <typename Format>
 [[gnu::always_inline]] inline void StorePair(const PackedPanel& panel, int64_t shared_by,
                                              int64_t pair, int64_t output, const Slot& first,
                                              const Slot& second) {
   Format::StoreWeights(panel.values, pair, output, first.weight, second.weight);
-  uint32_t* offsets = panel.offsets + (pair * kPanel + output) / shared_by;
+  uint32_t* offsets = panel.offsets + OffsetsAt(pair, output, shared_by);
   const UintVector words = first.input * kUnit<Format> | second.input * kUnit<Format> << 16;
   if (shared_by == 1) {
     StoreWords(offsets, words);
@@ -205,7 +273,7 @@ template <typename Format>
     uint32_t lanes[kWidth];
     StoreWords(lanes, words);
     // Of a group wider than a vector, every vector has the same.
-    for (int64_t o = 0; o < kWidth; o += shared_by) offsets[o / shared_by] = lanes[o];
+    for (int64_t o = 0; o < kWidth; o += shared_by) *offsets++ = lanes[o];
   }
 }
 
@@ -224,10 +292,11 @@ template <int64_t kCount>
 // Offsets of a pair for kWidth outputs.
 [[gnu::always_inline]] inline UintVector LoadOffsets(const PackedPanel& panel, int64_t shared_by,
                                                      int64_t pair, int64_t output) {
-  const uint32_t* offsets = panel.offsets + (pair * kPanel + output) / shared_by;
+  const uint32_t* offsets = panel.offsets + OffsetsAt(pair, output, shared_by);
   if (shared_by == 1) return LoadWords(offsets);
   uint32_t lanes[kWidth];
-  for (int64_t o = 0; o < kWidth; ++o) lanes[o] = offsets[(output % shared_by + o) / shared_by];
+  const int64_t within = output % shared_by;
+  for (int64_t o = 0; o < kWidth; ++o) lanes[o] = offsets[OffsetsAt(0, within + o, shared_by)];
   return LoadWords(lanes);
 }
 
@@ -269,6 +338,23 @@ struct GroupPacker {
     }
   }
 
+  // Packs as Pack() does if the lanes that it returns are all 0.
+  [[gnu::always_inline]] static UintVector PackUntied(const PanelWeights& weights,
+                                                      int64_t shared_by, int64_t begin,
+                                                      int64_t inputs, const PackedPanel& panel) {
+    UintVector ties{};
+    if (kKept != 2 || kShared || inputs - begin < kInputs) {
+      Pack(weights, shared_by, begin, inputs, panel);
+      return ties;
+    }
+    for (int64_t output = 0; output < kPanel; output += kWidth) {
+      Slot slots[2];
+      ties |= ReachSecond<kGroup>(weights, begin, output, slots);
+      StorePair<Format>(panel, /*shared_by=*/1, begin / kInputs, output, slots[0], slots[1]);
+    }
+    return ties;
+  }
+
   [[gnu::always_inline]] static void Repack(const PanelWeights& weights, int64_t shared_by,
                                             int64_t begin, int64_t inputs,
                                             const PackedPanel& panel) {
@@ -302,7 +388,7 @@ struct GroupPacker {
       // A slot that is left over repeats the input before it, and has no weight.
       uint32_t previous = UINT32_MAX;
       for (int64_t n = 0; n < kPairs; ++n) {
-        const uint32_t offsets = panel.offsets[((pair + n) * kPanel + output) / shared_by];
+        const uint32_t offsets = panel.offsets[OffsetsAt(pair + n, output, shared_by)];
         const uint32_t a = (offsets & 0xFFFF) / kUnit<Format>, b = (offsets >> 16) / kUnit<Format>;
         const float first = a == previous ? 0.0F : weights.data[a * weights.stride + output];
         const float second = b == a ? 0.0F : weights.data[b * weights.stride + output];
@@ -326,6 +412,12 @@ struct DensePacker {
           panel, shared_by, begin / 2, output, {input, weights.Get(begin, output)},
           {input + (both ? 1U : 0U), both ? weights.Get(begin + 1, output) : Vector{}});
     }
+  }
+  [[gnu::always_inline]] static UintVector PackUntied(const PanelWeights& weights,
+                                                      int64_t shared_by, int64_t begin,
+                                                      int64_t inputs, const PackedPanel& panel) {
+    Pack(weights, shared_by, begin, inputs, panel);
+    return UintVector{};
   }
   [[gnu::always_inline]] static void Repack(const PanelWeights& weights, int64_t shared_by,
                                             int64_t begin, int64_t inputs,
@@ -386,65 +478,66 @@ struct TilePacker {
 // Panel after panel or, if outputs lie side by side, all panels group by group: a row of the
 // weights is then read as a whole, which rows that lie a page apart need.
 template <typename Format, typename Packer, bool kChoose>
-inline void PackPanels(int64_t shared_by, const float* w, int64_t row, int64_t depth,
-                       int64_t outputs, int64_t inputs, const PackedPanels& panels) {
-  alignas(64) float buffer[DepthBlock(Format::kPrecision) * kPanel];
-  const auto pack = [&](const PanelWeights& weights, int64_t begin, int64_t p) {
+inline void PackPanels(int64_t shared_by, const BlockWeights& w, const PackedPanels& panels) {
+  struct Place {
+    PanelWeights weights;
+    int64_t begin, panel;
+  };
+  // At(i) for all i < count.
+  const auto pack_all = [&](int64_t count, auto at) {
     if constexpr (kChoose) {
-      Packer::Pack(weights, shared_by, begin, inputs, PanelOf(panels, p));
-    } else {
-      Packer::Repack(weights, shared_by, begin, inputs, PanelOf(panels, p));
+      UintVector ties{};
+      for (int64_t i = 0; i < count; ++i) {
+        const Place place = at(i);
+        ties |= Packer::PackUntied(place.weights, shared_by, place.begin, w.end,
+                                   PanelOf(panels, place.panel));
+      }
+      if (!AnyLane(ties)) return;
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      const Place place = at(i);
+      const auto pack = kChoose ? &Packer::Pack : &Packer::Repack;
+      pack(place.weights, shared_by, place.begin, w.end, PanelOf(panels, place.panel));
     }
   };
-  const int64_t count = (outputs + kPanel - 1) / kPanel;
-  const int64_t whole = row == 1 ? outputs / kPanel : 0;
-  for (int64_t begin = 0; whole > 0 && begin < inputs; begin += Packer::kInputs) {
-    for (int64_t p = 0; p < whole; ++p) pack({w + p * kPanel, depth}, begin, p);
+  alignas(64) float buffer[DepthBlock(Format::kPrecision) * kPanel];
+  constexpr int64_t kStep = Packer::kInputs;
+  const int64_t whole = w.row == 1 ? w.outputs / kPanel : 0;
+  for (int64_t begin = w.begin; whole > 0 && begin < w.end; begin += kStep) {
+    pack_all(whole, [&](int64_t p) { return Place{{w.data + p * kPanel, w.depth}, begin, p}; });
   }
-  for (int64_t p = whole; p < count; ++p) {
-    const PanelWeights weights =
-        WeightsOf(w + p * kPanel * row, row, depth, outputs - p * kPanel, inputs, buffer);
-    for (int64_t begin = 0; begin < inputs; begin += Packer::kInputs) pack(weights, begin, p);
+  for (int64_t p = whole; p * kPanel < w.outputs; ++p) {
+    const PanelWeights weights = WeightsOf(w, p, buffer);
+    pack_all((w.end - w.begin + kStep - 1) / kStep, [&](int64_t i) {
+      return Place{weights, w.begin + i * kStep, p};
+    });
   }
 }
 
 template <typename Format, int64_t kKept, int64_t kGroup, bool kChoose>
-inline void PackPattern(int64_t shared_by, const float* w, int64_t row, int64_t depth,
-                        int64_t outputs, int64_t inputs, const PackedPanels& panels) {
+inline void PackPattern(int64_t shared_by, const BlockWeights& w, const PackedPanels& panels) {
   if (shared_by == 1) {
-    PackPanels<Format, GroupPacker<Format, kKept, kGroup, false>, kChoose>(1, w, row, depth,
-                                                                           outputs, inputs, panels);
+    PackPanels<Format, GroupPacker<Format, kKept, kGroup, false>, kChoose>(1, w, panels);
   } else {
-    PackPanels<Format, GroupPacker<Format, kKept, kGroup, true>, kChoose>(shared_by, w, row, depth,
-                                                                          outputs, inputs, panels);
+    PackPanels<Format, GroupPacker<Format, kKept, kGroup, true>, kChoose>(shared_by, w, panels);
   }
 }
 
 template <typename Format, bool kChoose>
-void PackTiles(const Pattern& pattern, const float* w, int64_t row, int64_t depth, int64_t outputs,
-               int64_t inputs, const PackedPanels& panels) {
+void PackTiles(const Pattern& pattern, const BlockWeights& w, const PackedPanels& panels) {
   alignas(64) float buffer[DepthBlock(Format::kPrecision) * kPanel];
-  for (int64_t p = 0; p * kPanel < outputs; ++p) {
-    const PanelWeights weights =
-        WeightsOf(w + p * kPanel * row, row, depth, outputs - p * kPanel, inputs, buffer);
-    if constexpr (kChoose) {
-      TilePacker<Format>::Pack(pattern, weights, inputs, PanelOf(panels, p));
-    } else {
-      TilePacker<Format>::Repack(pattern, weights, inputs, PanelOf(panels, p));
-    }
+  for (int64_t p = 0; p * kPanel < w.outputs; ++p) {
+    const auto pack = kChoose ? &TilePacker<Format>::Pack : &TilePacker<Format>::Repack;
+    pack(pattern, WeightsOf(w, p, buffer), w.end, PanelOf(panels, p));
   }
 }
 
 template <typename Format, bool kChoose>
-void Pack(const Pattern& pattern, const float* w, int64_t row, int64_t depth, int64_t outputs,
-          int64_t inputs, const PackedPanels& panels) {
-  if (pattern.tiles) {
-    return PackTiles<Format, kChoose>(pattern, w, row, depth, outputs, inputs, panels);
-  }
+void Pack(const Pattern& pattern, const BlockWeights& w, const PackedPanels& panels) {
+  if (pattern.tiles) return PackTiles<Format, kChoose>(pattern, w, panels);
   const auto pack = [&]<int64_t kKept, int64_t kGroup>() {
     if (pattern.kept == kKept && pattern.group == kGroup) {
-      PackPattern<Format, kKept, kGroup, kChoose>(pattern.shared_by, w, row, depth, outputs, inputs,
-                                                  panels);
+      PackPattern<Format, kKept, kGroup, kChoose>(pattern.shared_by, w, panels);
     }
   };
   pack.template operator()<1, 4>();
@@ -456,8 +549,7 @@ void Pack(const Pattern& pattern, const float* w, int64_t row, int64_t depth, in
   pack.template operator()<2, 16>();
   pack.template operator()<4, 16>();
   if (pattern.kept == pattern.group) {
-    PackPanels<Format, DensePacker<Format>, kChoose>(pattern.shared_by, w, row, depth, outputs,
-                                                     inputs, panels);
+    PackPanels<Format, DensePacker<Format>, kChoose>(pattern.shared_by, w, panels);
   }
 }
 

@@ -6,43 +6,63 @@
 namespace millrace::sparse {
 namespace {
 
-template <int64_t kStep, int64_t... kLane>
-inline void Exchange(Vector& a, Vector& b, Lanes<kLane...>) {
-  // Lanes with the bit kStep set change places with those without, between the two.
-  const Vector low =
-      __builtin_shufflevector(a, b, ((kLane & kStep) == 0 ? kLane : kLane - kStep + kWidth)...);
-  const Vector high =
-      __builtin_shufflevector(a, b, ((kLane & kStep) == 0 ? kLane + kStep : kLane + kWidth)...);
-  a = low;
-  b = high;
+// Of two vectors, one behind the other, the lanes kFrom(lane) + kOffset.
+template <auto kFrom, int64_t kOffset, int64_t... kLane>
+inline Vector Join(Vector a, Vector b, Lanes<kLane...>) {
+  return __builtin_shufflevector(a, b, (kFrom(kLane) + kOffset)...);
+}
+template <auto kFrom, int64_t kOffset>
+inline Vector Join(Vector a, Vector b) {
+  return Join<kFrom, kOffset>(a, b, EveryLane());
 }
 
-template <int64_t kStep>
-inline void ExchangeAll(Vector (&m)[kWidth]) {
-#pragma GCC unroll 16
-  for (int64_t i = 0; i < kWidth; ++i) {
-    if ((i & kStep) == 0) Exchange<kStep>(m[i], m[i + kStep], EveryLane());
+// In steps that are one instruction each: within fours of lanes, then whole fours.
+inline void Transpose(Vector (&m)[kWidth]) {
+  constexpr auto single = [](int64_t i) { return i / 4 * 4 + i % 4 / 2 + i % 2 * kWidth; };
+  constexpr auto pair = [](int64_t i) { return i / 4 * 4 + i % 2 + i % 4 / 2 * kWidth; };
+#pragma GCC unroll 4
+  for (int64_t r = 0; r < kWidth; r += 4) {
+    const Vector a = Join<single, 0>(m[r], m[r + 1]), b = Join<single, 2>(m[r], m[r + 1]);
+    const Vector c = Join<single, 0>(m[r + 2], m[r + 3]), d = Join<single, 2>(m[r + 2], m[r + 3]);
+    m[r] = Join<pair, 0>(a, c), m[r + 1] = Join<pair, 2>(a, c);
+    m[r + 2] = Join<pair, 0>(b, d), m[r + 3] = Join<pair, 2>(b, d);
   }
-  if constexpr (kStep > 1) ExchangeAll<kStep / 2>(m);
+  constexpr auto four = [](int64_t i) { return i / 4 * 8 + i % 4; };
+#pragma GCC unroll 4
+  for (int64_t r = 0; r < 4; ++r) {
+    if constexpr (kWidth == 8) {
+      const Vector a = m[r], b = m[r + 4];
+      m[r] = Join<four, 0>(a, b), m[r + 4] = Join<four, 4>(a, b);
+    } else if constexpr (kWidth == 16) {
+      const Vector a = Join<four, 0>(m[r], m[r + 4]), b = Join<four, 4>(m[r], m[r + 4]);
+      const Vector c = Join<four, 0>(m[r + 8], m[r + 12]), d = Join<four, 4>(m[r + 8], m[r + 12]);
+      m[r] = Join<four, 0>(a, c), m[r + 4] = Join<four, 0>(b, d);
+      m[r + 8] = Join<four, 4>(a, c), m[r + 12] = Join<four, 4>(b, d);
+    }
+  }
 }
 
-// Eklundh 1972: blocks off the diagonal change places, from halves down to single numbers.
-inline void Transpose(Vector (&m)[kWidth]) { ExchangeAll<kWidth / 2>(m); }
-
-// kWidth rows of which `columns` numbers count.
-inline void LoadRows(const float* x, int64_t stride, int64_t rows, int64_t columns,
-                     Vector (&m)[kWidth]) {
+// Calls store(column, its kWidth numbers) for kWidth columns; what is not in the rows and columns
+// that there are, is 0.
+template <typename StoreColumn>
+[[gnu::always_inline]] inline void TransposeRows(const float* x, int64_t stride, int64_t rows,
+                                                 int64_t columns, StoreColumn store) {
+  const auto transpose = [&](auto load) __attribute__((always_inline)) {
+    Vector m[kWidth];
 #pragma GCC unroll 16
-  for (int64_t r = 0; r < kWidth; ++r) {
-    if (r >= rows) {
-      m[r] = Vector{};
-    } else if (columns >= kWidth) {
-      m[r] = Load(x + r * stride);
-    } else {
+    for (int64_t r = 0; r < kWidth; ++r) m[r] = load(x + r * stride, r);
+    Transpose(m);
+#pragma GCC unroll 16
+    for (int64_t c = 0; c < kWidth; ++c) store(c, m[c]);
+  };
+  if (rows >= kWidth && columns >= kWidth) {
+    transpose([](const float* row, int64_t) { return Load(row); });
+  } else {
+    transpose([&](const float* row, int64_t r) {
       float part[kWidth] = {};
-      for (int64_t c = 0; c < columns; ++c) part[c] = x[r * stride + c];
-      m[r] = Load(part);
-    }
+      for (int64_t c = 0; r < rows && c < kWidth && c < columns; ++c) part[c] = row[c];
+      return Load(part);
+    });
   }
 }
 
@@ -51,13 +71,11 @@ void TileOfRows(const float* x, int64_t stride, int64_t rows, int64_t columns, s
   auto* out = reinterpret_cast<typename Format::Element*>(tile);
   for (int64_t row = 0; row < kTile; row += kWidth) {
     for (int64_t column = 0; column < columns; column += kWidth) {
-      Vector m[kWidth];
-      LoadRows(x + row * stride + column, stride, rows - row, columns - column, m);
-      Transpose(m);
-#pragma GCC unroll 16
-      for (int64_t c = 0; c < kWidth; ++c) {
-        if (c < columns - column) Format::StoreElements(out + (column + c) * kTile + row, m[c]);
-      }
+      auto* const to = out + column * kTile + row;
+      TransposeRows(x + row * stride + column, stride, rows - row, columns - column,
+                    [&](int64_t c, Vector values) {
+                      if (c < columns - column) Format::StoreElements(to + c * kTile, values);
+                    });
     }
   }
 }

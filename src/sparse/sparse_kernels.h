@@ -48,8 +48,19 @@ constexpr int64_t ElementBytes(Precision precision) {
 constexpr int64_t DepthBlock(Precision precision) {
   return 32768 / (kTile * ElementBytes(precision));
 }
+// Inputs of a part of a block that may be packed by itself: whole groups of every pattern.
+inline constexpr int64_t kPartInputs = 64;
 // What an offset of 1 means in bytes of a tile: x86 multiplies by up to 8 while it loads.
 inline constexpr int64_t kOffsetBytes = 8;
+
+// Weights to pack, of inputs of one block: weight(o, i) = data[o * row + i * depth] for o <
+// outputs, begin <= i < end <= DepthBlock; row or depth is 1. `begin` is a multiple of kPartInputs
+// and, with tiles, 0.
+struct BlockWeights {
+  const float* data;
+  int64_t row, depth;
+  int64_t outputs, begin, end;
+};
 
 // One panel of a packed matrix within one block of inputs. Weights come in pairs; pairs of the same
 // panel have their inputs in ascending order.
@@ -103,15 +114,12 @@ struct KernelSet {
                           int64_t x_stride, int64_t tiles, int64_t rows, int64_t columns, bool add,
                           float* out, int64_t out_stride);
 
-  // Chooses and packs weights within a block: weight(r, k) = w[r * row + k * depth] for r <
-  // outputs, k < inputs <= DepthBlock; row or depth is 1. Of equal magnitudes the lower input is
-  // kept; an incomplete group keeps as many as it has, at most N. A slot that is left over repeats
-  // the input of the one before it, with weight 0.
-  void (*pack)(const Pattern& pattern, const float* w, int64_t row, int64_t depth, int64_t outputs,
-               int64_t inputs, const PackedPanels& panels);
+  // Chooses and packs weights. Of equal magnitudes the lower input is kept; an incomplete group
+  // keeps as many as it has, at most N. A slot that is left over repeats the input of the one
+  // before it, with weight 0.
+  void (*pack)(const Pattern& pattern, const BlockWeights& weights, const PackedPanels& panels);
   // Packs the weights at the places chosen before.
-  void (*repack)(const Pattern& pattern, const float* w, int64_t row, int64_t depth,
-                 int64_t outputs, int64_t inputs, const PackedPanels& panels);
+  void (*repack)(const Pattern& pattern, const BlockWeights& weights, const PackedPanels& panels);
   // The same weights as a panel of DensePattern(), 0 where they do not take part.
   void (*spread)(const Pattern& pattern, const PackedPanel& panel, int64_t inputs,
                  const PackedPanel& dense);

@@ -90,9 +90,24 @@ std::vector<uint8_t> SparseLayer::BackwardMask() const {
   return mask;
 }
 
+int64_t SparseLayer::PartOutputs() const {
+  const bool whole_blocks =
+      has_backward() && (backward().pattern().tiles || backward().multiplies_as_dense());
+  return whole_blocks ? sparse::DepthBlock(kernels_.precision) : sparse::kPartInputs;
+}
+
 int64_t SparseLayer::parts() const {
-  const int64_t side = sparse::DepthBlock(kernels_.precision);
-  return (out() + side - 1) / side * forward_.blocks();
+  return (out() + PartOutputs() - 1) / PartOutputs() * forward_.blocks();
+}
+
+SparseLayer::Part SparseLayer::PartAt(int64_t part) const {
+  const int64_t block = sparse::DepthBlock(kernels_.precision);
+  const int64_t output = part / forward_.blocks() * PartOutputs();
+  const int64_t input = part % forward_.blocks() * block;
+  return {.begin_output = output,
+          .end_output = std::min(output + PartOutputs(), out()),
+          .begin_input = input,
+          .end_input = std::min(input + block, in())};
 }
 
 void SparseLayer::Step(const kernels::AdamStep& step, const AdamBuffers& buffers,
@@ -101,51 +116,43 @@ void SparseLayer::Step(const kernels::AdamStep& step, const AdamBuffers& buffers
     kernels::BestKernels().adam(step, buffers.gradients + offset, buffers.parameters + offset,
                                 buffers.mean + offset, buffers.variance + offset, size);
   };
-  const int64_t side = sparse::DepthBlock(kernels_.precision);
-  const int64_t row = part / forward_.blocks() * side, column = part % forward_.blocks() * side;
-  const int64_t width = std::min(side, PadToPanel(in()) - column);
-  for (int64_t o = row; o < std::min(row + side, out()); ++o) {
-    adam(weight_.offset + o * weight_.stride + column, width);
+  const Part which = PartAt(part);
+  const int64_t width = PadToPanel(which.end_input) - which.begin_input;
+  for (int64_t o = which.begin_output; o < which.end_output; ++o) {
+    adam(weight_.offset + o * weight_.stride + which.begin_input, width);
   }
   if (part == 0) adam(bias_.offset, PadToPanel(out()));
 }
 
 void SparseLayer::Pack(const float* parameters, bool choose, int64_t part) {
-  const int64_t side = sparse::DepthBlock(kernels_.precision) / sparse::kPanel;  // panels
-  const int64_t row = part / forward_.blocks(), column = part % forward_.blocks();
-  const float* w = parameters + weight_.offset;
-  PackForward(w, choose, {row * side, std::min((row + 1) * side, panels()), column, column + 1});
-  const int64_t in_panels = (in() + sparse::kPanel - 1) / sparse::kPanel;
-  PackBackward(w, choose, {column * side, std::min((column + 1) * side, in_panels), row, row + 1});
+  PackForward(parameters + weight_.offset, choose, PartAt(part));
+  PackBackward(parameters + weight_.offset, choose, PartAt(part));
 }
 
-void SparseLayer::PackForward(const float* w, bool choose, const sparse::PackedMatrix::Part& part) {
+void SparseLayer::PackForward(const float* w, bool choose, const Part& part) {
   const sparse::MatrixView view = {w, out(), in(), /*row=*/weight_.stride, /*depth=*/1};
   auto& packed = const_cast<sparse::PackedMatrix&>(forward());
   choose || dense_ ? packed.Pack(view, part) : packed.Repack(view, part);
   if (dense_) return;
   if (choose && !taking_part_.empty()) forward_.MarkChosen(part, taking_part_.data());
   if (!as_forward_) return;
-  const int64_t block = sparse::DepthBlock(kernels_.precision);
-  const int64_t end = std::min(part.end_panel * sparse::kPanel, out());
-  for (int64_t output = part.begin_panel * sparse::kPanel; output < end; ++output) {
+  for (int64_t output = part.begin_output; output < part.end_output; ++output) {
     const uint8_t* takes_part = taking_part_.data() + output * in();
     const float* from = w + output * weight_.stride;
     float* to = forward_weights_.data() + output * weight_.stride;
-    const int64_t last = std::min(part.end_block * block, in());
-    for (int64_t i = part.begin_block * block; i < last; ++i) {
+    for (int64_t i = part.begin_input; i < part.end_input; ++i) {
       to[i] = takes_part[i] != 0 ? from[i] : 0.0F;
     }
   }
 }
 
-void SparseLayer::PackBackward(const float* w, bool choose,
-                               const sparse::PackedMatrix::Part& part) {
+void SparseLayer::PackBackward(const float* w, bool choose, const Part& part) {
   if (!has_backward()) return;
   if (as_forward_ && !dense_) w = forward_weights_.data();
   auto& packed = const_cast<sparse::PackedMatrix&>(backward());
   const sparse::MatrixView view = {w, in(), out(), /*row=*/1, /*depth=*/weight_.stride};
-  choose || dense_ ? packed.Pack(view, part) : packed.Repack(view, part);
+  const Part turned = {part.begin_input, part.end_input, part.begin_output, part.end_output};
+  choose || dense_ ? packed.Pack(view, turned) : packed.Repack(view, turned);
 }
 
 void SparseLayer::WriteGradients(const std::byte* g, int64_t g_stride, const std::byte* transposed,

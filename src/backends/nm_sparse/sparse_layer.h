@@ -69,7 +69,8 @@ class SparseLayer {
   }
 
   // Chooses weights (or keeps those chosen before) and packs them for both products: the part of
-  // this number of so many as there are. Parts are squares that both products read from the cache.
+  // this number of so many as there are. A part is small enough that both products, and the step
+  // before, read it from the cache.
   int64_t parts() const;
   // A step of Adam on a part.
   void Step(const kernels::AdamStep& step, const AdamBuffers& buffers, int64_t part) const;
@@ -84,8 +85,11 @@ class SparseLayer {
   void WriteBiasGradients(const float* sums, int64_t tiles, float* gradients) const;
 
  private:
-  void PackForward(const float* w, bool choose, const sparse::PackedMatrix::Part& part);
-  void PackBackward(const float* w, bool choose, const sparse::PackedMatrix::Part& part);
+  using Part = sparse::PackedMatrix::Part;
+  int64_t PartOutputs() const;
+  Part PartAt(int64_t part) const;
+  void PackForward(const float* w, bool choose, const Part& part);
+  void PackBackward(const float* w, bool choose, const Part& part);
   // What the pull to zero, or weights that stay zero, do to the gradients of the weights of inputs
   // [begin, end).
   void PullToZero(int64_t begin, int64_t end, const float* weights, float* gradients) const;

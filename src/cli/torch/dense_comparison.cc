@@ -2,6 +2,9 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
+#include <functional>
+
 namespace millrace {
 namespace {
 
@@ -13,7 +16,20 @@ std::vector<double> Scaled(std::vector<double> values, double scale) {
 }  // namespace
 
 void DenseComparison::AddScaled(const char* unit, double scale, const std::vector<BenchArm>& arms) {
-  const auto seconds = Interleave(arms, rounds_, one_thread_).seconds;
+  AddAgainstFirst(unit, scale, arms, Interleave(arms, rounds_, one_thread_).seconds);
+}
+
+void DenseComparison::AddExtra(const char* unit, double scale, const std::vector<BenchArm>& arms) {
+  auto seconds = Interleave(arms, rounds_, one_thread_).seconds;
+  for (size_t i = 1; i < arms.size(); ++i) {
+    std::ranges::transform(seconds[i], seconds[0], seconds[i].begin(), std::minus());
+  }
+  AddAgainstFirst(unit, scale, arms, seconds);
+}
+
+void DenseComparison::AddAgainstFirst(const char* unit, double scale,
+                                      const std::vector<BenchArm>& arms,
+                                      const std::vector<std::vector<double>>& seconds) {
   for (size_t i = 1; i < arms.size(); ++i) {
     table_.push_back({arms[i].name, unit, scale * Median(seconds[i]), arms[0].name,
                       scale * Median(seconds[0]), Scaled(seconds[i], scale),

@@ -25,8 +25,12 @@ class DenseComparison {
            const std::vector<BenchArm>& arms);
   // All arms against the first: seconds times `scale`.
   void AddScaled(const char* unit, double scale, const std::vector<BenchArm>& arms);
+  // How much longer than the first, in the same round, all others take.
+  void AddExtra(const char* unit, double scale, const std::vector<BenchArm>& arms);
 
  private:
+  void AddAgainstFirst(const char* unit, double scale, const std::vector<BenchArm>& arms,
+                       const std::vector<std::vector<double>>& seconds);
   void Compare(const std::string& name, const char* unit, double work, size_t i,
                const std::vector<BenchArm>& arms, const std::vector<std::vector<double>>& seconds);
 

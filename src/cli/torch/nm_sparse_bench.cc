@@ -124,18 +124,27 @@ class Bench {
     comparison_.Add("step", "ms", 0, width, dense, steps);
   }
 
-  // Choosing and packing both forms, beside a copy of the weights.
+  // Choosing and packing both forms, beside a copy of the weights; and how much longer Adam's step
+  // takes with it, as training does it.
   void Pack(int64_t width) {
-    AlignedFloats weights;
+    AdamArrays arrays;
     std::vector<float> copy(static_cast<size_t>(width * width));
-    std::vector<BenchArm> arms = {{"copy of the weights", [&] {
-                                     std::memcpy(copy.data(), weights.data(), copy.size() * 4);
-                                   }}};
+    std::vector<BenchArm> alone = {
+        {"copy of the weights",
+         [&] { std::memcpy(copy.data(), arrays.weights.data(), copy.size() * 4); }}};
+    std::vector<BenchArm> steps;
     for (const sparse::Pattern& pattern : patterns_) {
-      arms.push_back({fmt::format("{}/D{}", Name("pack", pattern, Precision::kBfloat16), width),
-                      MakePacking(width, pattern, weights)});
+      const auto run = MakePacking(width, pattern, arrays);
+      const auto name = [&](const char* what) {
+        return fmt::format("{}/D{}", Name(what, pattern, Precision::kBfloat16), width);
+      };
+      alone.push_back({name("pack"), [run] { run(PackingWork::kPack); }});
+      if (steps.empty()) steps.push_back({"Adam", [run] { run(PackingWork::kStep); }});
+      steps.push_back({name("pack_after_adam"), [run] { run(PackingWork::kStepAndPack); }});
     }
-    comparison_.AddScaled("ns/weight", 1e9 / static_cast<double>(width * width), arms);
+    const double scale = 1e9 / static_cast<double>(width * width);
+    comparison_.AddScaled("ns/weight", scale, alone);
+    comparison_.AddExtra("ns/weight", scale, steps);
   }
 
  private:

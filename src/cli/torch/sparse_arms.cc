@@ -92,11 +92,10 @@ class SparseProduct {
   AlignedBuffer<std::byte> in_, out_;
 };
 
-// Choosing and packing the weights of a square layer for both products. Layers of the same width
-// may share their weights.
+// A square layer: Adam's step, choosing and packing its weights for both products.
 class PackedLayerArm {
  public:
-  PackedLayerArm(int64_t width, const sparse::Pattern& pattern, AlignedFloats& weights)
+  PackedLayerArm(int64_t width, const sparse::Pattern& pattern, AdamArrays& arrays)
       : spec_(SquareLayer(width)),
         layout_(spec_),
         layer_(layout_, "trunk.0",
@@ -104,15 +103,25 @@ class PackedLayerArm {
                 .products = sparse::ProductChoice::kSparse,
                 .layers = {"trunk.0"}},
                /*input_gradient=*/true, sparse::BestKernels(Precision::kBfloat16)),
-        weights_(weights) {
-    const auto values = Random(layout_.size(), 1);
-    weights_.Reserve(values.size());
-    std::ranges::copy(values, weights_.data());
+        arrays_(arrays) {
+    const auto fill = [&](AlignedFloats& array, const std::vector<float>& values) {
+      array.Reserve(values.size());
+      std::ranges::copy(values, array.data());
+    };
+    fill(arrays_.weights, Random(layout_.size(), 1));
+    fill(arrays_.gradients, Random(layout_.size(), 2));
+    fill(arrays_.mean, std::vector<float>(static_cast<size_t>(layout_.size())));
+    fill(arrays_.variance, std::vector<float>(static_cast<size_t>(layout_.size()), 1.0F));
   }
 
-  void Run() {
+  void Run(PackingWork work) {
+    const AdamBuffers buffers = {.gradients = arrays_.gradients.data(),
+                                 .parameters = arrays_.weights.data(),
+                                 .mean = arrays_.mean.data(),
+                                 .variance = arrays_.variance.data()};
     for (int64_t part = 0; part < layer_.parts(); ++part) {
-      layer_.Pack(weights_.data(), /*choose=*/true, part);
+      if (work != PackingWork::kPack) layer_.Step({.step_size = 1e-6F}, buffers, part);
+      if (work != PackingWork::kStep) layer_.Pack(buffers.parameters, /*choose=*/true, part);
     }
   }
 
@@ -129,7 +138,7 @@ class PackedLayerArm {
   const ModelSpec spec_;
   SparseLayout layout_;
   SparseLayer layer_;
-  AlignedFloats& weights_;
+  AdamArrays& arrays_;
 };
 
 // A training step of the mlp of DenseSteps(), its outputs split into 15 logits and a value.
@@ -204,9 +213,11 @@ SparseProductArms MakeSparseProduct(int64_t rows, int64_t width, bool forward,
   return {.rows = [product] { product->Rows(); }, .chain = [product] { product->Chain(); }};
 }
 
-std::function<void()> MakePacking(int64_t width, const sparse::Pattern& pattern,
-                                  AlignedFloats& weights) {
-  return [arm = std::make_shared<PackedLayerArm>(width, pattern, weights)] { arm->Run(); };
+std::function<void(PackingWork)> MakePacking(int64_t width, const sparse::Pattern& pattern,
+                                             AdamArrays& arrays) {
+  return [arm = std::make_shared<PackedLayerArm>(width, pattern, arrays)](PackingWork work) {
+    arm->Run(work);
+  };
 }
 
 std::function<void()> MakeSparseStep(int64_t rows, int64_t width, const Sparsity& sparsity,

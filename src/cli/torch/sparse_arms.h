@@ -20,10 +20,15 @@ SparseProductArms MakeSparseProduct(int64_t rows, int64_t width, bool forward,
                                     const sparse::Pattern& pattern, sparse::Precision precision,
                                     ThreadTeam& team);
 
-// Choosing and packing the weights of a square layer for both products. Layers of the same width
-// may share their weights, which are drawn.
-std::function<void()> MakePacking(int64_t width, const sparse::Pattern& pattern,
-                                  AlignedFloats& weights);
+// Adam's step of a square layer, part by part; choosing and packing its weights for both products;
+// and both, each part packed right after its step, as training does. Layers of the same width may
+// share arrays, which are drawn.
+enum class PackingWork : uint8_t { kStep, kPack, kStepAndPack };
+struct AdamArrays {
+  AlignedFloats weights, gradients, mean, variance;
+};
+std::function<void(PackingWork)> MakePacking(int64_t width, const sparse::Pattern& pattern,
+                                             AdamArrays& arrays);
 
 // The mlp of DenseSteps(), its outputs split into logits and a value, and options for it: hidden
 // layers but the first are sparse, with weights chosen anew in every step.

@@ -319,9 +319,9 @@ TEST_P(PackedMatrixOfSet, PartsOfAMatrixArePackedLikeTheWhole) {
     PackedMatrix whole(m.outputs, m.inputs, {2, 8, 1}, *GetParam());
     PackedMatrix parts(m.outputs, m.inputs, {2, 8, 1}, *GetParam());
     whole.Pack(m);
-    for (int64_t panel = 0; panel < parts.panels(); ++panel) {
-      for (int64_t block = 0; block < parts.blocks(); ++block) {
-        parts.Pack(m, {panel, panel + 1, block, block + 1});
+    for (int64_t o = 0; o < m.outputs; o += 32) {
+      for (int64_t i = 0; i < m.inputs; i += kPartInputs) {
+        parts.Pack(m, {o, std::min(o + 32, m.outputs), i, std::min(i + kPartInputs, m.inputs)});
       }
     }
     for (int64_t o = 0; o < m.outputs; ++o) {
