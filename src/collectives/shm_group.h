@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "collectives/byte_exchange.h"
 #include "core/deadline.h"
 #include "core/doorbell.h"
 #include "core/mapped_file.h"
@@ -34,19 +35,16 @@ struct ShmGroupOptions {
 // Every rank makes the same calls in the same order. kUnavailable: a peer has died, left or is
 // silent; the group is then finished, at all ranks at once. kInternal if ranks differ in what they
 // call. Sums are in the order of ranks, the same bits at all of them. Bound to one thread.
-class ShmGroup {
+class ShmGroup : public ByteExchange {
  public:
   // Waits until all are there. kUnavailable if that takes longer than the timeout.
   static absl::StatusOr<std::unique_ptr<ShmGroup>> Join(const ShmGroupOptions& options);
-  ~ShmGroup();
+  ~ShmGroup() override;
 
-  int rank() const { return options_.rank; }
-  int size() const { return options_.size; }
+  int rank() const override { return options_.rank; }
+  int size() const override { return options_.size; }
 
-  using Bytes = std::span<std::byte>;
-  using ConstBytes = std::span<const std::byte>;
-  // Sends to[r] to rank r, and receives from[r] of it, which is as long as what it sends.
-  absl::Status AllToAll(std::span<const ConstBytes> to, std::span<const Bytes> from);
+  absl::Status AllToAll(std::span<const ConstBytes> to, std::span<const Bytes> from) override;
   // `all`: what the ranks have, one after another, as much of each.
   absl::Status AllGather(ConstBytes own, Bytes all);
   // In place. T: float, double, int64_t, int32_t, uint8_t.

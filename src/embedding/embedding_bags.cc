@@ -19,6 +19,28 @@ constexpr size_t kLookupsAtOnce = 4096;
 
 }  // namespace
 
+absl::Status CheckLengths(const JaggedIds& batch, std::span<const Feature> features) {
+  const int64_t lengths = batch.samples * std::ssize(features);
+  if (batch.samples < 0 || std::ssize(batch.lengths) != lengths) {
+    return absl::InvalidArgumentError(absl::StrCat("jagged ids: expected ", features.size(), " x ",
+                                                   batch.samples, " lengths, got ",
+                                                   batch.lengths.size()));
+  }
+  int64_t ids = 0;
+  for (int64_t i = 0; i < lengths; ++i) {
+    const int32_t length = batch.lengths[static_cast<size_t>(i)];
+    if (length < 0) {
+      const auto& feature = features[static_cast<size_t>(i / batch.samples)];
+      return absl::InvalidArgumentError(absl::StrCat("feature ", feature.name, ", sample ",
+                                                     i % batch.samples, ": length ", length));
+    }
+    ids += length;
+  }
+  if (ids == std::ssize(batch.ids)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "jagged ids: expected ", ids, " ids, the sum of the lengths, got ", batch.ids.size()));
+}
+
 EmbeddingBags::EmbeddingBags(std::vector<EmbeddingTable> tables, std::vector<Feature> features,
                              int threads)
     : tables_(std::move(tables)),
@@ -27,7 +49,7 @@ EmbeddingBags::EmbeddingBags(std::vector<EmbeddingTable> tables, std::vector<Fea
       lookups_(tables_.size()) {
   for (const Feature& feature : features_) {
     offsets_.push_back(width_);
-    width_ += PadColumns(tables_[static_cast<size_t>(feature.table)].options().columns);
+    width_ += PadColumns(tables_[static_cast<size_t>(feature.table)].shard().columns);
   }
 }
 
@@ -42,31 +64,10 @@ absl::StatusOr<std::unique_ptr<EmbeddingBags>> EmbeddingBags::Create(
       new EmbeddingBags(std::move(tables), std::move(features), threads));
 }
 
-absl::Status EmbeddingBags::Check(const JaggedIds& batch) const {
-  const int64_t lengths = batch.samples * std::ssize(features_);
-  if (batch.samples < 0 || std::ssize(batch.lengths) != lengths) {
-    return absl::InvalidArgumentError(absl::StrCat("jagged ids: expected ", features_.size(), " x ",
-                                                   batch.samples, " lengths, got ",
-                                                   batch.lengths.size()));
-  }
-  int64_t ids = 0;
-  for (int64_t i = 0; i < lengths; ++i) {
-    const int32_t length = batch.lengths[static_cast<size_t>(i)];
-    if (length < 0) {
-      const auto& feature = features_[static_cast<size_t>(i / batch.samples)];
-      return absl::InvalidArgumentError(absl::StrCat("feature ", feature.name, ", sample ",
-                                                     i % batch.samples, ": length ", length));
-    }
-    ids += length;
-  }
-  if (ids == std::ssize(batch.ids)) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "jagged ids: expected ", ids, " ids, the sum of the lengths, got ", batch.ids.size()));
-}
-
 absl::Status EmbeddingBags::SetBatch(const JaggedIds& batch) {
   samples_ = 0;
-  MILLRACE_RETURN_IF_ERROR(Check(batch));
+  sorted_ = false;
+  MILLRACE_RETURN_IF_ERROR(CheckLengths(batch, features_));
   places_.resize(batch.ids.size());
   first_places_.assign(1, 0);
   for (size_t f = 0; f < features_.size(); ++f) {
@@ -86,19 +87,57 @@ absl::Status EmbeddingBags::SetBatch(const JaggedIds& batch) {
   return absl::OkStatus();
 }
 
-void EmbeddingBags::Forward(float* out) {
-  const int64_t parts = (samples_ + kSamplesAtOnce - 1) / kSamplesAtOnce;
+void EmbeddingBags::SetPlaces(std::span<const int32_t> lengths, std::span<const uint32_t> places,
+                              int64_t samples) {
+  lengths_.assign(lengths.begin(), lengths.end());
+  places_.assign(places.begin(), places.end());
+  samples_ = samples;
+  sorted_ = false;
+  first_places_.assign(1, 0);
+  for (int64_t f = 0; f < std::ssize(features_); ++f) {
+    first_places_.push_back(first_places_.back() + Lookups(f, {0, samples}));
+  }
+}
+
+int64_t EmbeddingBags::Lookups(int64_t feature, Range samples) const {
+  const int32_t* const lengths = lengths_.data() + feature * samples_;
+  return std::accumulate(lengths + samples.begin, lengths + samples.end, int64_t{0});
+}
+
+int64_t EmbeddingBags::FirstLookup(int64_t feature, int64_t sample) const {
+  return first_places_[static_cast<size_t>(feature)] + Lookups(feature, {0, sample});
+}
+
+void EmbeddingBags::Forward(Range features, Range samples, float* out, int64_t stride) {
+  const int64_t parts = (samples.end - samples.begin + kSamplesAtOnce - 1) / kSamplesAtOnce;
+  if (features.begin == features.end || parts == 0) return;
   // Table after table: rows of few of them fit into what translates addresses.
-  team_.Run(parts * std::ssize(features_), [&](int64_t task, int) {
-    const auto f = static_cast<size_t>(task / parts);
-    const int64_t begin = task % parts * kSamplesAtOnce;
-    const int64_t count = std::min(kSamplesAtOnce, samples_ - begin);
-    const int32_t* const lengths = lengths_.data() + static_cast<int64_t>(f) * samples_;
-    const int64_t first = std::accumulate(lengths, lengths + begin, first_places_[f]);
-    BestKernels().pool(tables_[static_cast<size_t>(features_[f].table)].rows(),
-                       places_.data() + first, lengths + begin, count, features_[f].pooling,
-                       out + begin * width_ + offsets_[f], width_);
+  team_.Run(parts * (features.end - features.begin), [&](int64_t task, int) {
+    const int64_t f = features.begin + task / parts;
+    const Feature& feature = features_[static_cast<size_t>(f)];
+    const int64_t skipped = task % parts * kSamplesAtOnce;
+    const int64_t begin = samples.begin + skipped;
+    const int64_t column = offset(f) - offset(features.begin);
+    BestKernels().pool(
+        tables_[static_cast<size_t>(feature.table)].rows(), places_.data() + FirstLookup(f, begin),
+        lengths_.data() + f * samples_ + begin, std::min(kSamplesAtOnce, samples.end - begin),
+        feature.pooling, out + skipped * stride + column, stride);
   });
+}
+
+void EmbeddingBags::Gather(int64_t feature, Range samples, float* rows) {
+  const Rows& table =
+      tables_[static_cast<size_t>(features_[static_cast<size_t>(feature)].table)].rows();
+  const int64_t count = Lookups(feature, samples);
+  const std::vector<int32_t> ones(static_cast<size_t>(count), 1);
+  BestKernels().pool(table, places_.data() + FirstLookup(feature, samples.begin), ones.data(),
+                     count, Pooling::kSum, rows, PadColumns(table.columns));
+}
+
+void EmbeddingBags::SortLookups() {
+  if (std::exchange(sorted_, true)) return;
+  team_.Run(std::ssize(tables_),
+            [&](int64_t table, int) { SortLookups(static_cast<size_t>(table)); });
 }
 
 void EmbeddingBags::SortLookups(size_t table) {
@@ -113,17 +152,22 @@ void EmbeddingBags::SortLookups(size_t table) {
       for (int32_t i = 0; i < lengths[sample]; ++i) lookups.all.push_back({*place++, gradient});
     }
   }
-  lookups.sorted = lookups.sort.Sort(lookups.all, tables_[table].options().rows);
+  lookups.sorted = lookups.sort.Sort(lookups.all, tables_[table].shard().rows);
 }
 
 std::vector<EmbeddingBags::Part> EmbeddingBags::Parts() const {
   std::vector<Part> parts;
   for (size_t table = 0; table < lookups_.size(); ++table) {
     const std::span<const Lookup> sorted = lookups_[table].sorted;
+    size_t rows = 0;
     for (size_t begin = 0, end = 0; begin < sorted.size(); begin = end) {
-      end = std::min(begin + kLookupsAtOnce, sorted.size());
-      while (end < sorted.size() && sorted[end].place == sorted[end - 1].place) ++end;
-      parts.push_back({table, sorted.subspan(begin, end - begin)});
+      const size_t first_row = rows;
+      for (; end < sorted.size(); ++end) {
+        const bool another = end == begin || sorted[end].place != sorted[end - 1].place;
+        if (another && end >= begin + kLookupsAtOnce) break;
+        rows += another ? 1 : 0;
+      }
+      parts.push_back({table, sorted.subspan(begin, end - begin), first_row});
     }
   }
   return parts;
@@ -136,7 +180,7 @@ const float* EmbeddingBags::SumGradients(const float* gradients) {
   for (size_t f = 0; f < features_.size(); ++f) {
     if (!is_mean(features_[f])) continue;
     const int64_t columns =
-        PadColumns(tables_[static_cast<size_t>(features_[f].table)].options().columns);
+        PadColumns(tables_[static_cast<size_t>(features_[f].table)].shard().columns);
     for (int64_t sample = 0; sample < samples_; ++sample) {
       const int32_t length =
           lengths_[f * static_cast<size_t>(samples_) + static_cast<size_t>(sample)];
@@ -147,11 +191,25 @@ const float* EmbeddingBags::SumGradients(const float* gradients) {
   return scaled_.data();
 }
 
-void EmbeddingBags::Update(const float* gradients, const UpdateStep& step) {
+std::vector<float> EmbeddingBags::Squares(size_t table, const float* gradients) {
+  const float* const of_sums = SumGradients(gradients);
+  SortLookups();
+  const std::span<const Lookup> sorted = lookups_[table].sorted;
+  int64_t rows = 0;
+  for (size_t i = 0; i < sorted.size(); ++i) {
+    rows += i == 0 || sorted[i].place != sorted[i - 1].place ? 1 : 0;
+  }
+  const Rows& of_table = tables_[table].rows();
+  std::vector<float> squares(static_cast<size_t>(rows * SquareBlocks(of_table.columns)));
+  BestKernels().squares(of_table, sorted.data(), std::ssize(sorted), of_sums, squares.data());
+  return squares;
+}
+
+void EmbeddingBags::Update(const float* gradients, const UpdateStep& step,
+                           std::span<const std::vector<float>> squares) {
   if (samples_ == 0) return;
   const float* const of_sums = SumGradients(gradients);
-  team_.Run(std::ssize(tables_),
-            [&](int64_t table, int) { SortLookups(static_cast<size_t>(table)); });
+  SortLookups();
   const std::vector<Part> parts = Parts();
   team_.Run(std::ssize(parts), [&](int64_t i, int) {
     const Part& part = parts[static_cast<size_t>(i)];
@@ -162,8 +220,9 @@ void EmbeddingBags::Update(const float* gradients, const UpdateStep& step) {
     key.Add(uint64_t{step.rounding_key});
     key.Add(std::string_view(table.options().name));
     of_table.rounding_key = static_cast<uint32_t>(key.state() >> 32);
+    const bool given = !squares.empty() && !squares[part.table].empty();
     BestKernels().update(table.rows(), of_table, part.lookups.data(), std::ssize(part.lookups),
-                         of_sums, /*first_row=*/0);
+                         of_sums, given ? squares[part.table].data() + part.first_row : nullptr);
   });
 }
 

@@ -23,6 +23,10 @@ struct Feature {
   Pooling pooling = Pooling::kSum;
 };
 
+// kInvalidArgument names the feature and what is wrong with it: numbers of lengths or ids, negative
+// lengths.
+absl::Status CheckLengths(const JaggedIds& batch, std::span<const Feature> features);
+
 // Of one process. Results do not depend on the number of threads. Bound to one thread, for which
 // others work.
 class EmbeddingBags {
@@ -42,22 +46,41 @@ class EmbeddingBags {
   // is wrong with it: numbers of lengths or ids, negative lengths, ids that there are not; there is
   // then an empty one.
   absl::Status SetBatch(const JaggedIds& batch);
+  // The same of places that are known to be there: lengths [features, samples].
+  void SetPlaces(std::span<const int32_t> lengths, std::span<const uint32_t> places,
+                 int64_t samples);
   // out [samples, width()].
-  void Forward(float* out);
+  void Forward(float* out) { Forward({0, std::ssize(features_)}, {0, samples_}, out, width_); }
+  // Of some features and samples alone: `stride` floats from one sample to the next.
+  struct Range {
+    int64_t begin, end;
+  };
+  void Forward(Range features, Range samples, float* out, int64_t stride);
+  // The rows that some samples look up of a feature, one after another, padded.
+  void Gather(int64_t feature, Range samples, float* rows);
+  // How many those are.
+  int64_t Lookups(int64_t feature, Range samples) const;
   // From the gradients of Forward()'s result: steps on every row of the batch. `step` says how;
-  // each table has its own optimiser.
-  void Update(const float* gradients, const UpdateStep& step);
+  // each table has its own optimiser. `squares`, by table: of every row of the batch, in order, the
+  // sum of squares of the gradient over all columns of a table of which there are some here
+  // (KernelSet::update); empty for other tables, or for all.
+  void Update(const float* gradients, const UpdateStep& step,
+              std::span<const std::vector<float>> squares = {});
+  // [rows of the batch, SquareBlocks()]: those sums, of each block of the columns that are here.
+  std::vector<float> Squares(size_t table, const float* gradients);
 
  private:
   EmbeddingBags(std::vector<EmbeddingTable> tables, std::vector<Feature> features, int threads);
 
-  absl::Status Check(const JaggedIds& batch) const;
-  // Sorts the lookups of a table by all of its features.
+  // Sorts the lookups of all tables, of each those by all of its features.
+  void SortLookups();
   void SortLookups(size_t table);
+  int64_t FirstLookup(int64_t feature, int64_t sample) const;
   // Parts of a table's sorted lookups, none of which shares a row with another.
   struct Part {
     size_t table;
     std::span<const Lookup> lookups;
+    size_t first_row;  // how many rows those before it have
   };
   std::vector<Part> Parts() const;
   // Gradients of bags whose rows were averaged, as those of sums.
@@ -80,6 +103,7 @@ class EmbeddingBags {
     LookupSort sort;
     std::span<const Lookup> sorted;
   };
+  bool sorted_ = false;
   std::vector<TableLookups> lookups_;  // of each table
 };
 

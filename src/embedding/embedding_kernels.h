@@ -48,13 +48,23 @@ constexpr int64_t StateSize(Optimizer optimizer, int64_t row_columns) {
   return 0;
 }
 
-// Rows `row_bytes` apart, 64-byte aligned, and `state_size` floats of each.
+// Squares of a gradient are added in blocks of so many columns, then those of the blocks: shards of
+// a table's columns, which begin at such blocks, add to the same bits as the whole.
+inline constexpr int64_t kSquareColumns = 64;
+constexpr int64_t SquareBlocks(int64_t columns) {
+  return (columns + kSquareColumns - 1) / kSquareColumns;
+}
+
+// Rows `row_bytes` apart, 64-byte aligned, and `state_size` floats of each: a table, or a shard of
+// one, which begins at this row and column of it.
 struct Rows {
   std::byte* data;
   float* state;
   int64_t row_bytes, state_size;
   int64_t columns;
   RowType type;
+  uint32_t first_row = 0, first_column = 0;
+  int64_t table_columns = columns;
 };
 
 // One step of an optimiser.
@@ -85,9 +95,13 @@ struct KernelSet {
 
   // Steps once on every row of some lookups, which are sorted by place: its gradient is the sum of
   // theirs, of PadColumns(columns) numbers each (those behind the columns do not count), in order.
-  // A place is rounded as row `first_row` + place of its table.
+  // `squares`: of every row the sum of squares of the gradient of all columns of its table, which
+  // row-wise optimisers need; null if the rows have all columns.
   void (*update)(const Rows& rows, const UpdateStep& step, const Lookup* lookups, int64_t count,
-                 const float* gradients, uint32_t first_row);
+                 const float* gradients, const float* squares);
+  // squares [rows of the lookups, SquareBlocks(columns)]: those sums, of each block of columns.
+  void (*squares)(const Rows& rows, const Lookup* lookups, int64_t count, const float* gradients,
+                  float* squares);
 
   // row [columns], from and to what a table stores; to the nearest, ties to even.
   void (*unpack)(RowType type, const std::byte* row, int64_t columns, float* numbers);

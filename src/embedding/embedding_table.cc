@@ -16,7 +16,7 @@ namespace {
 
 constexpr int64_t kMaxRows = int64_t{1} << 32;  // places are 32-bit numbers
 
-absl::Status Check(const TableOptions& options) {
+absl::Status Check(const TableOptions& options, const Shard& shard) {
   const auto wrong = [&](const char* what, int64_t least, int64_t most, int64_t got) {
     return absl::InvalidArgumentError(absl::StrCat("embedding table ", options.name, ": expected ",
                                                    what, " between ", least, " and ", most,
@@ -28,6 +28,14 @@ absl::Status Check(const TableOptions& options) {
   if (options.columns < 1 || options.columns > kMaxColumns) {
     return wrong("columns", 1, kMaxColumns, options.columns);
   }
+  if (shard.rows < 1 || shard.first_row < 0 || shard.first_row > options.rows - shard.rows) {
+    return wrong("the first row of a shard", 0, options.rows - shard.rows, shard.first_row);
+  }
+  if (shard.columns < 1 || shard.first_column < 0 || shard.first_column % kColumnUnit != 0 ||
+      shard.first_column > options.columns - shard.columns) {
+    return wrong("the first column of a shard, a multiple of 16,", 0,
+                 options.columns - shard.columns, shard.first_column);
+  }
   return absl::OkStatus();
 }
 
@@ -35,10 +43,11 @@ absl::Status Check(const TableOptions& options) {
 
 void EmbeddingTable::Unmap::operator()(std::byte* slab) const { munmap(slab, bytes); }
 
-absl::StatusOr<EmbeddingTable> EmbeddingTable::Create(const TableOptions& options, uint64_t seed) {
-  MILLRACE_RETURN_IF_ERROR(Check(options));
-  EmbeddingTable table(options);
-  const auto bytes = static_cast<size_t>(options.bytes());
+absl::StatusOr<EmbeddingTable> EmbeddingTable::Create(const TableOptions& options,
+                                                      const Shard& shard, uint64_t seed) {
+  MILLRACE_RETURN_IF_ERROR(Check(options, shard));
+  EmbeddingTable table(options, shard);
+  const auto bytes = static_cast<size_t>(SlabBytes(options, shard));
   void* const slab =
       mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (slab == MAP_FAILED) {
@@ -47,13 +56,16 @@ absl::StatusOr<EmbeddingTable> EmbeddingTable::Create(const TableOptions& option
   }
   madvise(slab, bytes, MADV_HUGEPAGE);  // or not: slower then
   table.slab_ = {static_cast<std::byte*>(slab), Unmap{bytes}};
-  table.rows_ = {
-      .data = table.slab_.get(),
-      .state = reinterpret_cast<float*>(table.slab_.get() + options.rows * options.row_bytes()),
-      .row_bytes = options.row_bytes(),
-      .state_size = options.state_size(),
-      .columns = options.columns,
-      .type = options.type};
+  const int64_t row_bytes = RowBytes(options.type, shard.columns);
+  table.rows_ = {.data = table.slab_.get(),
+                 .state = reinterpret_cast<float*>(table.slab_.get() + shard.rows * row_bytes),
+                 .row_bytes = row_bytes,
+                 .state_size = StateSize(options.optimizer, shard.columns),
+                 .columns = shard.columns,
+                 .type = options.type,
+                 .first_row = static_cast<uint32_t>(shard.first_row),
+                 .first_column = static_cast<uint32_t>(shard.first_column),
+                 .table_columns = options.columns};
   table.Draw(seed);
   return table;
 }
@@ -61,46 +73,52 @@ absl::StatusOr<EmbeddingTable> EmbeddingTable::Create(const TableOptions& option
 void EmbeddingTable::Draw(uint64_t seed) {
   Fnv1a stream;
   stream.Add(std::string_view(options_.name));
-  const auto blocks = static_cast<uint64_t>((options_.columns + 3) / 4);
+  const auto blocks_of_row = static_cast<uint64_t>((options_.columns + 3) / 4);
+  const auto first = static_cast<uint64_t>(shard_.first_column / 4);
+  const auto blocks = static_cast<uint64_t>((shard_.columns + 3) / 4);
   std::vector<float> numbers(4 * blocks);
   const auto range = static_cast<float>(options_.initial_range);
-  for (int64_t row = 0; row < options_.rows; ++row) {
+  for (int64_t row = 0; row < shard_.rows; ++row) {
+    const auto before = static_cast<uint64_t>(shard_.first_row + row) * blocks_of_row + first;
     for (uint64_t block = 0; block < blocks; ++block) {
-      const auto words = Philox(seed, stream.state(), static_cast<uint64_t>(row) * blocks + block);
+      const auto words = Philox(seed, stream.state(), before + block);
       for (size_t i = 0; i < 4; ++i) {
         numbers[4 * block + i] = range * (2 * ToUnitFloat(words[i]) - 1);
       }
     }
-    BestKernels().pack(options_.type, numbers.data(), options_.columns,
+    BestKernels().pack(options_.type, numbers.data(), shard_.columns,
                        rows_.data + row * rows_.row_bytes);
   }
 }
 
 absl::Status EmbeddingTable::PlacesOf(std::span<const int64_t> ids,
                                       std::span<uint32_t> places) const {
-  const auto rows = static_cast<uint64_t>(options_.rows);
+  const auto rows = static_cast<uint64_t>(shard_.rows);
+  const auto place = [&](int64_t id) {
+    return static_cast<uint64_t>(id) - static_cast<uint64_t>(shard_.first_row);
+  };
   bool all_there = true;
   for (size_t i = 0; i < ids.size(); ++i) {
-    all_there &= static_cast<uint64_t>(ids[i]) < rows;
-    places[i] = static_cast<uint32_t>(ids[i]);
+    all_there &= place(ids[i]) < rows;
+    places[i] = static_cast<uint32_t>(place(ids[i]));
   }
   if (all_there) return absl::OkStatus();
   size_t i = 0;
-  while (static_cast<uint64_t>(ids[i]) < rows) ++i;
-  return absl::InvalidArgumentError(absl::StrCat("embedding table ", options_.name,
-                                                 ": expected ids from 0 to ", options_.rows - 1,
-                                                 ", got ", ids[i], " at ", i));
+  while (place(ids[i]) < rows) ++i;
+  return absl::InvalidArgumentError(
+      absl::StrCat("embedding table ", options_.name, ": expected ids from ", shard_.first_row,
+                   " to ", shard_.first_row + shard_.rows - 1, ", got ", ids[i], " at ", i));
 }
 
 std::vector<float> EmbeddingTable::Row(int64_t id) const {
-  std::vector<float> row(static_cast<size_t>(options_.columns));
-  BestKernels().unpack(options_.type, rows_.data + id * rows_.row_bytes, options_.columns,
-                       row.data());
+  std::vector<float> row(static_cast<size_t>(shard_.columns));
+  BestKernels().unpack(options_.type, rows_.data + (id - shard_.first_row) * rows_.row_bytes,
+                       shard_.columns, row.data());
   return row;
 }
 
 std::span<const std::byte> EmbeddingTable::slab() const {
-  return {slab_.get(), static_cast<size_t>(options_.bytes())};
+  return {slab_.get(), static_cast<size_t>(SlabBytes(options_, shard_))};
 }
 
 }  // namespace millrace::embedding

@@ -22,28 +22,54 @@ struct TableOptions {
   // and the table's name.
   double initial_range = 0.01;
 
-  int64_t row_bytes() const { return (columns * ElementBytes(type) + 63) / 64 * 64; }
-  int64_t state_size() const { return StateSize(optimizer, columns); }
-  // Of all rows with their state.
-  int64_t bytes() const {
-    return rows * (row_bytes() + state_size() * static_cast<int64_t>(sizeof(float)));
+  bool rowwise() const {
+    return optimizer == Optimizer::kRowwiseAdaGrad || optimizer == Optimizer::kRowwiseAdam;
   }
 };
 
-// All rows of a table in one slab: rows, then their states. In memory that huge pages may back.
+// Neighbouring rows and columns of a table, for all that a process has of it.
+struct Shard {
+  int64_t first_row = 0, rows = 0;
+  int64_t first_column = 0, columns = 0;  // the first a multiple of kColumnUnit
+
+  static Shard Whole(const TableOptions& table) {
+    return {.rows = table.rows, .columns = table.columns};
+  }
+  bool HasAllRows(const TableOptions& table) const { return rows == table.rows; }
+  bool HasAllColumns(const TableOptions& table) const { return columns == table.columns; }
+  bool operator==(const Shard&) const = default;
+};
+
+// What a shard takes.
+constexpr int64_t RowBytes(RowType type, int64_t columns) {
+  return (columns * ElementBytes(type) + 63) / 64 * 64;
+}
+inline int64_t SlabBytes(const TableOptions& table, const Shard& shard) {
+  return shard.rows * (RowBytes(table.type, shard.columns) +
+                       StateSize(table.optimizer, shard.columns) * int64_t{sizeof(float)});
+}
+
+// The rows of a shard in one slab: rows, then their states. In memory that huge pages may back.
 // Thread-compatible; reads of one thread and updates of another of other rows are safe.
 class EmbeddingTable {
  public:
   // kInvalidArgument if a number is out of range; kResourceExhausted if there is no such memory.
-  static absl::StatusOr<EmbeddingTable> Create(const TableOptions& options, uint64_t seed);
+  // Rows have the same numbers whatever shard they are in.
+  static absl::StatusOr<EmbeddingTable> Create(const TableOptions& options, const Shard& shard,
+                                               uint64_t seed);
+  static absl::StatusOr<EmbeddingTable> Create(const TableOptions& options, uint64_t seed) {
+    return Create(options, Shard::Whole(options), seed);
+  }
 
+  // Of the whole table.
   const TableOptions& options() const { return options_; }
+  const Shard& shard() const { return shard_; }
   const Rows& rows() const { return rows_; }
 
   // Places of rows by their ids. kInvalidArgument names the first id that there is not, and where.
   absl::Status PlacesOf(std::span<const int64_t> ids, std::span<uint32_t> places) const;
 
-  // A row as float32 [columns].
+  // A row, by its id, as float32 [columns of the shard].
   std::vector<float> Row(int64_t id) const;
   // The whole slab, as it is saved and compared.
   std::span<const std::byte> slab() const;
@@ -54,10 +80,12 @@ class EmbeddingTable {
     size_t bytes;
   };
 
-  explicit EmbeddingTable(const TableOptions& options) : options_(options) {}
+  EmbeddingTable(const TableOptions& options, const Shard& shard)
+      : options_(options), shard_(shard) {}
   void Draw(uint64_t seed);
 
   TableOptions options_;
+  Shard shard_;
   std::unique_ptr<std::byte, Unmap> slab_;
   Rows rows_ = {};
 };

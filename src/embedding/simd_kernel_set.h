@@ -204,10 +204,10 @@ inline Vector SquareRoot(Vector x) {
 #endif
 }
 
-// The sum of squares of a padded gradient: lane by lane, then halves.
-inline float SumOfSquares(const float* gradient, int64_t padded) {
+// The sum of squares of a block of a padded gradient: lane by lane, then halves.
+inline float BlockOfSquares(const float* gradient, int64_t padded) {
   Vector sums[kLaneVectors] = {};
-  for (int64_t c = 0; c < padded; c += kColumnUnit) {
+  for (int64_t c = 0; c < padded && c < kSquareColumns; c += kColumnUnit) {
 #pragma GCC unroll 4
     for (int64_t v = 0; v < kLaneVectors; ++v) {
       const Vector g = Load(gradient + c + v * kWidth);
@@ -220,6 +220,13 @@ inline float SumOfSquares(const float* gradient, int64_t padded) {
     for (int64_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
   }
   return lanes[0];
+}
+inline float SumOfSquares(const float* gradient, int64_t padded) {
+  float sum = 0;
+  for (int64_t c = 0; c < padded; c += kSquareColumns) {
+    sum += BlockOfSquares(gradient + c, padded - c);
+  }
+  return sum;
 }
 
 typedef double DoubleVector __attribute__((vector_size(kWidth * sizeof(double))));
@@ -257,26 +264,28 @@ inline void SumGradients(const Lookup* lookups, int64_t count, const float* grad
 
 // One step on a row, whose gradient is padded with zeros.
 template <RowType kType, Optimizer kOptimizer, bool kNoise>
-inline void StepRow(const Rows& rows, const UpdateStep& step, uint32_t place, uint32_t first_row,
-                    const float* gradient) {
+inline void StepRow(const Rows& rows, const UpdateStep& step, uint32_t place, const float* gradient,
+                    const float* squares) {
   std::byte* const row = rows.data + place * rows.row_bytes;
   float* const state = rows.state + place * rows.state_size;
   const int64_t padded = PadColumns(rows.columns);
-  const auto columns = static_cast<float>(rows.columns);
+  const auto mean_square = [&] {
+    return (squares != nullptr ? *squares : SumOfSquares(gradient, padded)) /
+           static_cast<float>(rows.table_columns);
+  };
   float row_size = 0;  // what the steps of all columns are divided by
   if constexpr (kOptimizer == Optimizer::kRowwiseAdaGrad) {
-    state[0] += SumOfSquares(gradient, padded) / columns;
+    state[0] += mean_square();
     row_size = __builtin_sqrtf(state[0]) + step.epsilon;
   }
   if constexpr (kOptimizer == Optimizer::kRowwiseAdam) {
     float& variance = state[padded];
-    variance =
-        step.beta2 * variance + (1 - step.beta2) * (SumOfSquares(gradient, padded) / columns);
+    variance = step.beta2 * variance + (1 - step.beta2) * mean_square();
     row_size = __builtin_sqrtf(variance / step.correction2) + step.epsilon;
   }
   const UintVector row_key =
-      UintVector{} + (kNoise ? Mix(step.rounding_key ^ Mix(first_row + place)) : 0U);
-  const UintVector lanes = LaneNumbers();
+      UintVector{} + (kNoise ? Mix(step.rounding_key ^ Mix(rows.first_row + place)) : 0U);
+  const UintVector lanes = LaneNumbers() + rows.first_column;
   for (int64_t c = 0; c < padded; c += kWidth) {
     const Vector g = Load(gradient + c);
     Vector change;
@@ -305,9 +314,17 @@ inline void StepRow(const Rows& rows, const UpdateStep& step, uint32_t place, ui
   }
 }
 
+// The sum of the gradients of a row's lookups, padded with zeros.
+inline void RowGradient(const Rows& rows, const Lookup* lookups, int64_t count,
+                        const float* gradients, float* gradient) {
+  const int64_t padded = PadColumns(rows.columns);
+  SumGradients(lookups, count, gradients, padded, gradient);
+  for (int64_t c = rows.columns; c < padded; ++c) gradient[c] = 0;
+}
+
 template <RowType kType, Optimizer kOptimizer, bool kNoise>
 inline void UpdateRows(const Rows& rows, const UpdateStep& step, const Lookup* lookups,
-                       int64_t count, const float* gradients, uint32_t first_row) {
+                       int64_t count, const float* gradients, const float* squares) {
   alignas(64) float gradient[kMaxColumns];
   const int64_t state_bytes = rows.state_size * static_cast<int64_t>(sizeof(float));
   for (int64_t begin = 0, end = 0; begin < count; begin = end) {
@@ -318,29 +335,28 @@ inline void UpdateRows(const Rows& rows, const UpdateStep& step, const Lookup* l
       FetchToWrite(rows.data + ahead * rows.row_bytes, rows.row_bytes);
       FetchToWrite(rows.state + ahead * rows.state_size, state_bytes);
     }
-    const int64_t padded = PadColumns(rows.columns);
-    SumGradients(lookups + begin, end - begin, gradients, padded, gradient);
-    for (int64_t c = rows.columns; c < padded; ++c) gradient[c] = 0;
-    StepRow<kType, kOptimizer, kNoise>(rows, step, place, first_row, gradient);
+    RowGradient(rows, lookups + begin, end - begin, gradients, gradient);
+    StepRow<kType, kOptimizer, kNoise>(rows, step, place, gradient, squares);
+    if (squares != nullptr) ++squares;
   }
 }
 
 template <RowType kType, Optimizer kOptimizer>
 inline void UpdateAs(const Rows& rows, const UpdateStep& step, const Lookup* lookups, int64_t count,
-                     const float* gradients, uint32_t first_row) {
+                     const float* gradients, const float* squares) {
   if (kType != RowType::kFloat32 && step.stochastic_rounding) {
-    UpdateRows<kType, kOptimizer, true>(rows, step, lookups, count, gradients, first_row);
+    UpdateRows<kType, kOptimizer, true>(rows, step, lookups, count, gradients, squares);
   } else {
-    UpdateRows<kType, kOptimizer, false>(rows, step, lookups, count, gradients, first_row);
+    UpdateRows<kType, kOptimizer, false>(rows, step, lookups, count, gradients, squares);
   }
 }
 
 template <RowType kType>
 inline void UpdateType(const Rows& rows, const UpdateStep& step, const Lookup* lookups,
-                       int64_t count, const float* gradients, uint32_t first_row) {
+                       int64_t count, const float* gradients, const float* squares) {
   const auto update = [&]<Optimizer kOptimizer>() {
     if (step.optimizer == kOptimizer) {
-      UpdateAs<kType, kOptimizer>(rows, step, lookups, count, gradients, first_row);
+      UpdateAs<kType, kOptimizer>(rows, step, lookups, count, gradients, squares);
     }
   };
   update.template operator()<Optimizer::kSgd>();
@@ -351,14 +367,27 @@ inline void UpdateType(const Rows& rows, const UpdateStep& step, const Lookup* l
 }
 
 void Update(const Rows& rows, const UpdateStep& step, const Lookup* lookups, int64_t count,
-            const float* gradients, uint32_t first_row) {
+            const float* gradients, const float* squares) {
   switch (rows.type) {
     case RowType::kFloat32:
-      return UpdateType<RowType::kFloat32>(rows, step, lookups, count, gradients, first_row);
+      return UpdateType<RowType::kFloat32>(rows, step, lookups, count, gradients, squares);
     case RowType::kFloat16:
-      return UpdateType<RowType::kFloat16>(rows, step, lookups, count, gradients, first_row);
+      return UpdateType<RowType::kFloat16>(rows, step, lookups, count, gradients, squares);
     case RowType::kBfloat16:
-      return UpdateType<RowType::kBfloat16>(rows, step, lookups, count, gradients, first_row);
+      return UpdateType<RowType::kBfloat16>(rows, step, lookups, count, gradients, squares);
+  }
+}
+
+void Squares(const Rows& rows, const Lookup* lookups, int64_t count, const float* gradients,
+             float* squares) {
+  alignas(64) float gradient[kMaxColumns];
+  const int64_t padded = PadColumns(rows.columns);
+  for (int64_t begin = 0, end = 0; begin < count; begin = end) {
+    while (end < count && lookups[end].place == lookups[begin].place) ++end;
+    RowGradient(rows, lookups + begin, end - begin, gradients, gradient);
+    for (int64_t c = 0; c < padded; c += kSquareColumns) {
+      *squares++ = BlockOfSquares(gradient + c, padded - c);
+    }
   }
 }
 
@@ -400,7 +429,12 @@ void Pack(RowType type, const float* numbers, int64_t columns, std::byte* row) {
 }
 
 constexpr KernelSet MakeKernelSet(const char* name) {
-  return {.name = name, .pool = Pool, .update = Update, .unpack = Unpack, .pack = Pack};
+  return {.name = name,
+          .pool = Pool,
+          .update = Update,
+          .squares = Squares,
+          .unpack = Unpack,
+          .pack = Pack};
 }
 
 }  // namespace

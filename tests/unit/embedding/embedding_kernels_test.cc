@@ -184,9 +184,9 @@ TEST_P(EmbeddingKernels, UpdatesAreExactAndHaveTheSameBitsAsOfAllSets) {
                                  .correction1 = static_cast<float>(1 - std::pow(0.9, n)),
                                  .correction2 = static_cast<float>(1 - std::pow(0.999, n))};
         kernels().update(slab.rows(), step, lookups.data(), std::ssize(lookups), gradients.data(),
-                         0);
+                         nullptr);
         AllKernels()[0]->update(generic.rows(), step, lookups.data(), std::ssize(lookups),
-                                gradients.data(), 0);
+                                gradients.data(), nullptr);
         ASSERT_TRUE(slab == generic);
         for (size_t begin = 0, end = 0; begin < lookups.size(); begin = end) {
           std::vector<double> sum(static_cast<size_t>(columns));
@@ -284,8 +284,8 @@ TEST_P(EmbeddingKernels, StochasticRoundingIsRightOnAverage) {
                                  .learning_rate = distance / 16,
                                  .stochastic_rounding = stochastic,
                                  .rounding_key = n};
-        kernels().update(slab.rows(), step, &lookup, 1, gradients.data(), 5);
-        AllKernels()[0]->update(generic.rows(), step, &lookup, 1, gradients.data(), 5);
+        kernels().update(slab.rows(), step, &lookup, 1, gradients.data(), nullptr);
+        AllKernels()[0]->update(generic.rows(), step, &lookup, 1, gradients.data(), nullptr);
       }
       ASSERT_TRUE(slab == generic);
       double mean = 0;
