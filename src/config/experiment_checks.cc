@@ -138,7 +138,6 @@ void CheckDataset(const ExperimentConfig& config, Problems& problems) {
   };
   expect_one("workers.trainer.unroll", config.trainer.unroll);
   expect_one("workers.trainer.sample_reuse", config.trainer.sample_reuse);
-  expect_one("workers.trainer.count", config.trainer.count);
   if (config.trainer.max_policy_lag != 0) {
     problems.Add("workers.trainer.max_policy_lag", "0 with a dataset, whose readers are ahead",
                  absl::StrCat(config.trainer.max_policy_lag));

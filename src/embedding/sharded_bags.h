@@ -59,6 +59,7 @@ class ShardedBags {
 
   // What this rank has: a table for each of its shards, in the order of the plan.
   const std::vector<EmbeddingTable>& shards() const { return bags_->tables(); }
+  const PlacedShard& placed(size_t shard) const { return options_.plan.shards[own_[shard]]; }
 
  private:
   // A feature's lookups in one shard.

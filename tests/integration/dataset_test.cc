@@ -57,16 +57,68 @@ TEST(DatasetRun, IsTheSameWhoeverReads) {
   EXPECT_EQ(evaluated, Evaluate(runs.path() / "three"));
 }
 
-TEST(DatasetRun, ReadsWhatWasToBeReadAfterWorkersDieAndAResume) {
+// Dense gradients of several trainers are added in another order than one's; nothing else differs,
+// so that without dense steps all bits are the same.
+class DatasetRunOf : public testing::TestWithParam<std::string> {};
+
+TEST_P(DatasetRunOf, TrainersThatShareTablesLearnWhatOneLearns) {
   const TemporaryDirectory runs;
+  const auto train = [&](int trainers, const std::string& rate) {
+    const std::string name = std::to_string(trainers) + "-" + rate;
+    const json run = RunToEnd(
+        runs.path(), name,
+        Small(20480, {"workers.trainer.count=" + std::to_string(trainers),
+                      "workers.reader={count: 2, segment_samples: 256}",
+                      "backend.sharding=" + GetParam(), "algorithm.learning_rate=" + rate}),
+        0, kClicks);
+    ExpectExactAccounting(run);
+    EXPECT_EQ(run["train_steps"], 10);
+    ExpectNothingLeft(runs.path() / name);
+    return Evaluate(runs.path() / name);
+  };
+  EXPECT_EQ(train(1, "0"), train(2, "0"));
+  EXPECT_NEAR(train(1, "0.001")["log_loss"].get<double>(),
+              train(2, "0.001")["log_loss"].get<double>(), 1e-6);
+}
+
+INSTANTIATE_TEST_SUITE_P(Sharding, DatasetRunOf,
+                         testing::Values("table_wise", "row_wise", "replicated"),
+                         [](const auto& test) { return test.param; });
+
+TEST(DatasetRun, GoesOnWithAnotherNumberOfTrainersAndAnotherPlan) {
+  const TemporaryDirectory runs;
+  const std::vector<std::string> settings = {"workers.reader.segment_samples=256",
+                                             "algorithm.learning_rate=0"};
+  RunToEnd(runs.path(), "straight", Small(40960, settings), 0, kClicks);
+  RunToEnd(runs.path(), "moved", Small(10240, settings), 0, kClicks);
+  const std::string moved = (runs.path() / "moved").string();
+  for (const auto& [trainers, plan, samples] : {std::tuple{"2", "row_wise", "20480"},
+                                                {"4", "table_wise", "30720"},
+                                                {"1", "replicated", "40960"}}) {
+    const CommandOutput resumed =
+        RunMillrace({"resume", moved, "--progress", "none", "--set",
+                     std::string("workers.trainer.count=") + trainers, "--set",
+                     std::string("backend.sharding=") + plan, "--set",
+                     std::string("stop={samples: ") + samples + "}"});
+    ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+    ExpectExactAccounting(ReadJson(runs.path() / "moved" / "summary.json"));
+  }
+  EXPECT_EQ(Evaluate(runs.path() / "straight"), Evaluate(runs.path() / "moved"));
+}
+
+class DatasetRunWith : public testing::TestWithParam<int> {};
+
+TEST_P(DatasetRunWith, ReadsWhatWasToBeReadAfterWorkersDieAndAResume) {
+  const TemporaryDirectory runs;
+  const std::string trainers = "workers.trainer.count=" + std::to_string(GetParam());
   const fs::path directory = runs.path() / "broken";
   {
-    LiveRun run(
-        "run",
-        Arguments(runs.path(), "broken",
-                  Small(1 << 30, {"workers.reader.count=2", "checkpoint.every_seconds=0.5"}),
-                  kClicks),
-        directory);
+    LiveRun run("run",
+                Arguments(runs.path(), "broken",
+                          Small(1 << 30, {"workers.reader.count=2", "checkpoint.every_seconds=0.5",
+                                          trainers}),
+                          kClicks),
+                directory);
     ASSERT_TRUE(run.Until([&] { return run.Metrics().value("train_steps", 0) > 5; }));
     ASSERT_EQ(run.Pids("reader").size(), 2u);
     ::kill(run.Pids("reader").front(), SIGKILL);
@@ -97,11 +149,14 @@ TEST(DatasetRun, ReadsWhatWasToBeReadAfterWorkersDieAndAResume) {
                                              "--set", "stop={samples: " + samples + "}"});
   ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
   ExpectExactAccounting(ReadJson(directory / "summary.json"));
-  RunToEnd(runs.path(), "straight", Small(static_cast<int>(batches * 2048)), 0, kClicks);
+  RunToEnd(runs.path(), "straight", Small(static_cast<int>(batches * 2048), {trainers}), 0,
+           kClicks);
   json evaluated = Evaluate(directory), straight = Evaluate(runs.path() / "straight");
   EXPECT_EQ(evaluated["auc"], straight["auc"]);
   EXPECT_EQ(evaluated["log_loss"], straight["log_loss"]);
 }
+
+INSTANTIATE_TEST_SUITE_P(Trainers, DatasetRunWith, testing::Values(1, 2));
 
 TEST(DatasetRun, BeginsWithTheTablesOfAnother) {
   const TemporaryDirectory runs;
@@ -168,7 +223,7 @@ TEST(DatasetErrors, SayWhatDoesNotGoTogether) {
   EXPECT_THAT(error({"dataset.type=teacher_click"}), HasSubstr("did you mean \"teacher_clicks\"?"));
   EXPECT_THAT(error({"dataset={type: click_log}"}), HasSubstr("file: expected the path of a file"));
   EXPECT_THAT(error({"backend={type: dense}"}), HasSubstr("dlrm"));
-  EXPECT_THAT(error({"workers.trainer.count=2"}), HasSubstr("workers.trainer.count: expected 1"));
+  EXPECT_THAT(error({"workers.trainer.count=3"}), HasSubstr("x 3 trainers"));
   EXPECT_THAT(error({"policies={default: {model: {type: mlp}}}"}), HasSubstr("model"));
 }
 

@@ -92,6 +92,15 @@ class Backend {
   virtual int64_t state_size() const = 0;
   virtual const ParameterLayout& layout() const = 0;
 
+  // Called before all that follows: this process is `rank` of a group of `ranks` trainers. A
+  // backend may keep a part of its state on each of them. kResourceExhausted, kInvalidArgument.
+  virtual absl::Status Shard(int /*rank*/, int /*ranks*/) { return absl::OkStatus(); }
+  // Whether it does. What a lost rank had is then lost, Rollback() does not bring back steps of a
+  // group, and all ranks make the same calls.
+  virtual bool sharded() const { return false; }
+  // Brings rank 0 what the others have, for its OptimizerState() until the next step.
+  virtual absl::Status Gather(Collectives& /*group*/) { return absl::OkStatus(); }
+
   // Heads of a minibatch as leaves that require gradient (see Policy::Forward for the shapes).
   virtual absl::StatusOr<HeadOutputs> Forward(const TensorDict& minibatch) = 0;
   // Heads without gradient, of a recurrent policy with the state after the last step: present
@@ -142,7 +151,8 @@ class Backend {
   // not at all).
   virtual void Checkpoint() = 0;
   virtual void Rollback() = 0;
-  // Takes weights and optimiser state from rank `root`.
+  // Takes weights and optimiser state from rank `root`. The group is that of all calls until the
+  // next Synchronize().
   virtual absl::Status Synchronize(Collectives& group, int root) = 0;
 };
 

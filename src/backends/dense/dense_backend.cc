@@ -23,6 +23,8 @@ absl::Status Catch(const char* what, Function function) {
   }
 }
 
+}  // namespace
+
 absl::Status CheckState(const std::string& name, const torch::Tensor& expected,
                         const std::map<std::string, torch::Tensor>& state) {
   const auto found = state.find(name);
@@ -39,8 +41,6 @@ absl::Status CheckState(const std::string& name, const torch::Tensor& expected,
       absl::StrJoin(expected.sizes(), ", "), "], got ", torch::toString(got.scalar_type()), " [",
       absl::StrJoin(got.sizes(), ", "), "]"));
 }
-
-}  // namespace
 
 DenseBackend::DenseBackend(std::shared_ptr<Policy> policy,
                            std::unique_ptr<FlatParameters> parameters, const AdamOptions& adam)

@@ -16,6 +16,10 @@
 
 namespace millrace {
 
+// kInvalidArgument unless a state has a tensor of this name, shape and type.
+absl::Status CheckState(const std::string& name, const torch::Tensor& expected,
+                        const std::map<std::string, torch::Tensor>& state);
+
 // Backend for any Policy. Parameters, gradients and moments are flat tensors. Every rank ends a
 // step with the same bits: the gradient's norm is taken after the all-reduce, so a gradient that is
 // not finite on one rank makes all of them skip.

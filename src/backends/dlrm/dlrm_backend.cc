@@ -1,11 +1,15 @@
 #include "backends/dlrm/dlrm_backend.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "backends/dlrm/tensor_exchange.h"
+#include "backends/single_rank_collectives.h"
 #include "millrace/core/rng.h"
 #include "millrace/core/status.h"
 
@@ -21,6 +25,7 @@ using embedding::RowType;
 const std::vector<std::string> kRowTypes = {"float32", "float16", "bfloat16"};
 const std::vector<std::string> kOptimizers = {"sgd", "adagrad", "rowwise_adagrad", "adam",
                                               "rowwise_adam"};
+const std::vector<std::string> kShardings = {"table_wise", "row_wise", "column_wise", "replicated"};
 
 template <typename Enum>
 Enum Choose(const Options& options, const char* key, Enum fallback,
@@ -34,32 +39,55 @@ std::span<const T> Numbers(const torch::Tensor& tensor) {
   return {tensor.const_data_ptr<T>(), static_cast<size_t>(tensor.numel())};
 }
 
-absl::StatusOr<std::unique_ptr<embedding::EmbeddingBags>> MakeBags(const DlrmPolicy& policy,
-                                                                   const TableSettings& settings,
-                                                                   int threads) {
-  std::vector<embedding::EmbeddingTable> tables;
+std::vector<embedding::TableOptions> TablesOf(const DlrmPolicy& policy,
+                                              const TableSettings& settings) {
+  std::vector<embedding::TableOptions> tables;
+  for (const IdFeature& feature : policy.features()) {
+    tables.push_back({.name = feature.name,
+                      .rows = feature.rows,
+                      .columns = policy.columns(),
+                      .type = settings.rows,
+                      .optimizer = settings.step.optimizer});
+  }
+  return tables;
+}
+
+std::vector<embedding::Feature> FeaturesOf(const DlrmPolicy& policy) {
   std::vector<embedding::Feature> features;
   for (const IdFeature& feature : policy.features()) {
     features.push_back(
         {.name = feature.name,
-         .table = static_cast<int>(tables.size()),
+         .table = static_cast<int>(features.size()),
          .pooling = policy.mean() ? embedding::Pooling::kMean : embedding::Pooling::kSum});
-    MILLRACE_ASSIGN_OR_RETURN(
-        auto table, embedding::EmbeddingTable::Create({.name = feature.name,
-                                                       .rows = feature.rows,
-                                                       .columns = policy.columns(),
-                                                       .type = settings.rows,
-                                                       .optimizer = settings.step.optimizer},
-                                                      policy.seed()));
-    tables.push_back(std::move(table));
   }
-  return embedding::EmbeddingBags::Create(std::move(tables), std::move(features), threads);
+  return features;
+}
+
+embedding::TablePlan PlanOf(const std::vector<embedding::TableOptions>& tables, Sharding sharding,
+                            int ranks) {
+  if (sharding == Sharding::kTableWise) return embedding::PlanTableWise(tables, ranks);
+  std::vector<int> all(static_cast<size_t>(ranks));
+  std::iota(all.begin(), all.end(), 0);
+  embedding::TablePlan plan;
+  for (int t = 0; t < static_cast<int>(tables.size()); ++t) {
+    const embedding::TableOptions& table = tables[static_cast<size_t>(t)];
+    if (sharding == Sharding::kReplicated) {
+      AddReplicatedTable(t, table, plan);
+    } else {
+      // The rest of a table's parts goes to whoever is next.
+      std::ranges::rotate(all, all.begin() + 1 % std::ssize(all));
+      const bool rows = sharding == Sharding::kRowWise;
+      AddTable(t, table, rows ? ranks : 1, rows ? 1 : ranks, all, plan);
+    }
+  }
+  return plan;
 }
 
 }  // namespace
 
 TableSettings TableSettings::FromOptions(const Options& options) {
   TableSettings settings;
+  settings.sharding = Choose(options, "sharding", settings.sharding, kShardings);
   settings.rows = Choose(options, "table_rows", settings.rows, kRowTypes);
   settings.stochastic_rounding =
       options.GetChoice("rounding", "stochastic", {"stochastic", "nearest"}) == "stochastic";
@@ -73,45 +101,38 @@ TableSettings TableSettings::FromOptions(const Options& options) {
 
 DlrmBackend::DlrmBackend(std::shared_ptr<DlrmPolicy> policy,
                          std::unique_ptr<FlatParameters> parameters, const AdamOptions& adam,
-                         const TableSettings& tables,
-                         std::unique_ptr<embedding::EmbeddingBags> bags)
+                         const TableSettings& tables, int threads)
     : DenseBackend(policy, std::move(parameters), adam),
       policy_(std::move(policy)),
       tables_(tables),
-      bags_(std::move(bags)) {
-  AddTables();
+      threads_(threads),
+      alone_(MakeSingleRankCollectives()),
+      group_(alone_.get()) {
+  AddState("table.step", steps_, /*optional=*/false);
 }
 
 absl::StatusOr<std::unique_ptr<DlrmBackend>> DlrmBackend::Create(std::shared_ptr<DlrmPolicy> policy,
                                                                  const AdamOptions& adam,
                                                                  const TableSettings& tables,
                                                                  int threads) {
-  MILLRACE_ASSIGN_OR_RETURN(auto bags, MakeBags(*policy, tables, threads));
   MILLRACE_ASSIGN_OR_RETURN(auto parameters, FlatParameters::Create(policy));
   std::unique_ptr<DlrmBackend> backend(
-      new DlrmBackend(policy, std::move(parameters), adam, tables, std::move(bags)));
+      new DlrmBackend(policy, std::move(parameters), adam, tables, threads));
   backend->ComputeWith(MakeAutogradEvaluator(std::move(policy), backend->parameters()), nullptr);
   return backend;
 }
 
-void DlrmBackend::AddTables() {
-  AddState("table.step", steps_, /*optional=*/false);
-  for (const embedding::EmbeddingTable& table : bags_->tables()) {
-    const embedding::TableOptions& options = table.options();
-    const embedding::Rows& rows = table.rows();
-    const std::string name = absl::StrCat("table.", options.name, ".");
-    // Rows of 16 bits as their bytes: the format of checkpoints has no such numbers.
-    const bool whole = options.type == RowType::kFloat32;
-    const int64_t bytes = embedding::ElementBytes(options.type);
-    AddState(name + "rows",
-             torch::from_blob(rows.data, {options.rows, options.columns * (whole ? 1 : bytes)},
-                              {rows.row_bytes / (whole ? bytes : 1), 1},
-                              whole ? torch::kFloat32 : torch::kUInt8),
-             /*optional=*/false);
-    if (rows.state_size == 0) continue;
-    AddState(name + "optimizer", torch::from_blob(rows.state, {options.rows, rows.state_size}),
-             /*optional=*/false);
-  }
+absl::Status DlrmBackend::Shard(int rank, int ranks) {
+  auto tables = TablesOf(*policy_, tables_);
+  auto plan = PlanOf(tables, tables_.sharding, ranks);
+  MILLRACE_ASSIGN_OR_RETURN(bags_, embedding::ShardedBags::Create({.tables = std::move(tables),
+                                                                   .features = FeaturesOf(*policy_),
+                                                                   .plan = std::move(plan),
+                                                                   .rank = rank,
+                                                                   .ranks = ranks,
+                                                                   .seed = policy_->seed(),
+                                                                   .threads = threads_}));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<TensorDict> DlrmBackend::WithBags(const TensorDict& minibatch) {
@@ -119,11 +140,15 @@ absl::StatusOr<TensorDict> DlrmBackend::WithBags(const TensorDict& minibatch) {
   const torch::Tensor counts = minibatch.at(ObservationField(kIdCounts)).contiguous();
   const int64_t samples = ids.size(0);
   const int64_t features = std::ssize(policy_->features());
+  if (group_->size() != bags_->options().ranks) {
+    return absl::FailedPreconditionError("backend dlrm: Synchronize() with the group is missing");
+  }
+  TensorExchange exchange(*group_);
   MILLRACE_RETURN_IF_ERROR(
       ids_.Set(Numbers<int64_t>(ids), Numbers<int32_t>(counts), samples, features));
-  MILLRACE_RETURN_IF_ERROR(bags_->SetBatch(ids_.batch()));
+  MILLRACE_RETURN_IF_ERROR(bags_->SetBatch(ids_.batch(), exchange));
   bags_of_minibatch_ = torch::empty({samples, features, embedding::PadColumns(policy_->columns())});
-  bags_->Forward(bags_of_minibatch_.data_ptr<float>());
+  MILLRACE_RETURN_IF_ERROR(bags_->Forward(bags_of_minibatch_.data_ptr<float>(), exchange));
   TensorDict with_bags = minibatch;
   with_bags[DlrmPolicy::kBags] = bags_of_minibatch_;
   return with_bags;
@@ -145,14 +170,7 @@ absl::StatusOr<HeadOutputs> DlrmBackend::Evaluate(const TensorDict& minibatch) {
   return DenseBackend::Evaluate(with_bags);
 }
 
-absl::StatusOr<StepReport> DlrmBackend::Step(const OptimizerStep& step, Collectives& group) {
-  const torch::Tensor gradients = bags_of_minibatch_.grad();
-  MILLRACE_ASSIGN_OR_RETURN(StepReport report, DenseBackend::Step(step, group));
-  if (report.skipped || !gradients.defined()) return report;
-  const torch::NoGradGuard no_gradient;
-  if (const double scale = step.GradientScale(report.gradient_norm); scale < 1) {
-    gradients.mul_(scale);
-  }
+embedding::UpdateStep DlrmBackend::NextStep() {
   steps_.add_(1);
   const auto steps = steps_.item<int64_t>();
   embedding::UpdateStep update = tables_.step;
@@ -163,8 +181,63 @@ absl::StatusOr<StepReport> DlrmBackend::Step(const OptimizerStep& step, Collecti
   update.stochastic_rounding = tables_.stochastic_rounding;
   Rng rng(policy_->seed(), kRoundingStream, static_cast<uint64_t>(steps));
   update.rounding_key = static_cast<uint32_t>(rng.Below(uint64_t{1} << 32));
-  bags_->Update(gradients.contiguous().const_data_ptr<float>(), update);
+  return update;
+}
+
+absl::StatusOr<StepReport> DlrmBackend::Step(const OptimizerStep& step, Collectives& group) {
+  MILLRACE_ASSIGN_OR_RETURN(StepReport report, DenseBackend::Step(step, group));
+  if (report.skipped) return report;
+  const torch::NoGradGuard no_gradient;
+  torch::Tensor gradients = bags_of_minibatch_.grad();
+  if (!gradients.defined()) gradients = torch::zeros_like(bags_of_minibatch_);
+  // A rank's loss is the mean over its own samples.
+  if (group.size() > 1) gradients.div_(group.size());
+  if (const double scale = step.GradientScale(report.gradient_norm); scale < 1) {
+    gradients.mul_(scale);
+  }
+  gathered_.clear();
+  TensorExchange exchange(group);
+  MILLRACE_RETURN_IF_ERROR(
+      bags_->Update(gradients.contiguous().const_data_ptr<float>(), NextStep(), exchange));
   return report;
+}
+
+absl::Status DlrmBackend::Gather(Collectives& group) {
+  MILLRACE_ASSIGN_OR_RETURN(gathered_, GatherTables(*bags_, group));
+  return absl::OkStatus();
+}
+
+std::map<std::string, torch::Tensor> DlrmBackend::OptimizerState() const {
+  auto state = DenseBackend::OptimizerState();
+  state.merge(sharded() ? TableState(gathered_) : CopyTables(*bags_));
+  return state;
+}
+
+absl::Status DlrmBackend::LoadOptimizerState(const std::map<std::string, torch::Tensor>& state) {
+  MILLRACE_RETURN_IF_ERROR(LoadTables(state, *bags_));
+  return DenseBackend::LoadOptimizerState(state);
+}
+
+void DlrmBackend::Checkpoint() {
+  DenseBackend::Checkpoint();
+  if (!sharded()) saved_ = CopyTables(*bags_);
+}
+
+void DlrmBackend::Rollback() {
+  DenseBackend::Rollback();
+  if (!sharded()) MILLRACE_CHECK(LoadTables(saved_, *bags_).ok(), "tables of another model");
+}
+
+absl::Status DlrmBackend::Synchronize(Collectives& group, int root) {
+  group_ = &group;
+  torch::Tensor all = torch::empty({group.size(), 1}, torch::kInt64);
+  MILLRACE_RETURN_IF_ERROR(group.AllGather(steps_, all));
+  if (all.min().item<int64_t>() != all.max().item<int64_t>()) {
+    return absl::AbortedError(
+        absl::StrCat("backend dlrm: the trainers have tables of different steps, from ",
+                     all.min().item<int64_t>(), " to ", all.max().item<int64_t>()));
+  }
+  return DenseBackend::Synchronize(group, root);
 }
 
 absl::StatusOr<std::unique_ptr<Backend>> MakeDlrmBackend(const Options& options,

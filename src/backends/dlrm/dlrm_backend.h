@@ -4,26 +4,32 @@
 #include <memory>
 
 #include "backends/dense/dense_backend.h"
-#include "embedding/embedding_bags.h"
+#include "backends/dlrm/table_state.h"
 #include "embedding/jagged_rows.h"
+#include "embedding/sharded_bags.h"
 #include "models/dlrm_policy.h"
 
 namespace millrace {
 
+// How tables are shared by the ranks of a trainer group.
+enum class Sharding : uint8_t { kTableWise, kRowWise, kColumnWise, kReplicated };
+
 struct TableSettings {
+  Sharding sharding = Sharding::kTableWise;
   embedding::RowType rows = embedding::RowType::kFloat32;
   bool stochastic_rounding = true;  // of rows of 16 bits
   // Steps on the rows of a minibatch: `step` without what changes from one to the next.
   embedding::UpdateStep step = {.learning_rate = 0.1F};
 
-  // table_rows (float32 | float16 | bfloat16), rounding (stochastic | nearest), table_optimizer
-  // (rowwise_adagrad | adagrad | sgd | rowwise_adam | adam), table_learning_rate, table_epsilon.
+  // sharding (table_wise | row_wise | column_wise | replicated), table_rows (float32 | float16 |
+  // bfloat16), rounding (stochastic | nearest), table_optimizer (rowwise_adagrad | adagrad | sgd |
+  // rowwise_adam | adam), table_learning_rate, table_epsilon.
   static TableSettings FromOptions(const Options& options);
 };
 
 // The dense part is the dense backend's; a table for every feature is ours, with an optimiser of
 // its own that steps on the rows of a minibatch alone. Gradients of both are clipped by the norm of
-// those of the dense part. On the CPU.
+// those of the dense part. The ranks of a group share the tables. On the CPU.
 class DlrmBackend : public DenseBackend {
  public:
   static absl::StatusOr<std::unique_ptr<DlrmBackend>> Create(std::shared_ptr<DlrmPolicy> policy,
@@ -31,29 +37,39 @@ class DlrmBackend : public DenseBackend {
                                                              const TableSettings& tables,
                                                              int threads);
 
+  absl::Status Shard(int rank, int ranks) override;
+  bool sharded() const override { return bags_ != nullptr && bags_->options().ranks > 1; }
+  absl::Status Gather(Collectives& group) override;
   // kInvalidArgument names a feature with ids that there are not.
   absl::StatusOr<HeadOutputs> Forward(const TensorDict& minibatch) override;
   absl::StatusOr<HeadOutputs> Evaluate(const TensorDict& minibatch) override;
   absl::StatusOr<StepReport> Step(const OptimizerStep& step, Collectives& group) override;
-
-  const embedding::EmbeddingBags& bags() const { return *bags_; }
+  // With what CopyTables() has. Of a group's rank 0 after Gather(), and of a process by itself.
+  std::map<std::string, torch::Tensor> OptimizerState() const override;
+  absl::Status LoadOptimizerState(const std::map<std::string, torch::Tensor>& state) override;
+  void Checkpoint() override;
+  void Rollback() override;
+  // kAborted if the ranks have tables of different steps.
+  absl::Status Synchronize(Collectives& group, int root) override;
 
  private:
   DlrmBackend(std::shared_ptr<DlrmPolicy> policy, std::unique_ptr<FlatParameters> parameters,
-              const AdamOptions& adam, const TableSettings& tables,
-              std::unique_ptr<embedding::EmbeddingBags> bags);
+              const AdamOptions& adam, const TableSettings& tables, int threads);
 
-  // Rows and optimiser of the tables as tensors of the state that checkpoints have.
-  void AddTables();
   // The minibatch with the bags of its samples, whose numbers are in bags_of_minibatch_.
   absl::StatusOr<TensorDict> WithBags(const TensorDict& minibatch);
+  embedding::UpdateStep NextStep();
 
   const std::shared_ptr<DlrmPolicy> policy_;
   const TableSettings tables_;
-  const std::unique_ptr<embedding::EmbeddingBags> bags_;
+  const int threads_;
+  std::unique_ptr<embedding::ShardedBags> bags_;
+  const std::unique_ptr<Collectives> alone_;
+  Collectives* group_;  // of Synchronize()
   embedding::JaggedRows ids_;
   torch::Tensor steps_ = torch::zeros({1}, torch::kInt64);  // of the tables
   torch::Tensor bags_of_minibatch_;                         // [N, features, padded columns]: a leaf
+  TableState saved_, gathered_;
 };
 
 // A BackendFactory, with the options of TableSettings and of Adam.

@@ -80,6 +80,7 @@ absl::Status EvaluateOrThrow(const EvalArguments& arguments, const ExperimentCon
                             ReadCheckpoint(paths, arguments.checkpoint));
   MILLRACE_ASSIGN_OR_RETURN(const PolicyPart part,
                             DecodePart(checkpoint, config.policies.front().name, backend.layout()));
+  MILLRACE_RETURN_IF_ERROR(backend.Shard(/*rank=*/0, /*ranks=*/1));
   MILLRACE_RETURN_IF_ERROR(backend.LoadWeights(part.weights));
   MILLRACE_RETURN_IF_ERROR(backend.LoadOptimizerState(part.optimizer));
   MILLRACE_ASSIGN_OR_RETURN(const auto dataset,

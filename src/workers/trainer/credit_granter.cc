@@ -28,20 +28,21 @@ void CreditGranter::Release() {
   for (; released_ < end && (!plan_.last_batch.has_value() || released_ <= *plan_.last_batch);
        ++released_) {
     for (int64_t i = 0; i < plan_.segments_per_batch; ++i) {
-      ready_.push_back(Make(released_, static_cast<uint32_t>(i % plan_.ranks),
-                            plan_.slots ? static_cast<uint32_t>(i) : 0));
+      ready_.push_back(Make(released_, static_cast<uint32_t>(plan_.slots ? i : i % plan_.ranks)));
     }
   }
 }
 
-Credit CreditGranter::Make(uint64_t batch, uint32_t rank, uint32_t slot) const {
+Credit CreditGranter::Make(uint64_t batch, uint32_t place) const {
+  const auto in_a_row = static_cast<uint32_t>(plan_.slots_in_a_row);
+  const auto ranks = static_cast<uint32_t>(plan_.ranks);
   const uint64_t version = VersionOf(batch);
   const uint64_t lag = plan_.slots ? 0 : static_cast<uint64_t>(plan_.max_policy_lag);
   return {.epoch = epoch_,
           .batch = batch,
           .min_version = std::max(first_version_, version > lag ? version - lag : 0),
-          .rank = rank,
-          .slot = slot};
+          .rank = plan_.slots ? place / in_a_row % ranks : place,
+          .slot = plan_.slots ? place : 0};
 }
 
 std::vector<CreditGranter::Grant> CreditGranter::Next(
@@ -132,7 +133,7 @@ void CreditGranter::ProducerLost(ProducerKey producer,
   const std::vector<Credit> credits = std::move(found->second);
   granted_.erase(found);
   for (const Credit& credit : credits) {
-    auto there = received.find({credit.batch, credit.rank});
+    auto there = received.find({credit.batch, PlaceOf(credit)});
     if (there != received.end() && there->second > 0) {
       --there->second;
       continue;

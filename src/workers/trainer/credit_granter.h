@@ -31,6 +31,8 @@ struct CreditPlan {
   // The segments of a batch are numbered (Credit::slot), and no policy acts in them: they are as
   // new as the version that they are trained at.
   bool slots = false;
+  // So many in a row go to one rank, those that follow to the next: its part of a minibatch.
+  int64_t slots_in_a_row = 1;
 };
 
 // Bound to one thread.
@@ -61,12 +63,14 @@ class CreditGranter {
   void Return(ProducerKey producer, const Credit& credit);
   // The same, at another rank, which does not say whose it was.
   void Return(const Credit& credit);
-  // The producer is gone. `received` lists the (batch, rank) of its segments that other ranks have;
-  // everything else it was granted is granted again.
+  // The producer is gone. `received` lists the (batch, place) of its segments that other ranks
+  // have; everything else it was granted is granted again.
   void ProducerLost(ProducerKey producer, std::map<std::pair<uint64_t, uint32_t>, int> received);
 
-  // The credit of this epoch for a segment of `batch` at `rank`.
-  Credit Make(uint64_t batch, uint32_t rank, uint32_t slot = 0) const;
+  // What tells the credits of a batch apart: the slot or, if there are none, the rank.
+  uint32_t PlaceOf(const Credit& credit) const { return plan_.slots ? credit.slot : credit.rank; }
+  // The credit of this epoch for a segment of `batch`.
+  Credit Make(uint64_t batch, uint32_t place) const;
   // Credits granted and not yet fulfilled or returned.
   size_t outstanding() const;
 

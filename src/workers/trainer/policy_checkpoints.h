@@ -49,6 +49,8 @@ class PolicyCheckpoints {
                                                                    ControlClient* control,
                                                                    Doorbell* bell, Ledger* ledger);
 
+  // Whether Update() would begin one.
+  bool Due() const { return Expired(next_); }
   // The first checkpoint of a run, before anything is trained.
   void WriteFirst(const MakePart& make);
   // Called between batches, and now and then while none comes: writes what is due. `batch` is how

@@ -4,7 +4,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "absl/strings/numbers.h"
 #include "millrace/core/status.h"
 
 namespace millrace {
@@ -16,9 +15,16 @@ json Parse(const std::string& value) {
   return json::parse(value, nullptr, /*allow_exceptions=*/false);
 }
 
-// [[batch, count], ...] of one rank.
-void AddCounts(const json& list, uint32_t rank, RankReports::Counts& counts) {
-  for (const json& place : list) counts[{place[0].get<uint64_t>(), rank}] += place[1].get<int>();
+// [[batch, place, count], ...].
+json ToJson(const RankReports::Counts& counts) {
+  json list = json::array();
+  for (const auto& [place, count] : counts) list.push_back({place.first, place.second, count});
+  return list;
+}
+void AddCounts(const json& list, RankReports::Counts& counts) {
+  for (const json& entry : list) {
+    counts[{entry[0].get<uint64_t>(), entry[1].get<uint32_t>()}] += entry[2].get<int>();
+  }
 }
 
 }  // namespace
@@ -33,16 +39,12 @@ absl::Status RankReports::Watch(Doorbell* bell) {
 }
 
 absl::Status RankReports::TellReceived(LaneKey lane, const Counts& received) {
-  json list = json::array();
-  for (const auto& [place, count] : received) list.push_back({place.first, count});
-  return names_->Put(LostKey(rank_, lane), json{{"received", std::move(list)}}.dump());
+  return names_->Put(LostKey(rank_, lane), json{{"received", ToJson(received)}}.dump());
 }
 
-absl::Status RankReports::TellReturned(uint64_t epoch, const std::map<uint64_t, int>& returned) {
-  json list = json::array();
-  for (const auto& [batch, count] : returned) list.push_back({batch, count});
+absl::Status RankReports::TellReturned(uint64_t epoch, const Counts& returned) {
   return names_->Put(ReturnedPrefix() + std::to_string(rank_),
-                     json{{"epoch", epoch}, {"batches", std::move(list)}}.dump());
+                     json{{"epoch", epoch}, {"credits", ToJson(returned)}}.dump());
 }
 
 std::optional<RankReports::Counts> RankReports::Received(LaneKey lane) const {
@@ -53,20 +55,17 @@ std::optional<RankReports::Counts> RankReports::Received(LaneKey lane) const {
     if (entries.empty() || entries.front().key != name) return std::nullopt;
     const json record = Parse(entries.front().value);
     if (!record.is_object()) continue;
-    AddCounts(record.value("received", json::array()), static_cast<uint32_t>(rank), counts);
+    AddCounts(record.value("received", json::array()), counts);
   }
   return counts;
 }
 
 RankReports::Counts RankReports::Returned(uint64_t epoch) const {
   Counts counts;
-  const std::string prefix = ReturnedPrefix();
-  for (const NameEntry& entry : names_->List(prefix)) {
+  for (const NameEntry& entry : names_->List(ReturnedPrefix())) {
     const json record = Parse(entry.value);
-    uint32_t rank = 0;
-    if (!absl::SimpleAtoi(entry.key.substr(prefix.size()), &rank)) continue;
     if (!record.is_object() || record.value("epoch", uint64_t{0}) != epoch) continue;
-    AddCounts(record.value("batches", json::array()), rank, counts);
+    AddCounts(record.value("credits", json::array()), counts);
   }
   return counts;
 }

@@ -19,8 +19,9 @@ namespace millrace {
 // Thread-compatible.
 class RankReports {
  public:
-  using LaneKey = std::pair<uint32_t, uint32_t>;                // producer, incarnation
-  using Counts = std::map<std::pair<uint64_t, uint32_t>, int>;  // by (batch, rank)
+  using LaneKey = std::pair<uint32_t, uint32_t>;  // producer, incarnation
+  // By batch and CreditGranter::PlaceOf().
+  using Counts = std::map<std::pair<uint64_t, uint32_t>, int>;
 
   // Of trainer `rank` of `ranks` of a policy. `names` outlives it.
   RankReports(NameService* names, std::string policy, int rank, int ranks)
@@ -31,8 +32,8 @@ class RankReports {
 
   // Segments of a lost producer that this rank received.
   absl::Status TellReceived(LaneKey lane, const Counts& received);
-  // Credits of `epoch` that came to nothing here, all told, by batch.
-  absl::Status TellReturned(uint64_t epoch, const std::map<uint64_t, int>& returned);
+  // Credits of `epoch` that came to nothing here, all told.
+  absl::Status TellReturned(uint64_t epoch, const Counts& returned);
 
   // Rank 0: what the other ranks received of a lost producer; null until all of them have told.
   std::optional<Counts> Received(LaneKey lane) const;

@@ -137,7 +137,7 @@ void SampleIntake::Take(const ReceivedSegment& segment) {
     return;
   }
   granter_.Fulfilled(key, header.credit);
-  ++received_[key][{header.credit.batch, header.credit.rank}];
+  ++received_[key][{header.credit.batch, granter_.PlaceOf(header.credit)}];
   held_[header.credit.batch].push_back(segment);
 }
 
@@ -148,8 +148,8 @@ void SampleIntake::ReturnCredit(LaneKey key, const Credit& credit) {
     granter_.Fulfilled(key, credit);
     granter_.Return(key, credit);
   } else {
-    ++returned_[credit.batch];
-    ++received_[key][{credit.batch, credit.rank}];
+    ++returned_[{credit.batch, granter_.PlaceOf(credit)}];
+    ++received_[key][{credit.batch, granter_.PlaceOf(credit)}];
     returned_changed_ = true;
   }
 }

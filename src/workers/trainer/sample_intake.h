@@ -137,9 +137,9 @@ class SampleIntake {
   };
   std::map<LaneKey, Lost> lost_ ABSL_GUARDED_BY(mutex_);
   std::set<LaneKey> closed_ ABSL_GUARDED_BY(mutex_);
-  // Credits of this epoch whose segments came to nothing: at this rank, by batch; and, at rank 0,
-  // those of the other ranks that have been granted again, by (batch, rank).
-  std::map<uint64_t, int> returned_ ABSL_GUARDED_BY(mutex_);
+  // Credits of this epoch whose segments came to nothing: at this rank; and, at rank 0, those of
+  // the other ranks that have been granted again.
+  RankReports::Counts returned_ ABSL_GUARDED_BY(mutex_);
   bool returned_changed_ ABSL_GUARDED_BY(mutex_) = false;
   RankReports::Counts returned_heard_ ABSL_GUARDED_BY(mutex_);
   uint64_t returned_seen_ ABSL_GUARDED_BY(mutex_) = 0;  // the names' revision, in this epoch

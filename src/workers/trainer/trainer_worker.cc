@@ -12,6 +12,7 @@
 #include "workers/league/league_store.h"
 #include "workers/policy/inference_thread.h"
 #include "workers/trainer/batch_snapshots.h"
+#include "workers/trainer/credit_plan.h"
 #include "workers/trainer/learner.h"
 #include "workers/trainer/policy_checkpoints.h"
 #include "workers/trainer/recovered_state.h"
@@ -27,6 +28,8 @@ constexpr auto kWait = std::chrono::milliseconds(100);
 constexpr auto kMetricsEvery = std::chrono::milliseconds(500);
 constexpr double kDrainShare = 0.9;  // of supervision.drain_seconds
 constexpr double kPartsShare = 0.3;
+// A trainer that leaves as the run ends may be noticed before its end is.
+constexpr auto kEndPatience = std::chrono::seconds(2);
 
 // Temporaries of large tensor operations must not be mapped and unmapped each time: glibc's
 // threshold makes attention over 4,096 rows three times slower (measured).
@@ -60,6 +63,10 @@ class Trainer {
   bool AwaitRanks(uint64_t batch);  // false: the group has changed
   absl::StatusOr<TrainReport> Train(SampleBatch& batch);
   void Commit(SampleBatch batch, uint64_t next_version);
+  absl::Status GatherIfDue(uint64_t batch);
+  // Whether a checkpoint can be made now.
+  bool HasWholeState() const { return !backend_->sharded() || gathered_ == batch_; }
+  absl::Status LoseShards(const std::string& why);
   absl::Status PublishVersion(uint64_t version);
   absl::Status OpenCheckpoints();
   PolicyPart MakePart();
@@ -111,6 +118,7 @@ class Trainer {
   uint64_t epoch_ = 0;
   uint64_t batch_ = 0;                      // the next to be trained
   int64_t version_ = -1;                    // published newest
+  std::optional<uint64_t> gathered_;        // sharded: the batch before which Gather() was called
   ActorSnapshots snapshots_;                // deterministic: of the newest batch
   decltype(TrainReport::metrics) metrics_;  // not sent yet
   Clock::time_point next_metrics_;
@@ -144,6 +152,7 @@ absl::Status Trainer::SetUpLearner() {
                             MakeLearner(registry_, config_, policy_index_, agents_));
   algorithm_ = std::move(learner.algorithm);
   backend_ = std::move(learner.backend);
+  MILLRACE_RETURN_IF_ERROR(backend_->Shard(rank_, config_.trainer.count));
   contract_ = std::move(learner.contract);
   step_ = std::make_unique<TrainStep>(algorithm_.get(), backend_.get(),
                                       config_.seed + policy_index_, config_.trainer.sample_reuse);
@@ -177,18 +186,8 @@ absl::Status Trainer::MakeStreamSpecs() {
                   .environments = environments,
                   .snapshot_capacity = policy_index_ == 0 ? snapshot_capacity : 0,
                   .observations = ObservationCodecOptions::From(config_.sample_stream)};
-  credit_plan_.segments_per_batch = config_.trainer.batch_env_steps / sample_spec_.env_steps_each();
-  credit_plan_.ranks = config_.trainer.count;
-  credit_plan_.max_policy_lag = config_.batches_under_way() - 1;
-  credit_plan_.slots = config_.reads_dataset();
-  if (acts_deterministically()) {
-    credit_plan_.fixed_producers = config_.actor.count;
-    credit_plan_.groups_per_producer = config_.actor.groups;
-  }
-  if (config_.stop.env_steps.has_value()) {
-    const uint64_t per_batch = static_cast<uint64_t>(config_.trainer.batch_env_steps);
-    credit_plan_.last_batch = (*config_.stop.env_steps + per_batch - 1) / per_batch - 1;
-  }
+  credit_plan_ = MakeCreditPlan(config_, sample_spec_.env_steps_each(),
+                                algorithm_->Plan(/*progress=*/0).minibatch_steps);
   return absl::OkStatus();
 }
 
@@ -276,9 +275,11 @@ absl::Status Trainer::AdoptFormation(const Formation& formation) {
     backend_->Rollback();
     return status;
   }
+  if (backend_->sharded()) MILLRACE_RETURN_IF_ERROR(backend_->Gather(group_->collectives()));
   has_parameters_ = true;
   step_->Forget();
   batch_ = formation.winner.batch;
+  gathered_ = batch_;
   epoch_ = formation.epoch;
   version_ = static_cast<int64_t>(formation.version);
   const bool first_time = ledger_ == nullptr;
@@ -391,8 +392,9 @@ absl::Status Trainer::TrainUntilTold() {
   EnterActivity(Activity::kOther);
   while (process_.Running()) {
     if (inference_ != nullptr) MILLRACE_RETURN_IF_ERROR(inference_->status());
-    if (leader()) checkpoints_->Update(batch_, [this] { return MakePart(); });
+    if (leader() && HasWholeState()) checkpoints_->Update(batch_, [this] { return MakePart(); });
     if (group_->Changed()) {
+      if (backend_->sharded()) return LoseShards("it began anew");
       MILLRACE_RETURN_IF_ERROR(JoinGroup(std::nullopt));
       continue;
     }
@@ -413,10 +415,37 @@ bool Trainer::AwaitRanks(uint64_t batch) {
   return group_->AwaitBatch(batch, [&] { return process_.Running(); });
 }
 
+// What a checkpoint needs of the other ranks: all of them bring it, if the leader wants one.
+absl::Status Trainer::GatherIfDue(uint64_t batch) {
+  const bool last = credit_plan_.last_batch.has_value() && batch >= *credit_plan_.last_batch;
+  torch::Tensor due = torch::zeros({1});
+  if (leader() && (last || checkpoints_->Due() || !process_.Running())) due.fill_(1);
+  MILLRACE_RETURN_IF_ERROR(group_->collectives().Broadcast(due, /*root=*/0));
+  if (due.item<float>() == 0) return absl::OkStatus();
+  MILLRACE_RETURN_IF_ERROR(backend_->Gather(group_->collectives()));
+  gathered_ = batch + 1;
+  return absl::OkStatus();
+}
+
+// A peer has gone, and its shards with it: the newest checkpoint has all of them. OK if the run
+// ends.
+absl::Status Trainer::LoseShards(const std::string& why) {
+  gathered_.reset();
+  const Deadline deadline = After(kEndPatience);
+  while (process_.Running() && !Expired(deadline)) {
+    const uint32_t seen = process_.bell().Value();
+    process_.bell().Wait(seen, After(kWait));
+  }
+  if (!process_.Running()) return absl::OkStatus();
+  return absl::AbortedError("another trainer is lost, and its shards of the state with it (" + why +
+                            "): starting anew from the newest checkpoint");
+}
+
 absl::StatusOr<TrainReport> Trainer::Train(SampleBatch& batch) {
   const ActivityScope training(Activity::kTrainOther);
   MILLRACE_ASSIGN_OR_RETURN(TrainReport report,
                             step_->Run(batch, Progress(), group_->collectives()));
+  if (backend_->sharded()) MILLRACE_RETURN_IF_ERROR(GatherIfDue(batch.number));
   if (acts_deterministically()) {
     MILLRACE_ASSIGN_OR_RETURN(snapshots_, GatherSnapshots(batch, group_->collectives()));
   }
@@ -434,6 +463,7 @@ absl::Status Trainer::TrainOne(SampleBatch batch) {
   if (!AwaitRanks(batch.number)) {
     intake_->Discard(std::move(batch));
     if (!process_.Running()) return absl::OkStatus();
+    if (backend_->sharded()) return LoseShards("it began anew");
     return JoinGroup(std::nullopt);
   }
   const bool alone = config_.trainer.count == 1;
@@ -443,6 +473,10 @@ absl::Status Trainer::TrainOne(SampleBatch batch) {
   if (report.status().code() == absl::StatusCode::kUnavailable) {
     spdlog::warn("trainer group lost in batch {}: {}", batch.number,
                  std::string(report.status().message()));
+    if (backend_->sharded()) {
+      intake_->Discard(std::move(batch));
+      return LoseShards(std::string(report.status().message()));
+    }
     backend_->Rollback();
     return JoinGroup(std::move(batch));
   }
@@ -491,7 +525,11 @@ absl::Status Trainer::Drain() {
   group_->Dissolve();
   SendMetrics();
   absl::Status status;
-  if (leader()) {
+  if (leader() && !HasWholeState()) {
+    spdlog::info(
+        "no checkpoint of batch {}: the other trainers' shards are those of an earlier one",
+        batch_);
+  } else if (leader()) {
     status = checkpoints_->WriteLast(
         batch_, [this] { return MakePart(); }, DrainDeadline(config_, kPartsShare));
   }

@@ -2,11 +2,16 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <filesystem>
+#include <thread>
 
 #include "algorithms/binary_classification.h"
+#include "backends/shm_collectives.h"
 #include "backends/single_rank_collectives.h"
 
 namespace millrace {
@@ -33,12 +38,14 @@ Options Set(const std::map<std::string, std::string>& values) {
 
 // Columns that are not a multiple of what rows are padded to.
 std::unique_ptr<Backend> Make(const std::map<std::string, std::string>& backend = {},
-                              std::map<std::string, std::string> model = {}) {
+                              std::map<std::string, std::string> model = {}, int rank = 0,
+                              int ranks = 1) {
   model.insert({"columns", "6"});
   auto policy = MakeDlrmPolicy(Set(model), Observation(), {}, /*seed=*/3);
   EXPECT_TRUE(policy.ok()) << policy.status();
   auto made = MakeDlrmBackend(Set(backend), *std::move(policy));
   EXPECT_TRUE(made.ok()) << made.status();
+  EXPECT_TRUE((*made)->Shard(rank, ranks).ok());
   return *std::move(made);
 }
 
@@ -53,8 +60,7 @@ TensorDict Minibatch(int64_t seed) {
   return minibatch;
 }
 
-void Train(Backend& backend, const TensorDict& minibatch, double rate = 0.01) {
-  const auto group = MakeSingleRankCollectives();
+void Train(Backend& backend, const TensorDict& minibatch, Collectives& group, double rate = 0.01) {
   BinaryClassification algorithm({});
   const auto heads = backend.Forward(minibatch);
   ASSERT_TRUE(heads.ok()) << heads.status();
@@ -63,9 +69,13 @@ void Train(Backend& backend, const TensorDict& minibatch, double rate = 0.01) {
   loss->loss.backward();
   ASSERT_TRUE(backend.Backward(*heads).ok());
   const auto report =
-      backend.Step({.learning_rate = rate, .max_gradient_norm = 0, .epsilon = 1e-8}, *group);
+      backend.Step({.learning_rate = rate, .max_gradient_norm = 0, .epsilon = 1e-8}, group);
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_FALSE(report->skipped);
+}
+
+void Train(Backend& backend, const TensorDict& minibatch, double rate = 0.01) {
+  Train(backend, minibatch, *MakeSingleRankCollectives(), rate);
 }
 
 double Loss(Backend& backend, const TensorDict& minibatch) {
@@ -177,6 +187,97 @@ TEST(DlrmBackend, ABatchThatGoesBackLeavesNothing) {
   EXPECT_EQ(Weights(*backend), weights);
   const auto after = backend->OptimizerState();
   ExpectSame(before, after);
+}
+
+// Runs `rank_main` for all ranks of a group, each in its thread.
+template <typename RankMain>
+void WithRanks(int ranks, RankMain rank_main) {
+  static std::atomic<int> count{0};
+  const auto file = std::filesystem::path(testing::TempDir()) /
+                    ("dlrm_backend." + std::to_string(::getpid()) + "." + std::to_string(count++));
+  std::vector<std::jthread> threads;
+  for (int rank = 0; rank < ranks; ++rank) {
+    threads.emplace_back([=] {
+      auto group = MakeShmCollectives(
+          {.file = file, .rank = rank, .size = ranks, .timeout = std::chrono::seconds(20)});
+      ASSERT_TRUE(group.ok()) << group.status();
+      rank_main(**group);
+    });
+  }
+}
+
+class ShardedDlrmBackend : public testing::TestWithParam<std::pair<std::string, int>> {
+ protected:
+  std::map<std::string, std::string> settings() const {
+    return {{"sharding", GetParam().first}, {"table_optimizer", "adagrad"}};
+  }
+  std::unique_ptr<Backend> MakeRank(int rank = 0, int ranks = 1) const {
+    return Make(settings(), {{"columns", "40"}}, rank, ranks);
+  }
+};
+
+// Dense gradients are added in another order, so that what is trained is the same within rounding.
+TEST_P(ShardedDlrmBackend, LearnsWhatOneProcessLearns) {
+  const auto alone = MakeRank();
+  std::vector<TensorDict> minibatches;
+  for (int n = 0; n < 5; ++n) Train(*alone, minibatches.emplace_back(Minibatch(n)));
+  WithRanks(GetParam().second, [&](Collectives& group) {
+    const auto backend = MakeRank(group.rank(), group.size());
+    EXPECT_TRUE(backend->sharded());
+    ASSERT_TRUE(backend->Synchronize(group, 0).ok());
+    const int64_t samples = kSamples / group.size();
+    for (const TensorDict& minibatch : minibatches) {
+      TensorDict own;
+      for (const auto& [name, tensor] : minibatch) {
+        own[name] = tensor.narrow(0, group.rank() * samples, samples);
+      }
+      Train(*backend, own, group);
+    }
+    ASSERT_TRUE(backend->Gather(group).ok());
+    if (group.rank() != 0) return;
+    const State expected = alone->OptimizerState(), got = backend->OptimizerState();
+    ASSERT_EQ(got.size(), expected.size());
+    for (const auto& [name, tensor] : expected) {
+      if (!name.starts_with("table.")) continue;
+      EXPECT_TRUE(torch::allclose(got.at(name), tensor, 1e-3, 1e-5)) << name;
+    }
+  });
+}
+
+TEST_P(ShardedDlrmBackend, TakesItsShardsOfACheckpoint) {
+  const auto alone = MakeRank();
+  for (int n = 0; n < 3; ++n) Train(*alone, Minibatch(n));
+  const State state = alone->OptimizerState();
+  WithRanks(GetParam().second, [&](Collectives& group) {
+    const auto backend = MakeRank(group.rank(), group.size());
+    ASSERT_TRUE(backend->LoadOptimizerState(state).ok());
+    ASSERT_TRUE(backend->Synchronize(group, 0).ok());
+    ASSERT_TRUE(backend->Gather(group).ok());
+    if (group.rank() == 0) ExpectSame(backend->OptimizerState(), state);
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Plans, ShardedDlrmBackend,
+                         testing::Values(std::pair{"table_wise", 2}, std::pair{"row_wise", 2},
+                                         std::pair{"row_wise", 4}, std::pair{"column_wise", 2},
+                                         std::pair{"replicated", 2}),
+                         [](const auto& test) {
+                           return test.param.first + std::to_string(test.param.second);
+                         });
+
+TEST(DlrmBackend, RanksWithTablesOfDifferentStepsAreNoGroup) {
+  const auto alone = Make();
+  std::vector<State> states = {alone->OptimizerState()};
+  Train(*alone, Minibatch(1));
+  states.push_back(alone->OptimizerState());
+  WithRanks(2, [&](Collectives& group) {
+    const auto backend = Make({}, {}, group.rank(), 2);
+    const auto rank = static_cast<size_t>(group.rank());
+    ASSERT_TRUE(backend->LoadOptimizerState(states[rank]).ok());
+    const absl::Status status = backend->Synchronize(group, 0);
+    EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
+    EXPECT_THAT(status.message(), HasSubstr("tables of different steps, from 0 to 1"));
+  });
 }
 
 TEST(DlrmBackend, IdsThatThereAreNotChangeNothing) {

@@ -164,8 +164,9 @@ TEST(ExperimentErrors, OfADatasetNameItsOwnKeys) {
   EXPECT_THAT(error("stop: {episode_return: 5}\n"), HasSubstr("stop.episode_return"));
   EXPECT_THAT(error("policies: {a: {}, b: {}}\n"), HasSubstr("policies: expected one"));
   EXPECT_THAT(error("agents: [{match: a}]\n"), HasSubstr("agents: expected none with a dataset"));
-  EXPECT_THAT(error("workers: {trainer: {count: 2}}\n"),
-              HasSubstr("workers.trainer.count: expected 1 with a dataset, got 2"));
+  EXPECT_THAT(error("workers: {trainer: {count: 3}}\n"),
+              HasSubstr("expected a multiple of 3072 (workers.reader.segment_samples 1024 x 3 "
+                        "trainers)"));
   EXPECT_THAT(error("workers: {trainer: {batch_samples: 65536}}\n"),
               HasSubstr("segment_samples) make fewer"));
 }

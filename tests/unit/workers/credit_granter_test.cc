@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace millrace {
 namespace {
 
@@ -73,6 +75,29 @@ TEST(CreditGranter, NumbersTheSegmentsOfADatasetsBatch) {
   ASSERT_EQ(grants.size(), 1u);
   EXPECT_EQ(grants[0].credit.batch, 6u);
   EXPECT_EQ(grants[0].credit.slot, 0u);
+}
+
+TEST(CreditGranter, NeighbouringSlotsGoToOneRankAndAreToldApart) {
+  CreditPlan plan = Plan(8);
+  plan.slots = true;
+  plan.ranks = 2;
+  plan.slots_in_a_row = 2;
+  CreditGranter granter(plan);
+  granter.Begin(1, 0, 0);
+  auto grants = granter.Next({Producer(0, 8)});
+  ASSERT_EQ(grants.size(), 8u);
+  for (size_t i = 0; i < 8; ++i) {
+    EXPECT_EQ(grants[i].credit.slot, i);
+    EXPECT_EQ(grants[i].credit.rank, i / 2 % 2);
+  }
+  // The other rank has slots 2 and 7 of a lost reader, and threw away 6.
+  granter.ProducerLost({0, 0}, {{{0, 2}, 1}, {{0, 7}, 1}, {{0, 6}, 1}});
+  granter.Return(granter.Make(0, 6));
+  grants = granter.Next({Producer(1, 9)});
+  std::vector<uint32_t> slots;
+  for (const auto& grant : grants) slots.push_back(grant.credit.slot);
+  std::ranges::sort(slots);
+  EXPECT_EQ(slots, (std::vector<uint32_t>{0, 1, 3, 4, 5, 6}));
 }
 
 TEST(CreditGranter, NamesTheRanksRoundRobin) {
