@@ -111,7 +111,7 @@ absl::Status DenseBackend::Backward(const HeadOutputs& heads) {
 absl::StatusOr<StepReport> DenseBackend::Step(const OptimizerStep& step, Collectives& group) {
   const torch::NoGradGuard no_gradient;
   torch::Tensor& gradients = parameters_->gradients();
-  MILLRACE_RETURN_IF_ERROR(exchange_.Mean(gradients, gradients.numel(), group));
+  MILLRACE_RETURN_IF_ERROR(CombineGradients(gradients, group));
   StepReport report;
   report.gradient_norm = gradients.norm().item<double>();
   report.skipped = !std::isfinite(report.gradient_norm);

@@ -68,6 +68,10 @@ class DenseBackend : public Backend {
   // `row_trainer` may be null.
   void ComputeWith(std::unique_ptr<HeadEvaluator> evaluator,
                    std::unique_ptr<RowTrainer> row_trainer);
+  // Replaces a rank's gradients by those that all ranks apply.
+  virtual absl::Status CombineGradients(torch::Tensor& gradients, Collectives& group) {
+    return exchange_.Mean(gradients, gradients.numel(), group);
+  }
   FlatAdam& adam() { return adam_; }
   GradientExchange& exchange() { return exchange_; }
   // Makes a tensor part of the state that checkpoints, batches that go back, and groups keep. An

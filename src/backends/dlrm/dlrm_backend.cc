@@ -87,6 +87,7 @@ embedding::TablePlan PlanOf(const std::vector<embedding::TableOptions>& tables, 
 
 TableSettings TableSettings::FromOptions(const Options& options) {
   TableSettings settings;
+  settings.slices = options.GetInt("slices", settings.slices, 0, 1 << 20);
   settings.sharding = Choose(options, "sharding", settings.sharding, kShardings);
   settings.rows = Choose(options, "table_rows", settings.rows, kRowTypes);
   settings.stochastic_rounding =
@@ -118,11 +119,23 @@ absl::StatusOr<std::unique_ptr<DlrmBackend>> DlrmBackend::Create(std::shared_ptr
   MILLRACE_ASSIGN_OR_RETURN(auto parameters, FlatParameters::Create(policy));
   std::unique_ptr<DlrmBackend> backend(
       new DlrmBackend(policy, std::move(parameters), adam, tables, threads));
-  backend->ComputeWith(MakeAutogradEvaluator(std::move(policy), backend->parameters()), nullptr);
+  if (tables.slices == 0) {
+    backend->ComputeWith(MakeAutogradEvaluator(std::move(policy), backend->parameters()), nullptr);
+  } else {
+    auto sliced = std::make_unique<SlicedEvaluator>(std::move(policy), backend->parameters());
+    backend->sliced_ = sliced.get();
+    backend->ComputeWith(std::move(sliced), nullptr);
+  }
   return backend;
 }
 
 absl::Status DlrmBackend::Shard(int rank, int ranks) {
+  if (tables_.slices % ranks != 0) {
+    return absl::InvalidArgumentError(absl::StrCat("backend.slices: expected a multiple of the ",
+                                                   ranks, " trainers (workers.trainer.count), got ",
+                                                   tables_.slices));
+  }
+  if (sliced_ != nullptr) sliced_->Cut(tables_.slices / ranks, ranks);
   auto tables = TablesOf(*policy_, tables_);
   auto plan = PlanOf(tables, tables_.sharding, ranks);
   MILLRACE_ASSIGN_OR_RETURN(bags_, embedding::ShardedBags::Create({.tables = std::move(tables),
@@ -156,6 +169,11 @@ absl::StatusOr<TensorDict> DlrmBackend::WithBags(const TensorDict& minibatch) {
 
 absl::StatusOr<HeadOutputs> DlrmBackend::Forward(const TensorDict& minibatch) {
   MILLRACE_ASSIGN_OR_RETURN(TensorDict with_bags, WithBags(minibatch));
+  if (sliced_ != nullptr && bags_of_minibatch_.size(0) * group_->size() % tables_.slices != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "backend.slices: expected a divisor of the minibatch of ",
+        bags_of_minibatch_.size(0) * group_->size(), " samples, got ", tables_.slices));
+  }
   const torch::AutoGradMode with_gradient(true);
   torch::Tensor& bags = with_bags[DlrmPolicy::kBags];
   bags.set_requires_grad(true);
@@ -190,8 +208,8 @@ absl::StatusOr<StepReport> DlrmBackend::Step(const OptimizerStep& step, Collecti
   const torch::NoGradGuard no_gradient;
   torch::Tensor gradients = bags_of_minibatch_.grad();
   if (!gradients.defined()) gradients = torch::zeros_like(bags_of_minibatch_);
-  // A rank's loss is the mean over its own samples.
-  if (group.size() > 1) gradients.div_(group.size());
+  // A rank's loss is the mean over its own samples; slices know that.
+  if (group.size() > 1 && sliced_ == nullptr) gradients.div_(group.size());
   if (const double scale = step.GradientScale(report.gradient_norm); scale < 1) {
     gradients.mul_(scale);
   }
@@ -200,6 +218,11 @@ absl::StatusOr<StepReport> DlrmBackend::Step(const OptimizerStep& step, Collecti
   MILLRACE_RETURN_IF_ERROR(
       bags_->Update(gradients.contiguous().const_data_ptr<float>(), NextStep(), exchange));
   return report;
+}
+
+absl::Status DlrmBackend::CombineGradients(torch::Tensor& gradients, Collectives& group) {
+  if (sliced_ == nullptr) return DenseBackend::CombineGradients(gradients, group);
+  return SumSlices(sliced_->gradients(), gradients, group);
 }
 
 absl::Status DlrmBackend::Gather(Collectives& group) {

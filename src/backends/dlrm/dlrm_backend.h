@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "backends/dense/dense_backend.h"
+#include "backends/dlrm/slices.h"
 #include "backends/dlrm/table_state.h"
 #include "embedding/jagged_rows.h"
 #include "embedding/sharded_bags.h"
@@ -16,14 +17,17 @@ enum class Sharding : uint8_t { kTableWise, kRowWise, kColumnWise, kReplicated }
 
 struct TableSettings {
   Sharding sharding = Sharding::kTableWise;
+  // Above 0: a minibatch is computed in so many slices of the same size, which makes results
+  // independent of the number of ranks (SlicedEvaluator).
+  int64_t slices = 0;
   embedding::RowType rows = embedding::RowType::kFloat32;
   bool stochastic_rounding = true;  // of rows of 16 bits
   // Steps on the rows of a minibatch: `step` without what changes from one to the next.
   embedding::UpdateStep step = {.learning_rate = 0.1F};
 
-  // sharding (table_wise | row_wise | column_wise | replicated), table_rows (float32 | float16 |
-  // bfloat16), rounding (stochastic | nearest), table_optimizer (rowwise_adagrad | adagrad | sgd |
-  // rowwise_adam | adam), table_learning_rate, table_epsilon.
+  // slices, sharding (table_wise | row_wise | column_wise | replicated), table_rows (float32 |
+  // float16 | bfloat16), rounding (stochastic | nearest), table_optimizer (rowwise_adagrad |
+  // adagrad | sgd | rowwise_adam | adam), table_learning_rate, table_epsilon.
   static TableSettings FromOptions(const Options& options);
 };
 
@@ -53,6 +57,7 @@ class DlrmBackend : public DenseBackend {
   absl::Status Synchronize(Collectives& group, int root) override;
 
  private:
+  absl::Status CombineGradients(torch::Tensor& gradients, Collectives& group) override;
   DlrmBackend(std::shared_ptr<DlrmPolicy> policy, std::unique_ptr<FlatParameters> parameters,
               const AdamOptions& adam, const TableSettings& tables, int threads);
 
@@ -64,6 +69,7 @@ class DlrmBackend : public DenseBackend {
   const TableSettings tables_;
   const int threads_;
   std::unique_ptr<embedding::ShardedBags> bags_;
+  SlicedEvaluator* sliced_ = nullptr;  // the evaluator, if there are slices
   const std::unique_ptr<Collectives> alone_;
   Collectives* group_;  // of Synchronize()
   embedding::JaggedRows ids_;
