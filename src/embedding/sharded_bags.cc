@@ -161,8 +161,8 @@ void ShardedBags::WriteLookups(const JaggedIds& batch, const Service& service,
 // Into the order of features, and of each of samples.
 void ShardedBags::TakeLookups(const std::vector<std::vector<uint32_t>>& messages) {
   const auto features = services_[static_cast<size_t>(options_.rank)].served.size();
-  std::vector<int32_t> lengths;
-  std::vector<uint32_t> places;
+  all_lengths_.clear();
+  all_places_.clear();
   std::vector<const uint32_t*> next(messages.size());  // place of each rank
   const auto samples_of = [&](size_t rank) {
     return static_cast<size_t>(first_samples_[rank + 1] - first_samples_[rank]);
@@ -173,29 +173,30 @@ void ShardedBags::TakeLookups(const std::vector<std::vector<uint32_t>>& messages
   for (size_t f = 0; f < features; ++f) {
     for (size_t r = 0; r < messages.size(); ++r) {
       const uint32_t* const of_rank = messages[r].data() + f * samples_of(r);
-      lengths.insert(lengths.end(), of_rank, of_rank + samples_of(r));
+      all_lengths_.insert(all_lengths_.end(), of_rank, of_rank + samples_of(r));
       const auto count = std::accumulate(of_rank, of_rank + samples_of(r), size_t{0});
-      places.insert(places.end(), next[r], next[r] + count);
+      all_places_.insert(all_places_.end(), next[r], next[r] + count);
       next[r] += count;
     }
   }
-  bags_->SetPlaces(lengths, places, first_samples_.back());
+  bags_->SetPlaces(all_lengths_, all_places_, first_samples_.back());
 }
 
 absl::Status ShardedBags::SetBatch(const JaggedIds& batch, ByteExchange& group) {
   MILLRACE_RETURN_IF_ERROR(Check(batch));
   const auto ranks = static_cast<size_t>(options_.ranks);
-  std::vector<std::vector<uint32_t>> sent(ranks), received;
+  sent_lookups_.resize(ranks);
   asked_.assign(ranks, {});
   for (size_t r = 0; r < ranks; ++r) {
-    WriteLookups(batch, services_[r], sent[r]);
+    WriteLookups(batch, services_[r], sent_lookups_[r]);
     for (size_t i = 0; i < services_[r].served.size(); ++i) {
-      const uint32_t* const lengths = sent[r].data() + i * static_cast<size_t>(batch.samples);
+      const uint32_t* const lengths =
+          sent_lookups_[r].data() + i * static_cast<size_t>(batch.samples);
       asked_[r].push_back(std::accumulate(lengths, lengths + batch.samples, int64_t{0}));
     }
   }
   std::vector<std::vector<int64_t>> sizes(ranks), received_sizes;
-  for (size_t r = 0; r < ranks; ++r) sizes[r] = {batch.samples, std::ssize(sent[r])};
+  for (size_t r = 0; r < ranks; ++r) sizes[r] = {batch.samples, std::ssize(sent_lookups_[r])};
   MILLRACE_RETURN_IF_ERROR(Exchange(sizes, std::vector<int64_t>(ranks, 2), received_sizes, group));
   std::vector<int64_t> lengths;
   first_samples_.assign(1, 0);
@@ -203,11 +204,11 @@ absl::Status ShardedBags::SetBatch(const JaggedIds& batch, ByteExchange& group) 
     first_samples_.push_back(first_samples_.back() + of_rank[0]);
     lengths.push_back(of_rank[1]);
   }
-  MILLRACE_RETURN_IF_ERROR(Exchange(sent, lengths, received, group));
+  MILLRACE_RETURN_IF_ERROR(Exchange(sent_lookups_, lengths, received_lookups_, group));
   samples_ = batch.samples;
   lengths_.assign(batch.lengths.begin(), batch.lengths.end());
   ids_.assign(batch.ids.begin(), batch.ids.end());
-  TakeLookups(received);
+  TakeLookups(received_lookups_);
   return absl::OkStatus();
 }
 
@@ -228,18 +229,18 @@ absl::Status ShardedBags::ExchangeWhole(float* out, ByteExchange& group) {
   const int64_t all = first_samples_.back();
   whole_.resize(static_cast<size_t>(all * own.whole_width));
   bags_->Forward({0, own.whole}, {0, all}, whole_.data(), own.whole_width);
-  std::vector<std::vector<float>> received(services_.size());
+  received_.resize(services_.size());
   std::vector<ConstBytes> to;
   std::vector<Bytes> from;
   for (size_t r = 0; r < services_.size(); ++r) {
     to.push_back(BytesOf(whole_.data() + first_samples_[r] * own.whole_width,
                          (first_samples_[r + 1] - first_samples_[r]) * own.whole_width));
-    received[r].resize(static_cast<size_t>(samples_ * services_[r].whole_width));
-    from.push_back(WritableBytesOf(received[r].data(), std::ssize(received[r])));
+    received_[r].resize(static_cast<size_t>(samples_ * services_[r].whole_width));
+    from.push_back(WritableBytesOf(received_[r].data(), std::ssize(received_[r])));
   }
   MILLRACE_RETURN_IF_ERROR(group.AllToAll(to, from));
   for (size_t r = 0; r < services_.size(); ++r) {
-    const float* next = received[r].data();
+    const float* next = received_[r].data();
     for (int64_t sample = 0; sample < samples_; ++sample) {
       for (int64_t i = 0; i < services_[r].whole; ++i) {
         const Served& served = services_[r].served[static_cast<size_t>(i)];
@@ -253,15 +254,16 @@ absl::Status ShardedBags::ExchangeWhole(float* out, ByteExchange& group) {
 
 absl::Status ShardedBags::ExchangeRows(float* out, ByteExchange& group) {
   const Service& own = services_[static_cast<size_t>(options_.rank)];
-  std::vector<std::vector<float>> sent(services_.size()), received;
+  sent_.resize(services_.size());
   std::vector<int64_t> lengths;
   for (size_t r = 0; r < services_.size(); ++r) {
     const EmbeddingBags::Range samples = {first_samples_[r], first_samples_[r + 1]};
+    sent_[r].clear();
     for (int64_t i = own.whole; i < own.whole + own.partial; ++i) {
-      const auto before = sent[r].size();
-      sent[r].resize(before + static_cast<size_t>(bags_->Lookups(i, samples) *
-                                                  WidthOf(own.served[static_cast<size_t>(i)])));
-      bags_->Gather(i, samples, sent[r].data() + before);
+      const auto before = sent_[r].size();
+      sent_[r].resize(before + static_cast<size_t>(bags_->Lookups(i, samples) *
+                                                   WidthOf(own.served[static_cast<size_t>(i)])));
+      bags_->Gather(i, samples, sent_[r].data() + before);
     }
     int64_t length = 0;
     for (int64_t i = services_[r].whole; i < services_[r].whole + services_[r].partial; ++i) {
@@ -270,8 +272,8 @@ absl::Status ShardedBags::ExchangeRows(float* out, ByteExchange& group) {
     }
     lengths.push_back(length);
   }
-  MILLRACE_RETURN_IF_ERROR(Exchange(sent, lengths, received, group));
-  PoolRows(received, out);
+  MILLRACE_RETURN_IF_ERROR(Exchange(sent_, lengths, received_, group));
+  PoolRows(received_, out);
   return absl::OkStatus();
 }
 
@@ -346,10 +348,10 @@ absl::Status ShardedBags::Update(const float* gradients, const UpdateStep& step,
                                  ByteExchange& group) {
   scaled_.assign(gradients, gradients + samples_ * width_);
   Average(scaled_.data());
-  std::vector<std::vector<float>> sent(services_.size());
+  sent_.resize(services_.size());
   for (size_t r = 0; r < services_.size(); ++r) {
-    sent[r].resize(static_cast<size_t>(samples_ * services_[r].width));
-    float* next = sent[r].data();
+    sent_[r].resize(static_cast<size_t>(samples_ * services_[r].width));
+    float* next = sent_[r].data();
     for (int64_t sample = 0; sample < samples_; ++sample) {
       for (const Served& served : services_[r].served) {
         next =
@@ -362,7 +364,7 @@ absl::Status ShardedBags::Update(const float* gradients, const UpdateStep& step,
   std::vector<ConstBytes> to;
   std::vector<Bytes> from;
   for (size_t r = 0; r < services_.size(); ++r) {
-    to.push_back(BytesOf(sent[r].data(), std::ssize(sent[r])));
+    to.push_back(BytesOf(sent_[r].data(), std::ssize(sent_[r])));
     from.push_back(WritableBytesOf(gradients_.data() + first_samples_[r] * width,
                                    (first_samples_[r + 1] - first_samples_[r]) * width));
   }

@@ -50,7 +50,8 @@ class ShardedBags {
   // peer is lost.
 
   // The batch of what follows; nothing of it is kept. kInvalidArgument names the feature and what
-  // is wrong with it, before anything is sent.
+  // is wrong with it, before anything is sent: the others wait until this rank leaves the group,
+  // and must not be asked again.
   absl::Status SetBatch(const JaggedIds& batch, ByteExchange& group);
   // out [own samples, width()].
   absl::Status Forward(float* out, ByteExchange& group);
@@ -115,6 +116,11 @@ class ShardedBags {
   // Of all samples: where those of each rank begin, and the end.
   std::vector<int64_t> first_samples_;
   std::vector<float> whole_, gradients_, scaled_;
+  // Messages by rank, and lookups in the order of features: memory that is kept.
+  std::vector<std::vector<uint32_t>> sent_lookups_, received_lookups_;
+  std::vector<std::vector<float>> sent_, received_;
+  std::vector<int32_t> all_lengths_;
+  std::vector<uint32_t> all_places_;
 };
 
 }  // namespace millrace::embedding

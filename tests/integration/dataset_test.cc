@@ -203,19 +203,55 @@ TEST_P(DatasetRunWith, ReadsWhatWasToBeReadAfterWorkersDieAndAResume) {
   EXPECT_EQ(evaluated["log_loss"], straight["log_loss"]);
 }
 
-INSTANTIATE_TEST_SUITE_P(Trainers, DatasetRunWith, testing::Values(1, 2));
-
-TEST(DatasetRun, BeginsWithTheTablesOfAnother) {
+TEST(DatasetRun, TrainersTakeBackWhatIsInNoCheckpointBeforeThereAreOthers) {
   const TemporaryDirectory runs;
+  const fs::path directory = runs.path() / "killed";
+  uint64_t steps = 0;
+  {
+    LiveRun run(
+        "run",
+        Arguments(runs.path(), "killed",
+                  Small(1 << 30, {"workers.trainer.count=2", "checkpoint.every_seconds=1000"}),
+                  kClicks),
+        directory);
+    ASSERT_TRUE(run.Until([&] { return run.Metrics().value("train_steps", 0) > 5; }));
+    steps = run.Metrics().value("train_steps", uint64_t{0});
+    std::vector<int> workers = run.Pids("trainer");
+    for (const int reader : run.Pids("reader")) workers.push_back(reader);
+    run.Signal(SIGKILL);
+    run.Wait(seconds(20));
+    for (const int worker : workers) ::kill(worker, SIGKILL);
+  }
+  const auto resume = [&](const std::string& trainers) {
+    return RunMillrace({"resume", directory.string(), "--progress", "none", "--set",
+                        "workers.trainer.count=" + trainers, "--set",
+                        "stop={samples: " + std::to_string((steps + 20) * 2048) + "}"});
+  };
+  const CommandOutput fewer = resume("1");
+  EXPECT_EQ(fewer.exit_code, 2);
+  EXPECT_THAT(fewer.err, HasSubstr("workers.trainer.count: expected 2, as the run has it"));
+  const CommandOutput same = resume("2");
+  ASSERT_EQ(same.exit_code, 0) << same.err;
+  const json summary = ReadJson(directory / "summary.json");
+  ExpectExactAccounting(summary);
+  EXPECT_EQ(summary["streams"]["sample/default"]["env_steps"]["trained"], (steps + 20) * 2048);
+}
+
+TEST_P(DatasetRunWith, BeginsWithTheTablesOfAnother) {
+  const TemporaryDirectory runs;
+  const std::string trainers = "workers.trainer.count=" + std::to_string(GetParam());
   RunToEnd(runs.path(), "first", Small(61440), 0, kClicks);
   const std::string from = "policies.default.init_from=" + (runs.path() / "first").string();
   // Nothing is trained: what is evaluated is what it began with.
-  RunToEnd(runs.path(), "second",
-           Small(2048, {from, "algorithm.learning_rate=0", "backend.table_learning_rate=0"}), 0,
-           kClicks);
+  RunToEnd(
+      runs.path(), "second",
+      Small(2048, {from, trainers, "algorithm.learning_rate=0", "backend.table_learning_rate=0"}),
+      0, kClicks);
   EXPECT_EQ(Evaluate(runs.path() / "first")["log_loss"],
             Evaluate(runs.path() / "second")["log_loss"]);
 }
+
+INSTANTIATE_TEST_SUITE_P(Trainers, DatasetRunWith, testing::Values(1, 2));
 
 class ClickLogRun : public testing::Test {
  protected:
@@ -271,6 +307,9 @@ TEST(DatasetErrors, SayWhatDoesNotGoTogether) {
   EXPECT_THAT(error({"dataset={type: click_log}"}), HasSubstr("file: expected the path of a file"));
   EXPECT_THAT(error({"backend={type: dense}"}), HasSubstr("dlrm"));
   EXPECT_THAT(error({"workers.trainer.count=3"}), HasSubstr("x 3 trainers"));
+  EXPECT_THAT(error({"backend.slices=3"}),
+              HasSubstr("backend.slices: expected a multiple of the 1 trainers "
+                        "(workers.trainer.count) that divides the minibatch of 1024"));
   EXPECT_THAT(error({"policies={default: {model: {type: mlp}}}"}), HasSubstr("model"));
 }
 

@@ -232,7 +232,7 @@ absl::Status DlrmBackend::Gather(Collectives& group) {
 
 std::map<std::string, torch::Tensor> DlrmBackend::OptimizerState() const {
   auto state = DenseBackend::OptimizerState();
-  state.merge(sharded() ? TableState(gathered_) : CopyTables(*bags_));
+  state.merge(gathered_.empty() ? CopyTables(*bags_) : TableState(gathered_));
   return state;
 }
 

@@ -48,7 +48,8 @@ class DlrmBackend : public DenseBackend {
   absl::StatusOr<HeadOutputs> Forward(const TensorDict& minibatch) override;
   absl::StatusOr<HeadOutputs> Evaluate(const TensorDict& minibatch) override;
   absl::StatusOr<StepReport> Step(const OptimizerStep& step, Collectives& group) override;
-  // With what CopyTables() has. Of a group's rank 0 after Gather(), and of a process by itself.
+  // With whole tables: at a group's rank 0 after Gather(), and of a process by itself. Else the
+  // shards that are not here are anything, as LoadOptimizerState() does not mind.
   std::map<std::string, torch::Tensor> OptimizerState() const override;
   absl::Status LoadOptimizerState(const std::map<std::string, torch::Tensor>& state) override;
   void Checkpoint() override;

@@ -166,10 +166,10 @@ absl::Status LoadTables(const TableState& state, const embedding::ShardedBags& b
   for (const TableOptions& table : bags.options().tables) {
     const Tensors expected = EmptyTensors(table, torch::kMeta);
     MILLRACE_RETURN_IF_ERROR(CheckState(RowsName(table), expected.rows, state));
-    Tensors& whole = tables.emplace_back(state.at(RowsName(table)), torch::empty({table.rows, 0}));
+    tables.push_back({.rows = state.at(RowsName(table)), .state = torch::empty({table.rows, 0})});
     if (expected.state.numel() == 0) continue;
     MILLRACE_RETURN_IF_ERROR(CheckState(StateName(table), expected.state, state));
-    whole.state = state.at(StateName(table));
+    tables.back().state = state.at(StateName(table));
   }
   for (size_t i = 0; i < bags.shards().size(); ++i) {
     const embedding::PlacedShard& placed = bags.placed(i);

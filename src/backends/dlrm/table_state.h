@@ -17,7 +17,7 @@ namespace millrace {
 // numbers of a row], if there are any.
 using TableState = std::map<std::string, torch::Tensor>;
 
-// Of tables of which this process has all shards: copies.
+// Copies of the shards that this process has, in whole tables of which the rest is anything.
 TableState CopyTables(const embedding::ShardedBags& bags);
 // The same at rank 0 of a group, which the others send their shards to; empty at those.
 // kUnavailable.

@@ -119,6 +119,7 @@ void AddEmbedding(CLI::App* bench, int& exit_code) {
                  {"--bag", "ids of a feature of a sample; default: 20"},
                  {"--rounds", "of all arms, interleaved; the median counts; default: 16"},
                  {"--threads", "of every arm; default: 1"},
+                 {"--ranks", "instead: steps of so many that share tables, beside one"},
                  {"--json", kJsonHelp}},
                 exit_code);
 }

@@ -71,7 +71,7 @@ class Rank {
     for (int r = 0; r < group.size(); ++r) {
       const int64_t size = r == group.rank() ? 0 : part;
       to.push_back(torch::ones({size}));
-      from.push_back(torch::empty({size}));
+      from.push_back(torch::ones({size}));  // all of it touched before
     }
     MILLRACE_RETURN_IF_ERROR(group.Barrier());
     const int repetitions = Repetitions(bytes);

@@ -1,9 +1,7 @@
 #include "cli/torch/embedding_arms.h"
 
 #include <memory>
-#include <numeric>
 
-#include "clicks/zipf.h"
 #include "embedding/embedding_bags.h"
 #include "millrace/core/check.h"
 #include "millrace/core/rng.h"
@@ -15,37 +13,6 @@ namespace {
 
 using torch::Tensor;
 
-constexpr int kBatches = 16;
-
-struct Batch {
-  std::vector<int32_t> lengths;
-  std::vector<int64_t> ids;  // [tables, samples, bag]
-};
-
-std::vector<Batch> DrawBatches(const EmbeddingBenchOptions& options, IdDistribution distribution) {
-  Rng rng(1, 1);
-  const clicks::Zipf zipf(options.rows, 1.05);
-  // Rows that are often drawn lie anywhere: k goes to a * k + b modulo the rows.
-  const auto factor = static_cast<uint64_t>(0.618 * static_cast<double>(options.rows)) | 1;
-  uint64_t coprime = factor;
-  while (std::gcd(coprime, static_cast<uint64_t>(options.rows)) != 1) coprime += 2;
-  std::vector<Batch> batches(kBatches);
-  for (Batch& batch : batches) {
-    batch.lengths.assign(static_cast<size_t>(int64_t{options.tables} * options.samples),
-                         options.bag);
-    batch.ids.resize(batch.lengths.size() * static_cast<size_t>(options.bag));
-    const size_t of_table = batch.ids.size() / static_cast<size_t>(options.tables);
-    for (size_t i = 0; i < batch.ids.size(); ++i) {
-      const auto k = distribution == IdDistribution::kZipf
-                         ? static_cast<uint64_t>(zipf.Draw(rng))
-                         : rng.Below(static_cast<uint64_t>(options.rows));
-      batch.ids[i] = static_cast<int64_t>((k * coprime + 7919 * (i / of_table)) %
-                                          static_cast<uint64_t>(options.rows));
-    }
-  }
-  return batches;
-}
-
 // Batches in turn.
 class Batches {
  public:
@@ -53,13 +20,13 @@ class Batches {
       : samples_(options.samples), batches_(DrawBatches(options, distribution)) {}
 
   embedding::JaggedIds Next() {
-    const Batch& batch = batches_[next_++ % batches_.size()];
+    const EmbeddingBatch& batch = batches_[next_++ % batches_.size()];
     return {batch.lengths, batch.ids, samples_};
   }
 
  private:
   const int64_t samples_;
-  const std::vector<Batch> batches_;
+  const std::vector<EmbeddingBatch> batches_;
   size_t next_ = 0;
 };
 
@@ -204,12 +171,18 @@ absl::StatusOr<std::vector<BenchArm>> ForwardArms(const EmbeddingBenchOptions& o
                                {"gather", [own] { own->Gather(); }}};
 }
 
+absl::StatusOr<std::vector<BenchArm>> OwnStepArm(const EmbeddingBenchOptions& options, int columns,
+                                                 IdDistribution distribution) {
+  MILLRACE_ASSIGN_OR_RETURN(Bags bags, MakeBags(options, columns));
+  const auto own = std::make_shared<OwnArm>(options, std::move(bags),
+                                            std::make_shared<Batches>(options, distribution));
+  return std::vector<BenchArm>{{"millrace", [own] { own->Step(); }}};
+}
+
 absl::StatusOr<std::vector<BenchArm>> StepArms(const EmbeddingBenchOptions& options, int columns,
                                                IdDistribution distribution) {
   const auto batches = std::make_shared<Batches>(options, distribution);
-  MILLRACE_ASSIGN_OR_RETURN(Bags bags, MakeBags(options, columns));
-  const auto own = std::make_shared<OwnArm>(options, std::move(bags), batches);
-  std::vector<BenchArm> arms = {{"millrace", [own] { own->Step(); }}};
+  MILLRACE_ASSIGN_OR_RETURN(auto arms, OwnStepArm(options, columns, distribution));
   for (const auto& [name, kind] :
        {std::pair{"adagrad", TorchArm::Kind::kAdaGrad}, {"sgd", TorchArm::Kind::kSgd}}) {
     MILLRACE_ASSIGN_OR_RETURN(Bags memory, MakeBags(options, columns));

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "cli/torch/embedding_batches.h"
 #include "cli/torch/interleaved_arms.h"
 
 namespace millrace {
@@ -17,11 +18,8 @@ struct EmbeddingBenchOptions {
   int bag = 20;              // ids of each feature of a sample
   int rounds = 16;           // of all arms, interleaved
   int threads = 1;           // of every arm
+  int ranks = 0;             // above 1: steps of so many that share tables, and nothing else
 };
-
-// How ids are drawn: every row as likely as any other, or the k-th with a weight of k^-1.05, in an
-// order of its own for each table.
-enum class IdDistribution { kUniform, kZipf };
 
 // Sums of bags for all features: `millrace`; `embedding_bag`, at::embedding_bag table by table; and
 // `gather`, which fetches rows ahead and reads one number of each of their cache lines. All on
@@ -34,5 +32,8 @@ absl::StatusOr<std::vector<BenchArm>> ForwardArms(const EmbeddingBenchOptions& o
 // LibTorch's optimisers on sparse gradients.
 absl::StatusOr<std::vector<BenchArm>> StepArms(const EmbeddingBenchOptions& options, int columns,
                                                IdDistribution distribution);
+// Its first arm.
+absl::StatusOr<std::vector<BenchArm>> OwnStepArm(const EmbeddingBenchOptions& options, int columns,
+                                                 IdDistribution distribution);
 
 }  // namespace millrace

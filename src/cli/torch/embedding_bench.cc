@@ -2,6 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include "cli/torch/shared_embedding_arms.h"
 #include "embedding/embedding_kernels.h"
 #include "millrace/core/status.h"
 #include "millrace/models/torch.h"
@@ -31,6 +32,28 @@ void Tabulate(const EmbeddingBenchOptions& options, const std::string& name,
   }
 }
 
+// Each of the other arms against the first.
+void TabulateShared(const EmbeddingBenchOptions& options, const std::string& name,
+                    const std::vector<BenchArm>& arms, std::vector<BenchRow>& table) {
+  const auto seconds = Interleave(arms, options.rounds, /*one_thread=*/false).seconds;
+  const double ids = 1e-6 * options.tables * options.samples * options.bag;
+  for (size_t arm = 1; arm < arms.size(); ++arm) {
+    BenchRow row = {.name = fmt::format("{}/{}", name, arms[arm].name),
+                    .unit = "M ids/s",
+                    .value = ids / Median(seconds[arm]),
+                    .baseline = "one rank",
+                    .baseline_value = ids / Median(seconds[0]),
+                    .samples = {}};
+    std::vector<double> ratios;
+    for (size_t round = 0; round < seconds[arm].size(); ++round) {
+      row.samples.push_back(ids / seconds[arm][round]);
+      ratios.push_back(seconds[0][round] / seconds[arm][round]);
+    }
+    row.pair_ratio = Median(ratios);
+    table.push_back(std::move(row));
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<BenchRow>> RunEmbeddingBench(const EmbeddingBenchOptions& options) {
@@ -44,6 +67,12 @@ absl::StatusOr<std::vector<BenchRow>> RunEmbeddingBench(const EmbeddingBenchOpti
   for (const int columns : options.columns) {
     for (const auto& [name, distribution] :
          {std::pair{"uniform", IdDistribution::kUniform}, {"zipf", IdDistribution::kZipf}}) {
+      if (options.ranks > 1) {
+        MILLRACE_ASSIGN_OR_RETURN(const auto arms, SharedStepArms(options, columns, distribution));
+        TabulateShared(options, fmt::format("embedding/shared_step/D{}/{}", columns, name), arms,
+                       table);
+        continue;
+      }
       {
         MILLRACE_ASSIGN_OR_RETURN(const auto arms, ForwardArms(options, columns, distribution));
         Tabulate(options, fmt::format("embedding/forward/D{}/{}", columns, name), arms, table);

@@ -222,7 +222,8 @@ int RunCommandLine(int argc, char** argv, TorchRegistry& registry) {
                                     {"--batch", &embedding.samples},
                                     {"--bag", &embedding.bag},
                                     {"--rounds", &embedding.rounds},
-                                    {"--threads", &embedding.threads}}) {
+                                    {"--threads", &embedding.threads},
+                                    {"--ranks", &embedding.ranks}}) {
     bench_embedding->add_option(name, *value)->check(CLI::PositiveNumber);
   }
   bench_embedding->add_option("--rows", embedding.rows)->check(CLI::PositiveNumber);

@@ -5,11 +5,14 @@
 namespace millrace {
 namespace {
 
-// A rank has the same part of every minibatch, of so many segments, so that minibatches are the
-// same however many ranks there are; or, if those cannot be cut, of the batch.
-int64_t SlotsInARow(const CreditPlan& plan, int64_t minibatch) {
-  const bool whole =
-      minibatch > 0 && minibatch % plan.ranks == 0 && plan.segments_per_batch % minibatch == 0;
+// A rank has the same part of every minibatch, so that those are the same however many ranks there
+// are; or, if they cannot be cut between segments, of the batch.
+int64_t SlotsInARow(const CreditPlan& plan, int64_t segment_steps, int64_t minibatch_steps) {
+  const int64_t batch_steps = plan.segments_per_batch * segment_steps;
+  if (minibatch_steps <= 0 || minibatch_steps > batch_steps) minibatch_steps = batch_steps;
+  const int64_t minibatch = minibatch_steps / segment_steps;
+  const bool whole = minibatch_steps % segment_steps == 0 && minibatch % plan.ranks == 0 &&
+                     plan.segments_per_batch % minibatch == 0;
   if (!whole && plan.ranks > 1) {
     spdlog::info(
         "minibatches are not those of one trainer: for that, each must have a multiple of {} "
@@ -29,7 +32,7 @@ CreditPlan MakeCreditPlan(const ExperimentConfig& config, int64_t segment_steps,
   plan.max_policy_lag = config.batches_under_way() - 1;
   if (config.reads_dataset()) {
     plan.slots = true;
-    plan.slots_in_a_row = SlotsInARow(plan, minibatch_steps / segment_steps);
+    plan.slots_in_a_row = SlotsInARow(plan, segment_steps, minibatch_steps);
   } else if (config.deterministic) {
     plan.fixed_producers = config.actor.count;
     plan.groups_per_producer = config.actor.groups;

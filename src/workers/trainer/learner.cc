@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "backends/dlrm/dlrm_backend.h"
 #include "backends/native/native_trainer.h"
 #include "config/place.h"
@@ -128,6 +129,26 @@ absl::Status CheckExchange(const ExperimentConfig& config) {
       Subject(found->second.where, found->second.path)));
 }
 
+// Every trainer computes as many slices of a minibatch, all of one size.
+absl::Status CheckSlices(const ExperimentConfig& config, const Algorithm& algorithm) {
+  const auto found = config.backend.options.values().find("slices");
+  if (found == config.backend.options.values().end() || config.backend.type != kDlrmBackend) {
+    return absl::OkStatus();
+  }
+  const int64_t wanted = algorithm.Plan(/*progress=*/0).minibatch_steps;
+  const int64_t batch = config.trainer.batch_env_steps;
+  const int64_t minibatch = wanted <= 0 ? batch : std::min(wanted, batch);
+  int64_t slices = 0;
+  const bool number =
+      found->second.items.size() == 1 && absl::SimpleAtoi(found->second.items.front(), &slices);
+  if (!number || slices <= 0) return absl::OkStatus();  // the backend says what it expects
+  if (slices % config.trainer.count == 0 && minibatch % slices == 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format(
+      "{}: expected a multiple of the {} trainers (workers.trainer.count) that divides "
+      "the minibatch of {} samples, got {}",
+      Subject(found->second.where, found->second.path), config.trainer.count, minibatch, slices));
+}
+
 // Our own kernels, which run on the CPU, are the fastest way to train a model of the usual sizes.
 std::string TrainerDevice(const ExperimentConfig& config, const TypedOptions& model,
                           const Algorithm& algorithm) {
@@ -160,6 +181,7 @@ absl::StatusOr<Learner> MakeLearner(const TorchRegistry& registry, const Experim
                                                    agents.action, config.algorithm.where));
   MILLRACE_RETURN_IF_ERROR(CheckSupervised(config, *learner.algorithm));
   MILLRACE_RETURN_IF_ERROR(CheckTables(config, model));
+  MILLRACE_RETURN_IF_ERROR(CheckSlices(config, *learner.algorithm));
   const auto device = FindDevice(TrainerDevice(config, model, *learner.algorithm));
   if (!device.ok()) {
     return WithContext(device.status(), config.Subject("workers.trainer.device"));

@@ -11,9 +11,10 @@ namespace millrace {
 
 // What this rank has consumed in the lineage of the group's parameters: of `history`, its previous
 // incarnation's ledger, what the parameters of the formation's winner hold; the rest is rolled
-// back.
+// back. `of_batch`: what a rank has of every batch.
 ConsumerState RecoveredState(const Formation& formation,
                              const std::optional<Ledger::ConsumerHistory>& history,
-                             const std::optional<PolicyPart>& checkpoint);
+                             const std::optional<PolicyPart>& checkpoint,
+                             const SegmentCount& of_batch);
 
 }  // namespace millrace

@@ -137,10 +137,10 @@ absl::Status TakeInitialPart(const PolicyConfig& policy, Backend& backend) {
   MILLRACE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, store.Read(*reference.step));
   MILLRACE_ASSIGN_OR_RETURN(const std::string source,
                             SourcePolicy(policy, checkpoint.manifest_json));
-  auto optimizer = backend.OptimizerState();
+  MILLRACE_ASSIGN_OR_RETURN(const auto theirs, ReadOptimizer(checkpoint, source));
   std::set<std::string> all;
   for (const ParameterEntry& entry : backend.layout().entries()) all.insert(entry.name);
-  for (const auto& [name, tensor] : optimizer) {
+  for (const auto& [name, tensor] : theirs) {
     if (IsTable(name)) all.insert(name);
   }
   MILLRACE_ASSIGN_OR_RETURN(const std::set<std::string> names, WantedTensors(policy, all));
@@ -148,13 +148,12 @@ absl::Status TakeInitialPart(const PolicyConfig& policy, Backend& backend) {
   std::vector<std::byte> weights(backend.layout().bytes());
   backend.Snapshot(weights);
   MILLRACE_RETURN_IF_ERROR(TakeWeights(checkpoint, source, backend.layout(), wanted, weights));
-  MILLRACE_ASSIGN_OR_RETURN(const auto theirs, ReadOptimizer(checkpoint, source));
   MILLRACE_RETURN_IF_ERROR(backend.LoadWeights(weights));
   // But for means and tables, all that the backend keeps is what it made of these weights.
-  optimizer = backend.OptimizerState();
-  for (auto& [name, tensor] : optimizer) {
-    const auto found = theirs.find(name);
-    if (wanted(TakenWith(name)) && found != theirs.end()) tensor = found->second;
+  auto optimizer = backend.OptimizerState();
+  for (const auto& [name, tensor] : theirs) {
+    const bool known = IsTable(name) || optimizer.contains(name);
+    if (known && wanted(TakenWith(name))) optimizer[name] = tensor;
   }
   return backend.LoadOptimizerState(optimizer);
 }

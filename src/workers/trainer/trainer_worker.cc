@@ -52,6 +52,7 @@ class Trainer {
 
  private:
   absl::Status SetUpLearner();
+  absl::Status TakeCheckpoint();
   absl::Status TakeInitialWeights();
   absl::Status MakeStreamSpecs();
   absl::Status ReadHistory();
@@ -63,7 +64,7 @@ class Trainer {
   bool AwaitRanks(uint64_t batch);  // false: the group has changed
   absl::StatusOr<TrainReport> Train(SampleBatch& batch);
   void Commit(SampleBatch batch, uint64_t next_version);
-  absl::Status GatherIfDue(uint64_t batch);
+  absl::Status GatherIf(bool due, uint64_t batch);
   // Whether a checkpoint can be made now.
   bool HasWholeState() const { return !backend_->sharded() || gathered_ == batch_; }
   absl::Status LoseShards(const std::string& why);
@@ -80,6 +81,12 @@ class Trainer {
     return process_.paths().shm();
   }
   double Progress() const;
+  // What every rank has of a batch.
+  SegmentCount ShareOfBatch() const {
+    const auto segments =
+        static_cast<uint64_t>(credit_plan_.segments_per_batch / credit_plan_.ranks);
+    return {segments, segments * static_cast<uint64_t>(sample_spec_.env_steps_each())};
+  }
   bool leader() const { return rank_ == 0; }
   // Actors put their state into segments.
   bool acts_deterministically() const { return config_.deterministic && !config_.reads_dataset(); }
@@ -141,7 +148,7 @@ absl::Status Trainer::SetUp() {
   MILLRACE_RETURN_IF_ERROR(MakeStreamSpecs());
   MILLRACE_ASSIGN_OR_RETURN(store_, CheckpointStore::Open(process_.paths().checkpoints()));
   MILLRACE_RETURN_IF_ERROR(ReadHistory());
-  if (!checkpoint_part_.has_value()) MILLRACE_RETURN_IF_ERROR(TakeInitialWeights());
+  MILLRACE_RETURN_IF_ERROR(checkpoint_part_.has_value() ? TakeCheckpoint() : TakeInitialWeights());
   group_ = std::make_unique<TrainerGroup>(&process_.control(), &process_.bell(), agents_.policy,
                                           rank_, config_.trainer.count, SharedMemory());
   return JoinGroup(std::nullopt);
@@ -160,6 +167,18 @@ absl::Status Trainer::SetUpLearner() {
   published_.resize(backend_->published_bytes());
   if (!leader()) return absl::OkStatus();
   return process_.control().Put(ContractKey(agents_.policy), contract_.ToJson());
+}
+
+// Before a group forms, in which nobody may be silent for long; if others have newer parameters,
+// those are taken then.
+absl::Status Trainer::TakeCheckpoint() {
+  MILLRACE_RETURN_IF_ERROR(backend_->LoadWeights(checkpoint_part_->weights));
+  MILLRACE_RETURN_IF_ERROR(backend_->LoadOptimizerState(checkpoint_part_->optimizer));
+  // They may be large.
+  checkpoint_->files.clear();
+  checkpoint_part_->weights.clear();
+  checkpoint_part_->optimizer.clear();
+  return absl::OkStatus();
 }
 
 // `init_from`: another run's weights, with the statistics of its normalisers; the optimiser begins
@@ -263,10 +282,6 @@ absl::Status Trainer::JoinGroup(std::optional<SampleBatch> in_hand) {
 }
 
 absl::Status Trainer::AdoptFormation(const Formation& formation) {
-  if (!formation.winner.has_parameters && checkpoint_part_.has_value()) {
-    MILLRACE_RETURN_IF_ERROR(backend_->LoadWeights(checkpoint_part_->weights));
-    MILLRACE_RETURN_IF_ERROR(backend_->LoadOptimizerState(checkpoint_part_->optimizer));
-  }
   // A peer lost half-way leaves some tensors of its parameters and some of ours. A copy may be
   // large.
   if (config_.trainer.count > 1) backend_->Checkpoint();
@@ -275,16 +290,19 @@ absl::Status Trainer::AdoptFormation(const Formation& formation) {
     backend_->Rollback();
     return status;
   }
-  if (backend_->sharded()) MILLRACE_RETURN_IF_ERROR(backend_->Gather(group_->collectives()));
+  if (backend_->sharded()) {
+    // For the first checkpoint of a run.
+    MILLRACE_RETURN_IF_ERROR(GatherIf(!checkpoint_.has_value(), formation.winner.batch));
+  }
   has_parameters_ = true;
   step_->Forget();
   batch_ = formation.winner.batch;
-  gathered_ = batch_;
   epoch_ = formation.epoch;
   version_ = static_cast<int64_t>(formation.version);
   const bool first_time = ledger_ == nullptr;
   if (first_time)
-    MILLRACE_RETURN_IF_ERROR(OpenStreams(RecoveredState(formation, history_, checkpoint_part_)));
+    MILLRACE_RETURN_IF_ERROR(
+        OpenStreams(RecoveredState(formation, history_, checkpoint_part_, ShareOfBatch())));
   intake_->Begin(formation.epoch, batch_, formation.version);
   if (leader()) {
     MILLRACE_RETURN_IF_ERROR(PublishVersion(formation.version));
@@ -415,22 +433,20 @@ bool Trainer::AwaitRanks(uint64_t batch) {
   return group_->AwaitBatch(batch, [&] { return process_.Running(); });
 }
 
-// What a checkpoint needs of the other ranks: all of them bring it, if the leader wants one.
-absl::Status Trainer::GatherIfDue(uint64_t batch) {
-  const bool last = credit_plan_.last_batch.has_value() && batch >= *credit_plan_.last_batch;
-  torch::Tensor due = torch::zeros({1});
-  if (leader() && (last || checkpoints_->Due() || !process_.Running())) due.fill_(1);
-  MILLRACE_RETURN_IF_ERROR(group_->collectives().Broadcast(due, /*root=*/0));
-  if (due.item<float>() == 0) return absl::OkStatus();
+// What a checkpoint needs of the other ranks: all of them bring it if the leader finds one due.
+// `batch`: the next to be trained.
+absl::Status Trainer::GatherIf(bool due, uint64_t batch) {
+  torch::Tensor vote = torch::full({1}, due ? 1.0F : 0.0F);
+  MILLRACE_RETURN_IF_ERROR(group_->collectives().Broadcast(vote, /*root=*/0));
+  if (vote.item<float>() == 0) return absl::OkStatus();
   MILLRACE_RETURN_IF_ERROR(backend_->Gather(group_->collectives()));
-  gathered_ = batch + 1;
+  gathered_ = batch;
   return absl::OkStatus();
 }
 
 // A peer has gone, and its shards with it: the newest checkpoint has all of them. OK if the run
 // ends.
 absl::Status Trainer::LoseShards(const std::string& why) {
-  gathered_.reset();
   const Deadline deadline = After(kEndPatience);
   while (process_.Running() && !Expired(deadline)) {
     const uint32_t seen = process_.bell().Value();
@@ -445,7 +461,12 @@ absl::StatusOr<TrainReport> Trainer::Train(SampleBatch& batch) {
   const ActivityScope training(Activity::kTrainOther);
   MILLRACE_ASSIGN_OR_RETURN(TrainReport report,
                             step_->Run(batch, Progress(), group_->collectives()));
-  if (backend_->sharded()) MILLRACE_RETURN_IF_ERROR(GatherIfDue(batch.number));
+  if (backend_->sharded()) {
+    const bool last =
+        credit_plan_.last_batch.has_value() && batch.number >= *credit_plan_.last_batch;
+    const bool due = leader() && (last || checkpoints_->Due() || !process_.Running());
+    MILLRACE_RETURN_IF_ERROR(GatherIf(due, batch.number + 1));
+  }
   if (acts_deterministically()) {
     MILLRACE_ASSIGN_OR_RETURN(snapshots_, GatherSnapshots(batch, group_->collectives()));
   }
@@ -467,13 +488,14 @@ absl::Status Trainer::TrainOne(SampleBatch batch) {
     return JoinGroup(std::nullopt);
   }
   const bool alone = config_.trainer.count == 1;
-  if (!alone) backend_->Checkpoint();
+  if (!alone && !backend_->sharded()) backend_->Checkpoint();
   intake_->SetPending(batch);
   auto report = Train(batch);
   if (report.status().code() == absl::StatusCode::kUnavailable) {
     spdlog::warn("trainer group lost in batch {}: {}", batch.number,
                  std::string(report.status().message()));
     if (backend_->sharded()) {
+      gathered_.reset();  // some of its steps were taken
       intake_->Discard(std::move(batch));
       return LoseShards(std::string(report.status().message()));
     }

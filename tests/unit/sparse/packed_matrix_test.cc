@@ -313,19 +313,27 @@ TEST_P(PackedMatrixOfSet, ProductsAreChosenByTime) {
 
 TEST_P(PackedMatrixOfSet, PartsOfAMatrixArePackedLikeTheWhole) {
   const int64_t out = 70, in = 300;
-  const auto w = Normal(out * in, 4);
-  for (const auto view : {ForwardView, BackwardView}) {
-    const MatrixView m = view(w, out, in);
-    PackedMatrix whole(m.outputs, m.inputs, {2, 8, 1}, *GetParam());
-    PackedMatrix parts(m.outputs, m.inputs, {2, 8, 1}, *GetParam());
-    whole.Pack(m);
-    for (int64_t o = 0; o < m.outputs; o += 32) {
-      for (int64_t i = 0; i < m.inputs; i += kPartInputs) {
-        parts.Pack(m, {o, std::min(o + 32, m.outputs), i, std::min(i + kPartInputs, m.inputs)});
-      }
-    }
-    for (int64_t o = 0; o < m.outputs; ++o) {
-      EXPECT_EQ(parts.ChosenInputs(o), whole.ChosenInputs(o));
+  const auto first = Normal(out * in, 4), second = Normal(out * in, 5);
+  for (const Pattern& pattern : Patterns()) {
+    if (pattern.tiles) continue;
+    for (const auto view : {ForwardView, BackwardView}) {
+      const MatrixView m = view(first, out, in), moved = view(second, out, in);
+      PackedMatrix whole(m.outputs, m.inputs, pattern, *GetParam());
+      PackedMatrix parts(m.outputs, m.inputs, pattern, *GetParam());
+      const auto for_parts = [&](auto pack) {
+        for (int64_t o = 0; o < m.outputs; o += 32) {
+          for (int64_t i = 0; i < m.inputs; i += kPartInputs) {
+            pack(PackedMatrix::Part{o, std::min(o + 32, m.outputs), i,
+                                    std::min(i + kPartInputs, m.inputs)});
+          }
+        }
+      };
+      whole.Pack(m);
+      for_parts([&](const PackedMatrix::Part& part) { parts.Pack(m, part); });
+      EXPECT_EQ(Wire(parts), Wire(whole)) << NameOf(pattern);
+      whole.Repack(moved);
+      for_parts([&](const PackedMatrix::Part& part) { parts.Repack(moved, part); });
+      EXPECT_EQ(Wire(parts), Wire(whole)) << NameOf(pattern);
     }
   }
 }
