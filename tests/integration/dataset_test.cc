@@ -206,35 +206,42 @@ TEST_P(DatasetRunWith, ReadsWhatWasToBeReadAfterWorkersDieAndAResume) {
 TEST(DatasetRun, TrainersTakeBackWhatIsInNoCheckpointBeforeThereAreOthers) {
   const TemporaryDirectory runs;
   const fs::path directory = runs.path() / "killed";
-  uint64_t steps = 0;
+  const auto settings = [](int samples) {
+    return Small(samples, {"workers.reader.segment_samples=256", "algorithm.learning_rate=0",
+                           "checkpoint.every_seconds=1000"});
+  };
+  const auto resume = [&](const std::string& trainers, uint64_t batches) {
+    return std::vector<std::string>{
+        "resume",     directory.string(),
+        "--progress", "none",
+        "--set",      "workers.trainer.count=" + trainers,
+        "--set",      "stop={samples: " + std::to_string(batches * 2048) + "}"};
+  };
+  // The second of the trainers has less to take back than the first has trained.
+  RunToEnd(runs.path(), "killed", settings(20480), 0, kClicks);
+  uint64_t batches = 0;
   {
-    LiveRun run(
-        "run",
-        Arguments(runs.path(), "killed",
-                  Small(1 << 30, {"workers.trainer.count=2", "checkpoint.every_seconds=1000"}),
-                  kClicks),
-        directory);
-    ASSERT_TRUE(run.Until([&] { return run.Metrics().value("train_steps", 0) > 5; }));
-    steps = run.Metrics().value("train_steps", uint64_t{0});
-    std::vector<int> workers = run.Pids("trainer");
-    for (const int reader : run.Pids("reader")) workers.push_back(reader);
+    auto arguments = resume("2", 1 << 19);
+    arguments.erase(arguments.begin());
+    LiveRun run("resume", arguments, directory);
+    ASSERT_TRUE(run.Until([&] { return run.Metrics().value("train_steps", 0) > 30; }));
+    batches = run.Metrics().value("train_steps", uint64_t{0}) + 20;
+    std::vector<pid_t> workers = run.Pids("trainer");
+    for (const pid_t reader : run.Pids("reader")) workers.push_back(reader);
     run.Signal(SIGKILL);
     run.Wait(seconds(20));
-    for (const int worker : workers) ::kill(worker, SIGKILL);
+    for (const pid_t worker : workers) ::kill(worker, SIGKILL);
   }
-  const auto resume = [&](const std::string& trainers) {
-    return RunMillrace({"resume", directory.string(), "--progress", "none", "--set",
-                        "workers.trainer.count=" + trainers, "--set",
-                        "stop={samples: " + std::to_string((steps + 20) * 2048) + "}"});
-  };
-  const CommandOutput fewer = resume("1");
+  const CommandOutput fewer = RunMillrace(resume("1", batches));
   EXPECT_EQ(fewer.exit_code, 2);
   EXPECT_THAT(fewer.err, HasSubstr("workers.trainer.count: expected 2, as the run has it"));
-  const CommandOutput same = resume("2");
+  const CommandOutput same = RunMillrace(resume("2", batches));
   ASSERT_EQ(same.exit_code, 0) << same.err;
   const json summary = ReadJson(directory / "summary.json");
   ExpectExactAccounting(summary);
-  EXPECT_EQ(summary["streams"]["sample/default"]["env_steps"]["trained"], (steps + 20) * 2048);
+  EXPECT_EQ(summary["streams"]["sample/default"]["env_steps"]["trained"], batches * 2048);
+  RunToEnd(runs.path(), "straight", settings(static_cast<int>(batches * 2048)), 0, kClicks);
+  EXPECT_EQ(Evaluate(directory)["log_loss"], Evaluate(runs.path() / "straight")["log_loss"]);
 }
 
 TEST_P(DatasetRunWith, BeginsWithTheTablesOfAnother) {

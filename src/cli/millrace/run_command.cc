@@ -413,11 +413,13 @@ uint64_t SavedBatches(const std::string& manifest, const std::string& policy) {
   return policies.value(policy, nlohmann::json::object()).value("batch", uint64_t{0});
 }
 
-// What was trained after the newest checkpoint is rolled back by those who trained it, which takes
-// as many of them as there were.
+// What was trained after the newest checkpoint is rolled back by those who trained it, each its
+// share of so many batches: as many trainers as there were, with batches as they were.
 absl::Status CheckSameTrainers(const RunPaths& paths, const ExperimentConfig& config) {
   MILLRACE_ASSIGN_OR_RETURN(const ExperimentConfig before, LoadExperiment(paths.config()));
-  if (before.trainer.count == config.trainer.count) return absl::OkStatus();
+  const bool same_count = before.trainer.count == config.trainer.count;
+  const bool same_batch = before.trainer.batch_env_steps == config.trainer.batch_env_steps;
+  if (same_count && (same_batch || config.trainer.count == 1)) return absl::OkStatus();
   MILLRACE_ASSIGN_OR_RETURN(const auto store, CheckpointStore::Open(paths.checkpoints()));
   const auto steps = store.List();
   if (steps.empty()) return absl::OkStatus();
@@ -435,8 +437,9 @@ absl::Status CheckSameTrainers(const RunPaths& paths, const ExperimentConfig& co
     return absl::InvalidArgumentError(fmt::format(
         "{}: expected {}, as the run has it, because {} batches that follow its newest checkpoint "
         "must be rolled back first; got {}",
-        config.Subject("workers.trainer.count"), before.trainer.count, batches - saved,
-        config.trainer.count));
+        config.Subject(same_count ? "workers.trainer.batch_env_steps" : "workers.trainer.count"),
+        same_count ? before.trainer.batch_env_steps : before.trainer.count, batches - saved,
+        same_count ? config.trainer.batch_env_steps : config.trainer.count));
   }
   return absl::OkStatus();
 }

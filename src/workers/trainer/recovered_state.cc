@@ -9,7 +9,7 @@ namespace millrace {
 ConsumerState RecoveredState(const Formation& formation,
                              const std::optional<Ledger::ConsumerHistory>& history,
                              const std::optional<PolicyPart>& checkpoint,
-                             const SegmentCount& of_batch) {
+                             const std::optional<SegmentCount>& of_batch) {
   ConsumerState state{};
   const uint64_t batch = formation.winner.batch;
   if (history.has_value()) {
@@ -18,14 +18,14 @@ ConsumerState RecoveredState(const Formation& formation,
     state = pending_counts ? *history->pending : history->current;
   }
   SegmentCount kept = state.trained;
-  if (!formation.winner.has_parameters) {
-    // Earlier batches may have been cut into other parts.
-    const uint64_t lost = checkpoint.has_value() && state.batch > batch ? state.batch - batch : 0;
+  if (!formation.winner.has_parameters && checkpoint.has_value() && of_batch.has_value()) {
+    const uint64_t lost = state.batch > batch ? state.batch - batch : 0;
     const auto less = [lost](uint64_t all, uint64_t each) {
       return all > lost * each ? all - lost * each : 0;
     };
-    kept = {less(kept.segments, of_batch.segments), less(kept.env_steps, of_batch.env_steps)};
-    if (!checkpoint.has_value()) kept = {};
+    kept = {less(kept.segments, of_batch->segments), less(kept.env_steps, of_batch->env_steps)};
+  } else if (!formation.winner.has_parameters) {
+    kept = checkpoint.has_value() ? checkpoint->trained : SegmentCount{};
   } else if (state.batch == batch + 1) {
     kept = {state.trained.segments - state.last_batch.segments,
             state.trained.env_steps - state.last_batch.env_steps};

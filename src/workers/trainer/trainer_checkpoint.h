@@ -22,7 +22,7 @@ struct PolicyPart {
   uint64_t batch = 0;        // batches in its lineage
   uint64_t train_steps = 0;  // lifetime batches, lost ones included
   uint64_t version = 0;
-  SegmentCount trained;            // by each rank (all ranks train the same number)
+  SegmentCount trained;            // by rank 0 (all ranks train the same number of a batch)
   std::vector<LaneMark> marks;     // consumed high-water marks of rank 0
   std::vector<std::byte> weights;  // the blob
   std::map<std::string, torch::Tensor> optimizer;

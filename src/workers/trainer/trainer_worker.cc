@@ -81,11 +81,12 @@ class Trainer {
     return process_.paths().shm();
   }
   double Progress() const;
-  // What every rank has of a batch.
-  SegmentCount ShareOfBatch() const {
+  // What a rank but the leader, whom checkpoints are about, has of a batch.
+  std::optional<SegmentCount> ShareOfBatch() const {
+    if (leader()) return std::nullopt;
     const auto segments =
         static_cast<uint64_t>(credit_plan_.segments_per_batch / credit_plan_.ranks);
-    return {segments, segments * static_cast<uint64_t>(sample_spec_.env_steps_each())};
+    return SegmentCount{segments, segments * static_cast<uint64_t>(sample_spec_.env_steps_each())};
   }
   bool leader() const { return rank_ == 0; }
   // Actors put their state into segments.
