@@ -130,11 +130,11 @@ absl::Status CheckExchange(const ExperimentConfig& config) {
 }
 
 // Every trainer computes as many slices of a minibatch, all of one size.
-absl::Status CheckSlices(const ExperimentConfig& config, const Algorithm& algorithm) {
+absl::Status CheckSlices(const ExperimentConfig& config, const TypedOptions& model,
+                         const Algorithm& algorithm) {
+  if (model.type != DlrmPolicy::kType) return absl::OkStatus();
   const auto found = config.backend.options.values().find("slices");
-  if (found == config.backend.options.values().end() || config.backend.type != kDlrmBackend) {
-    return absl::OkStatus();
-  }
+  if (found == config.backend.options.values().end()) return absl::OkStatus();
   const int64_t wanted = algorithm.Plan(/*progress=*/0).minibatch_steps;
   const int64_t batch = config.trainer.batch_env_steps;
   const int64_t minibatch = wanted <= 0 ? batch : std::min(wanted, batch);
@@ -181,7 +181,7 @@ absl::StatusOr<Learner> MakeLearner(const TorchRegistry& registry, const Experim
                                                    agents.action, config.algorithm.where));
   MILLRACE_RETURN_IF_ERROR(CheckSupervised(config, *learner.algorithm));
   MILLRACE_RETURN_IF_ERROR(CheckTables(config, model));
-  MILLRACE_RETURN_IF_ERROR(CheckSlices(config, *learner.algorithm));
+  MILLRACE_RETURN_IF_ERROR(CheckSlices(config, model, *learner.algorithm));
   const auto device = FindDevice(TrainerDevice(config, model, *learner.algorithm));
   if (!device.ok()) {
     return WithContext(device.status(), config.Subject("workers.trainer.device"));

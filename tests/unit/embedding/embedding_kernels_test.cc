@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <span>
 
 #include "core/bfloat16.h"
 #include "embedding/kernel_choice.h"
@@ -51,7 +53,8 @@ class Slab {
   const float* StateOf(int64_t row) const { return state_.data() + row * rows_.state_size; }
   bool operator==(const Slab& other) const {
     return std::memcmp(data_.data(), other.data_.data(), data_.size() * sizeof(Line)) == 0 &&
-           std::memcmp(state_.data(), other.state_.data(), state_.size() * sizeof(float)) == 0;
+           std::ranges::equal(std::as_bytes(std::span(state_)),
+                              std::as_bytes(std::span(other.state_)));
   }
 
  private:
