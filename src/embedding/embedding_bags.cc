@@ -41,6 +41,29 @@ absl::Status CheckLengths(const JaggedIds& batch, std::span<const Feature> featu
       "jagged ids: expected ", ids, " ids, the sum of the lengths, got ", batch.ids.size()));
 }
 
+absl::Status CheckTables(std::span<const Feature> features, int64_t tables) {
+  for (const Feature& feature : features) {
+    if (feature.table >= 0 && feature.table < tables) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("feature ", feature.name, ": table ", feature.table, " of ", tables));
+  }
+  return absl::OkStatus();
+}
+
+void DivideMeans(std::span<const Feature> features, std::span<const int64_t> offsets, int64_t width,
+                 std::span<const int32_t> lengths, int64_t samples, float* numbers) {
+  for (size_t f = 0; f < features.size(); ++f) {
+    if (features[f].pooling != Pooling::kMean) continue;
+    const int64_t columns = (f + 1 < features.size() ? offsets[f + 1] : width) - offsets[f];
+    const auto of_feature = lengths.subspan(f * static_cast<size_t>(samples));
+    for (int64_t sample = 0; sample < samples; ++sample) {
+      const int32_t length = of_feature[static_cast<size_t>(sample)];
+      float* const of_bag = numbers + sample * width + offsets[f];
+      for (int64_t c = 0; length > 1 && c < columns; ++c) of_bag[c] /= static_cast<float>(length);
+    }
+  }
+}
+
 EmbeddingBags::EmbeddingBags(std::vector<EmbeddingTable> tables, std::vector<Feature> features,
                              int threads)
     : tables_(std::move(tables)),
@@ -55,11 +78,7 @@ EmbeddingBags::EmbeddingBags(std::vector<EmbeddingTable> tables, std::vector<Fea
 
 absl::StatusOr<std::unique_ptr<EmbeddingBags>> EmbeddingBags::Create(
     std::vector<EmbeddingTable> tables, std::vector<Feature> features, int threads) {
-  for (const Feature& feature : features) {
-    if (feature.table >= 0 && feature.table < std::ssize(tables)) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("feature ", feature.name, ": table ", feature.table, " of ", tables.size()));
-  }
+  MILLRACE_RETURN_IF_ERROR(CheckTables(features, std::ssize(tables)));
   return std::unique_ptr<EmbeddingBags>(
       new EmbeddingBags(std::move(tables), std::move(features), threads));
 }
@@ -177,17 +196,7 @@ const float* EmbeddingBags::SumGradients(const float* gradients) {
   const auto is_mean = [](const Feature& feature) { return feature.pooling == Pooling::kMean; };
   if (std::ranges::none_of(features_, is_mean)) return gradients;
   scaled_.assign(gradients, gradients + samples_ * width_);
-  for (size_t f = 0; f < features_.size(); ++f) {
-    if (!is_mean(features_[f])) continue;
-    const int64_t columns =
-        PadColumns(tables_[static_cast<size_t>(features_[f].table)].shard().columns);
-    for (int64_t sample = 0; sample < samples_; ++sample) {
-      const int32_t length =
-          lengths_[f * static_cast<size_t>(samples_) + static_cast<size_t>(sample)];
-      float* const numbers = scaled_.data() + sample * width_ + offsets_[f];
-      for (int64_t c = 0; length > 1 && c < columns; ++c) numbers[c] /= static_cast<float>(length);
-    }
-  }
+  DivideMeans(features_, offsets_, width_, lengths_, samples_, scaled_.data());
   return scaled_.data();
 }
 

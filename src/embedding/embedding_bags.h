@@ -26,6 +26,12 @@ struct Feature {
 // kInvalidArgument names the feature and what is wrong with it: numbers of lengths or ids, negative
 // lengths.
 absl::Status CheckLengths(const JaggedIds& batch, std::span<const Feature> features);
+// kInvalidArgument if a feature names a table that there is not.
+absl::Status CheckTables(std::span<const Feature> features, int64_t tables);
+// Divides what belongs to bags whose rows are averaged by their lengths [features, samples].
+// numbers [samples, width]: features side by side, from these offsets on.
+void DivideMeans(std::span<const Feature> features, std::span<const int64_t> offsets, int64_t width,
+                 std::span<const int32_t> lengths, int64_t samples, float* numbers);
 
 // Of one process. Results do not depend on the number of threads. Bound to one thread, for which
 // others work.

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -39,7 +40,22 @@ absl::Status Check(const TableOptions& options, const Shard& shard) {
   return absl::OkStatus();
 }
 
+uint64_t Place(const Shard& shard, int64_t id) {
+  return static_cast<uint64_t>(id) - static_cast<uint64_t>(shard.first_row);
+}
+bool Has(const Shard& shard, int64_t id) {
+  return Place(shard, id) < static_cast<uint64_t>(shard.rows);
+}
+
 }  // namespace
+
+absl::Status CheckIds(const TableOptions& table, const Shard& shard, std::span<const int64_t> ids) {
+  const auto wrong = std::ranges::find_if(ids, [&](int64_t id) { return !Has(shard, id); });
+  if (wrong == ids.end()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "embedding table ", table.name, ": expected ids from ", shard.first_row, " to ",
+      shard.first_row + shard.rows - 1, ", got ", *wrong, " at ", wrong - ids.begin()));
+}
 
 void EmbeddingTable::Unmap::operator()(std::byte* slab) const { munmap(slab, bytes); }
 
@@ -93,21 +109,12 @@ void EmbeddingTable::Draw(uint64_t seed) {
 
 absl::Status EmbeddingTable::PlacesOf(std::span<const int64_t> ids,
                                       std::span<uint32_t> places) const {
-  const auto rows = static_cast<uint64_t>(shard_.rows);
-  const auto place = [&](int64_t id) {
-    return static_cast<uint64_t>(id) - static_cast<uint64_t>(shard_.first_row);
-  };
   bool all_there = true;
   for (size_t i = 0; i < ids.size(); ++i) {
-    all_there &= place(ids[i]) < rows;
-    places[i] = static_cast<uint32_t>(place(ids[i]));
+    all_there &= Has(shard_, ids[i]);
+    places[i] = static_cast<uint32_t>(Place(shard_, ids[i]));
   }
-  if (all_there) return absl::OkStatus();
-  size_t i = 0;
-  while (place(ids[i]) < rows) ++i;
-  return absl::InvalidArgumentError(
-      absl::StrCat("embedding table ", options_.name, ": expected ids from ", shard_.first_row,
-                   " to ", shard_.first_row + shard_.rows - 1, ", got ", ids[i], " at ", i));
+  return all_there ? absl::OkStatus() : CheckIds(options_, shard_, ids);
 }
 
 std::vector<float> EmbeddingTable::Row(int64_t id) const {

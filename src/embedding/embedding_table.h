@@ -49,6 +49,9 @@ inline int64_t SlabBytes(const TableOptions& table, const Shard& shard) {
                        StateSize(table.optimizer, shard.columns) * int64_t{sizeof(float)});
 }
 
+// kInvalidArgument names the first id that a shard does not have, and where.
+absl::Status CheckIds(const TableOptions& table, const Shard& shard, std::span<const int64_t> ids);
+
 // The rows of a shard in one slab: rows, then their states. In memory that huge pages may back.
 // Thread-compatible; reads of one thread and updates of another of other rows are safe.
 class EmbeddingTable {
@@ -66,7 +69,7 @@ class EmbeddingTable {
   const Shard& shard() const { return shard_; }
   const Rows& rows() const { return rows_; }
 
-  // Places of rows by their ids. kInvalidArgument names the first id that there is not, and where.
+  // Places of rows by their ids. Errors are those of CheckIds().
   absl::Status PlacesOf(std::span<const int64_t> ids, std::span<uint32_t> places) const;
 
   // A row, by its id, as float32 [columns of the shard].

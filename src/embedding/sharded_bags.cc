@@ -50,14 +50,35 @@ ShardedBags::ShardedBags(Options options) : options_(std::move(options)) {
     const int rank = options_.plan.shards[s].rank;
     if (rank == options_.rank || rank == kEveryRank) own_.push_back(s);
   }
+  FindSharedRows();
+}
+
+size_t ShardedBags::OwnShard(size_t shard) const {
+  return static_cast<size_t>(std::ranges::lower_bound(own_, shard) - own_.begin());
+}
+
+void ShardedBags::FindSharedRows() {
+  const std::vector<PlacedShard>& plan = options_.plan.shards;
+  for (size_t begin = 0, end = 0; begin < plan.size(); begin = end) {
+    SharedRows shared = {.begin = begin};
+    bool own = false;
+    for (; end < plan.size() && plan[end].table == plan[begin].table &&
+           plan[end].shard.first_row == plan[begin].shard.first_row;
+         ++end) {
+      if (plan[end].rank == options_.rank && !std::exchange(own, true)) shared.own = end;
+      shared.ranks.insert(static_cast<size_t>(plan[end].rank));
+    }
+    shared.end = end;
+    if (end - begin == 1 || !options_.tables[static_cast<size_t>(plan[begin].table)].rowwise()) {
+      continue;
+    }
+    any_squares_ = true;
+    if (own) shared_rows_.push_back(std::move(shared));
+  }
 }
 
 absl::StatusOr<std::unique_ptr<ShardedBags>> ShardedBags::Create(Options options) {
-  for (const Feature& feature : options.features) {
-    if (feature.table >= 0 && feature.table < std::ssize(options.tables)) continue;
-    return absl::InvalidArgumentError(absl::StrCat("feature ", feature.name, ": table ",
-                                                   feature.table, " of ", options.tables.size()));
-  }
+  MILLRACE_RETURN_IF_ERROR(CheckTables(options.features, std::ssize(options.tables)));
   MILLRACE_RETURN_IF_ERROR(CheckPlan(options.plan, options.tables, options.ranks));
   std::unique_ptr<ShardedBags> bags(new ShardedBags(std::move(options)));
   MILLRACE_RETURN_IF_ERROR(bags->SetUpTables());
@@ -75,9 +96,8 @@ absl::Status ShardedBags::SetUpTables() {
   }
   std::vector<Feature> features;
   for (const Served& served : services_[static_cast<size_t>(options_.rank)].served) {
-    features.push_back(
-        {.name = options_.features[static_cast<size_t>(served.feature)].name,
-         .table = static_cast<int>(std::ranges::find(own_, served.shard) - own_.begin())});
+    features.push_back({.name = options_.features[static_cast<size_t>(served.feature)].name,
+                        .table = static_cast<int>(OwnShard(served.shard))});
   }
   MILLRACE_ASSIGN_OR_RETURN(
       bags_, EmbeddingBags::Create(std::move(tables), std::move(features), options_.threads));
@@ -121,26 +141,20 @@ absl::Status ShardedBags::Check(const JaggedIds& batch) const {
     const auto lengths = batch.LengthsOf(static_cast<int64_t>(f));
     const auto count = std::accumulate(lengths.begin(), lengths.end(), size_t{0});
     const TableOptions& table = options_.tables[static_cast<size_t>(options_.features[f].table)];
-    for (const int64_t id : batch.ids.subspan(first, count)) {
-      if (static_cast<uint64_t>(id) < static_cast<uint64_t>(table.rows)) continue;
+    const auto status = CheckIds(table, Shard::Whole(table), batch.ids.subspan(first, count));
+    if (!status.ok()) {
       return absl::InvalidArgumentError(
-          absl::StrCat("feature ", options_.features[f].name, ": embedding table ", table.name,
-                       ": expected ids from 0 to ", table.rows - 1, ", got ", id));
+          absl::StrCat("feature ", options_.features[f].name, ": ", status.message()));
     }
     first += count;
   }
   return absl::OkStatus();
 }
 
-void ShardedBags::WriteLookups(const JaggedIds& batch, const Service& service,
-                               std::vector<uint32_t>& message) {
+void ShardedBags::WriteLookups(const JaggedIds& batch, std::span<const int64_t> first_ids,
+                               const Service& service, std::vector<uint32_t>& message) {
   const int64_t samples = batch.samples;
   message.assign(service.served.size() * static_cast<size_t>(samples), 0);
-  std::vector<int64_t> first_ids(1, 0);
-  for (int64_t f = 0; f < batch.features(); ++f) {
-    const auto lengths = batch.LengthsOf(f);
-    first_ids.push_back(std::accumulate(lengths.begin(), lengths.end(), first_ids.back()));
-  }
   for (size_t i = 0; i < service.served.size() && samples > 0; ++i) {
     const Served& served = service.served[i];
     const Shard& shard = ShardOf(served).shard;
@@ -186,9 +200,14 @@ absl::Status ShardedBags::SetBatch(const JaggedIds& batch, ByteExchange& group) 
   MILLRACE_RETURN_IF_ERROR(Check(batch));
   const auto ranks = static_cast<size_t>(options_.ranks);
   sent_lookups_.resize(ranks);
+  std::vector<int64_t> first_ids(1, 0);
+  for (int64_t f = 0; f < batch.features(); ++f) {
+    const auto lengths = batch.LengthsOf(f);
+    first_ids.push_back(std::accumulate(lengths.begin(), lengths.end(), first_ids.back()));
+  }
   asked_.assign(ranks, {});
   for (size_t r = 0; r < ranks; ++r) {
-    WriteLookups(batch, services_[r], sent_lookups_[r]);
+    WriteLookups(batch, first_ids, services_[r], sent_lookups_[r]);
     for (size_t i = 0; i < services_[r].served.size(); ++i) {
       const uint32_t* const lengths =
           sent_lookups_[r].data() + i * static_cast<size_t>(batch.samples);
@@ -216,11 +235,10 @@ absl::Status ShardedBags::SetBatch(const JaggedIds& batch, ByteExchange& group) 
 // Bags.
 
 absl::Status ShardedBags::Forward(float* out, ByteExchange& group) {
-  std::fill_n(out, samples_ * width_, 0.0F);
   MILLRACE_RETURN_IF_ERROR(ExchangeWhole(out, group));
   if (any_partial()) MILLRACE_RETURN_IF_ERROR(ExchangeRows(out, group));
   CopyReplicated(out);
-  Average(out);
+  DivideMeans(options_.features, offsets_, width_, lengths_, samples_, out);
   return absl::OkStatus();
 }
 
@@ -296,6 +314,8 @@ void ShardedBags::PoolRows(const std::vector<std::vector<float>>& received, floa
   }
   const int64_t* id = ids_.data();
   for (size_t f = 0; f < options_.features.size(); ++f) {
+    const auto table = static_cast<size_t>(options_.features[f].table);
+    const int64_t columns = PadColumns(options_.tables[table].columns);
     for (int64_t sample = 0; sample < samples_; ++sample) {
       const int64_t* const end =
           id + lengths_[f * static_cast<size_t>(samples_) + static_cast<size_t>(sample)];
@@ -304,6 +324,7 @@ void ShardedBags::PoolRows(const std::vector<std::vector<float>>& received, floa
         continue;
       }
       float* const bag = out + sample * width_;
+      std::fill_n(bag + offsets_[f], columns, 0.0F);
       for (; id < end; ++id) {
         for (Source& source : sources[f]) {
           const int64_t row = *id - source.shard.first_row;
@@ -327,35 +348,24 @@ void ShardedBags::CopyReplicated(float* out) {
   }
 }
 
-void ShardedBags::Average(float* numbers) const {
-  for (size_t f = 0; f < options_.features.size(); ++f) {
-    const Feature& feature = options_.features[f];
-    if (feature.pooling != Pooling::kMean) continue;
-    const int64_t columns = PadColumns(options_.tables[static_cast<size_t>(feature.table)].columns);
-    for (int64_t sample = 0; sample < samples_; ++sample) {
-      const int32_t length =
-          lengths_[f * static_cast<size_t>(samples_) + static_cast<size_t>(sample)];
-      float* const of_bag = numbers + sample * width_ + offsets_[f];
-      for (int64_t c = 0; length > 1 && c < columns; ++c) of_bag[c] /= static_cast<float>(length);
-    }
-  }
-}
-
 // ------------------------------------------------------------------------------------------------
 // Steps.
 
 absl::Status ShardedBags::Update(const float* gradients, const UpdateStep& step,
                                  ByteExchange& group) {
-  scaled_.assign(gradients, gradients + samples_ * width_);
-  Average(scaled_.data());
+  const auto is_mean = [](const Feature& feature) { return feature.pooling == Pooling::kMean; };
+  if (std::ranges::any_of(options_.features, is_mean)) {
+    scaled_.assign(gradients, gradients + samples_ * width_);
+    DivideMeans(options_.features, offsets_, width_, lengths_, samples_, scaled_.data());
+    gradients = scaled_.data();
+  }
   sent_.resize(services_.size());
   for (size_t r = 0; r < services_.size(); ++r) {
     sent_[r].resize(static_cast<size_t>(samples_ * services_[r].width));
     float* next = sent_[r].data();
     for (int64_t sample = 0; sample < samples_; ++sample) {
       for (const Served& served : services_[r].served) {
-        next =
-            std::copy_n(scaled_.data() + sample * width_ + OffsetOf(served), WidthOf(served), next);
+        next = std::copy_n(gradients + sample * width_ + OffsetOf(served), WidthOf(served), next);
       }
     }
   }
@@ -377,72 +387,38 @@ absl::Status ShardedBags::Update(const float* gradients, const UpdateStep& step,
 // Of the own shards of tables whose columns are shared and whose optimiser is row-wise. The ranks
 // that have the same rows know the same lookups of them, and so how long each other's are.
 absl::StatusOr<std::vector<std::vector<float>>> ShardedBags::ExchangeSquares(ByteExchange& group) {
-  const std::vector<PlacedShard>& plan = options_.plan.shards;
-  const auto needs_them = [&](const PlacedShard& placed) {
-    const TableOptions& table = options_.tables[static_cast<size_t>(placed.table)];
-    return table.rowwise() && !placed.shard.HasAllColumns(table);
-  };
   std::vector<std::vector<float>> totals;
-  if (std::ranges::none_of(plan, needs_them)) return totals;
-  const auto same_rows = [](const PlacedShard& a, const PlacedShard& b) {
-    return a.table == b.table && a.shard.first_row == b.shard.first_row;
-  };
-  // Whether a rank has some of the rows' columns.
-  const auto shares = [&](int rank, const PlacedShard& placed) {
-    return std::ranges::any_of(plan, [&](const PlacedShard& other) {
-      return other.rank == rank && same_rows(other, placed);
-    });
-  };
+  if (!any_squares_) return totals;
+  const std::vector<PlacedShard>& plan = options_.plan.shards;
   std::vector<std::vector<float>> sent(services_.size()), received;
-  std::vector<int64_t> rows(plan.size());  // in the batch, of those that are shared with this rank
-  for (size_t i = 0; i < own_.size(); ++i) {
-    const PlacedShard& placed = plan[own_[i]];
-    if (!needs_them(placed)) continue;
-    const std::vector<float> own = bags_->Squares(i, gradients_.data());
-    for (size_t s = 0; s < plan.size(); ++s) {
-      if (same_rows(plan[s], placed)) {
-        rows[s] = std::ssize(own) / SquareBlocks(placed.shard.columns);
-      }
+  std::vector<int64_t> lengths(services_.size()), rows;
+  for (const SharedRows& shared : shared_rows_) {
+    for (size_t s = shared.begin; s < shared.end; ++s) {
+      if (plan[s].rank != options_.rank) continue;
+      const std::vector<float> own = bags_->Squares(OwnShard(s), gradients_.data());
+      if (s == shared.own) rows.push_back(std::ssize(own) / SquareBlocks(plan[s].shard.columns));
+      for (const size_t r : shared.ranks) sent[r].insert(sent[r].end(), own.begin(), own.end());
     }
-    for (int r = 0; r < options_.ranks; ++r) {
-      auto& message = sent[static_cast<size_t>(r)];
-      if (shares(r, placed)) message.insert(message.end(), own.begin(), own.end());
-    }
-  }
-  const auto of_interest = [&](size_t s, int rank) {
-    return plan[s].rank == rank && needs_them(plan[s]) && shares(options_.rank, plan[s]);
-  };
-  std::vector<int64_t> lengths(services_.size());
-  for (int r = 0; r < options_.ranks; ++r) {
-    for (size_t s = 0; s < plan.size(); ++s) {
-      if (!of_interest(s, r)) continue;
-      lengths[static_cast<size_t>(r)] += rows[s] * SquareBlocks(plan[s].shard.columns);
+    for (size_t s = shared.begin; s < shared.end; ++s) {
+      lengths[static_cast<size_t>(plan[s].rank)] +=
+          rows.back() * SquareBlocks(plan[s].shard.columns);
     }
   }
   MILLRACE_RETURN_IF_ERROR(Exchange(sent, lengths, received, group));
-  std::vector<const float*> squares_of(plan.size());
-  for (int r = 0; r < options_.ranks; ++r) {
-    const float* next = received[static_cast<size_t>(r)].data();
-    for (size_t s = 0; s < plan.size(); ++s) {
-      if (!of_interest(s, r)) continue;
-      squares_of[s] = next;
-      next += rows[s] * SquareBlocks(plan[s].shard.columns);
-    }
-  }
+  std::vector<const float*> next;
+  for (const std::vector<float>& of_rank : received) next.push_back(of_rank.data());
   totals.resize(own_.size());
-  for (size_t i = 0; i < own_.size(); ++i) {
-    const PlacedShard& placed = plan[own_[i]];
-    if (!needs_them(placed)) continue;
-    totals[i].assign(static_cast<size_t>(rows[own_[i]]), 0.0F);
-    // The plan has a table's columns in order.
-    for (size_t s = 0; s < plan.size(); ++s) {
-      if (!same_rows(plan[s], placed)) continue;
-      const int64_t blocks = SquareBlocks(plan[s].shard.columns);
-      for (int64_t row = 0; row < rows[s]; ++row) {
-        for (int64_t b = 0; b < blocks; ++b) {
-          totals[i][static_cast<size_t>(row)] += squares_of[s][row * blocks + b];
-        }
+  for (size_t g = 0; g < shared_rows_.size(); ++g) {
+    const SharedRows& shared = shared_rows_[g];
+    std::vector<float> total(static_cast<size_t>(rows[g]));
+    for (size_t s = shared.begin; s < shared.end; ++s) {
+      const float*& squares = next[static_cast<size_t>(plan[s].rank)];
+      for (float& of_row : total) {
+        for (int64_t b = 0; b < SquareBlocks(plan[s].shard.columns); ++b) of_row += *squares++;
       }
+    }
+    for (size_t s = shared.begin; s < shared.end; ++s) {
+      if (plan[s].rank == options_.rank) totals[OwnShard(s)] = total;
     }
   }
   return totals;

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -76,7 +77,19 @@ class ShardedBags {
     int64_t whole_width = 0, width = 0;
   };
 
+  // Shards of the plan that have the same rows, of which this rank has one or more, in the order of
+  // their columns.
+  struct SharedRows {
+    size_t begin, end = 0;
+    size_t own = 0;               // the first of this rank
+    std::set<size_t> ranks = {};  // that have some
+  };
+
   explicit ShardedBags(Options options);
+  // Of those whose optimiser needs the squares of all columns.
+  void FindSharedRows();
+  // Where a shard of the plan that this rank has is among own_.
+  size_t OwnShard(size_t shard) const;
   absl::Status SetUpTables();
   Service ServiceOf(int rank) const;
   const PlacedShard& ShardOf(const Served& served) const {
@@ -92,21 +105,23 @@ class ShardedBags {
 
   absl::Status Check(const JaggedIds& batch) const;
   // Lengths and places of what a rank serves of this rank's samples.
-  void WriteLookups(const JaggedIds& batch, const Service& service, std::vector<uint32_t>& message);
+  // `first_ids`: where those of each feature begin.
+  void WriteLookups(const JaggedIds& batch, std::span<const int64_t> first_ids,
+                    const Service& service, std::vector<uint32_t>& message);
   void TakeLookups(const std::vector<std::vector<uint32_t>>& messages);
   absl::Status ExchangeWhole(float* out, ByteExchange& group);
   absl::Status ExchangeRows(float* out, ByteExchange& group);
   void PoolRows(const std::vector<std::vector<float>>& received, float* out);
   void CopyReplicated(float* out);
-  // Divides what belongs to bags whose rows are averaged by their lengths.
-  void Average(float* numbers) const;
   absl::StatusOr<std::vector<std::vector<float>>> ExchangeSquares(ByteExchange& group);
 
   const Options options_;
   std::vector<int64_t> offsets_;  // of features in a sample's floats
   int64_t width_ = 0;
-  std::vector<Service> services_;        // of each rank
-  std::vector<size_t> own_;              // shards of the plan that this rank has, in order
+  std::vector<Service> services_;  // of each rank
+  std::vector<size_t> own_;        // shards of the plan that this rank has, in order
+  std::vector<SharedRows> shared_rows_;
+  bool any_squares_ = false;             // whether any ranks share rows
   std::unique_ptr<EmbeddingBags> bags_;  // of those, with the features that this rank serves
   // Of the batch. Own samples:
   int64_t samples_ = 0;

@@ -237,6 +237,7 @@ std::map<std::string, torch::Tensor> DlrmBackend::OptimizerState() const {
 }
 
 absl::Status DlrmBackend::LoadOptimizerState(const std::map<std::string, torch::Tensor>& state) {
+  gathered_.clear();
   MILLRACE_RETURN_IF_ERROR(LoadTables(state, *bags_));
   return DenseBackend::LoadOptimizerState(state);
 }

@@ -10,25 +10,32 @@
 namespace millrace {
 namespace {
 
+// An arm against another, in millions of ids a second.
+BenchRow Compare(const EmbeddingBenchOptions& options, const std::string& name,
+                 const std::vector<double>& seconds, const std::string& rival,
+                 const std::vector<double>& rival_seconds) {
+  const double ids = 1e-6 * options.tables * options.samples * options.bag;
+  BenchRow row;
+  row.name = name;
+  row.unit = "M ids/s";
+  row.baseline = rival;
+  row.baseline_value = ids / Median(rival_seconds);
+  std::vector<double> ratios;
+  for (size_t round = 0; round < seconds.size(); ++round) {
+    row.samples.push_back(ids / seconds[round]);
+    ratios.push_back(rival_seconds[round] / seconds[round]);
+  }
+  row.value = Median(row.samples);
+  row.pair_ratio = Median(ratios);
+  return row;
+}
+
 // The first arm against each of the others.
 void Tabulate(const EmbeddingBenchOptions& options, const std::string& name,
               const std::vector<BenchArm>& arms, std::vector<BenchRow>& table) {
   const auto seconds = Interleave(arms, options.rounds, options.threads == 1).seconds;
-  const double ids = 1e-6 * options.tables * options.samples * options.bag;
-  std::vector<double> samples;
-  for (const double s : seconds[0]) samples.push_back(ids / s);
   for (size_t rival = 1; rival < arms.size(); ++rival) {
-    std::vector<double> ratios;
-    for (size_t round = 0; round < samples.size(); ++round) {
-      ratios.push_back(seconds[rival][round] / seconds[0][round]);
-    }
-    table.push_back({.name = name,
-                     .unit = "M ids/s",
-                     .value = Median(samples),
-                     .baseline = arms[rival].name,
-                     .baseline_value = ids / Median(seconds[rival]),
-                     .samples = samples,
-                     .pair_ratio = Median(ratios)});
+    table.push_back(Compare(options, name, seconds[0], arms[rival].name, seconds[rival]));
   }
 }
 
@@ -36,21 +43,9 @@ void Tabulate(const EmbeddingBenchOptions& options, const std::string& name,
 void TabulateShared(const EmbeddingBenchOptions& options, const std::string& name,
                     const std::vector<BenchArm>& arms, std::vector<BenchRow>& table) {
   const auto seconds = Interleave(arms, options.rounds, /*one_thread=*/false).seconds;
-  const double ids = 1e-6 * options.tables * options.samples * options.bag;
   for (size_t arm = 1; arm < arms.size(); ++arm) {
-    BenchRow row = {.name = fmt::format("{}/{}", name, arms[arm].name),
-                    .unit = "M ids/s",
-                    .value = ids / Median(seconds[arm]),
-                    .baseline = "one rank",
-                    .baseline_value = ids / Median(seconds[0]),
-                    .samples = {}};
-    std::vector<double> ratios;
-    for (size_t round = 0; round < seconds[arm].size(); ++round) {
-      row.samples.push_back(ids / seconds[arm][round]);
-      ratios.push_back(seconds[0][round] / seconds[arm][round]);
-    }
-    row.pair_ratio = Median(ratios);
-    table.push_back(std::move(row));
+    table.push_back(
+        Compare(options, name + "/" + arms[arm].name, seconds[arm], "one rank", seconds[0]));
   }
 }
 
