@@ -2,15 +2,15 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "millrace/data/dataset.h"
 
 namespace millrace::clicks {
 
 struct RandomClicksOptions {
-  int64_t features = 26;
-  int64_t rows = 200'000;  // of each feature
-  int64_t bag = 10;        // ids of a sample and feature: 1 to so many draws, or just so many
+  // Of each feature: ids there are, and ids of a sample, 1 to so many draws or just so many.
+  std::vector<int64_t> rows, bags;
   bool fixed_bag = false;
   int64_t dense = 13;
   uint64_t seed = 1;

@@ -20,6 +20,8 @@ namespace {
 
 constexpr double kMaxSeconds = 1e9;  // about 30 years
 constexpr int64_t kDatasetBatch = 8192;
+constexpr double kMostHardware = 1e9;  // gigabytes, gigabytes a second, teraflops
+constexpr double kLeastRate = 1e-6;
 constexpr double kAnyHigh = std::numeric_limits<double>::max();
 constexpr double kAnyLow = std::numeric_limits<double>::lowest();
 
@@ -294,6 +296,45 @@ void ReadCluster(Section section, ClusterConfig& cluster) {
   section.Finish();
 }
 
+void ReadMemory(const YamlNode* node, Problems& problems, std::vector<MemoryConfig>& memory) {
+  if (node == nullptr || node->kind != YamlNode::Kind::kList || node->items.empty()) {
+    problems.Add("hardware.memory",
+                 "a list such as [{name: ddr, gigabytes: 512, gigabytes_per_second: 200}]",
+                 node == nullptr ? "nothing" : Describe(*node));
+    return;
+  }
+  for (size_t i = 0; i < node->items.size(); ++i) {
+    const std::string path = absl::StrCat("hardware.memory[", i, "]");
+    problems.RecordPlace(path, node->items[i].where);
+    MemoryConfig& kind = memory.emplace_back();
+    Section section(&node->items[i], path, problems);
+    section.String("name", kind.name);
+    section.Double("gigabytes", kind.gigabytes, 0, kMostHardware);
+    section.Double("gigabytes_per_second", kind.gigabytes_per_second, kLeastRate, kMostHardware);
+    if (kind.name.empty()) problems.Add(section.PathOf("name"), "a name", "none");
+    for (const char* const needed : {"gigabytes", "gigabytes_per_second"}) {
+      if (section.Node(needed) == nullptr) problems.Add(section.PathOf(needed), "a number", "none");
+    }
+    section.Finish();
+  }
+}
+
+void ReadHardware(Section section, HardwareConfig& hardware) {
+  section.Int("hosts", hardware.hosts, 1, kMaxWorkers);
+  ReadMemory(section.Node("memory"), section.problems(), hardware.memory);
+  for (const auto& [key, number] :
+       {std::pair{"host_gigabytes_per_second", &hardware.host_gigabytes_per_second},
+        {"network_gigabytes_per_second", &hardware.network_gigabytes_per_second},
+        {"teraflops", &hardware.teraflops}}) {
+    section.Double(key, *number, kLeastRate, kMostHardware);
+    if (section.Node(key) == nullptr)
+      section.problems().Add(section.PathOf(key), "a number", "none");
+  }
+  if (hardware.hosts == 0) section.problems().Add(section.PathOf("hosts"), "a number", "none");
+  section.Double("latency_us", hardware.latency_us, 0, 1e6);
+  section.Finish();
+}
+
 std::map<std::string, double> ReadThresholds(Section section) {
   std::map<std::string, double> thresholds;
   for (const std::string& statistic : section.Keys()) {
@@ -344,7 +385,7 @@ void ReadPlugins(const YamlNode* node, const std::filesystem::path& folder, Prob
   }
 }
 
-// Paths are relative to the experiment's file: a dataset's options `file` and `..._file`.
+// Paths are relative to the experiment's file: options `file` and `..._file`.
 void ResolveFiles(const std::filesystem::path& experiment, Options& options) {
   std::error_code error;
   const auto folder = std::filesystem::absolute(experiment, error).parent_path();
@@ -383,12 +424,14 @@ int ReadExperiment(const YamlNode& root, const std::filesystem::path& file, Prob
   }
   ReadTyped(section.Child("algorithm"), "algorithm", "ppo", config.algorithm);
   ReadTyped(section.Child("backend"), "backend", "auto", config.backend);
+  ResolveFiles(file, config.backend.options);
   for (PolicyConfig& policy : config.policies) policy.backend = config.backend;
   const int scale = ReadWorkers(section.Child("workers"), config);
   ReadStreams(section.Child("streams"), config);
   ReadCheckpoint(section.Child("checkpoint"), config.checkpoint);
   ReadSupervision(section.Child("supervision"), config.supervision);
   ReadCluster(section.Child("cluster"), config.cluster);
+  if (Present(section, "hardware")) ReadHardware(section.Child("hardware"), config.hardware);
   ReadReport(section.Child("report"), config.report);
   std::error_code error;
   const auto folder = std::filesystem::absolute(file, error).parent_path();

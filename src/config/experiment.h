@@ -117,6 +117,21 @@ struct ClusterConfig {
   int controller_port = 0;  // 0: any free one
 };
 
+// What `millrace plan` plans for. Bytes a second are what is reached, not what is promised.
+struct MemoryConfig {
+  std::string name;
+  double gigabytes = 0;  // of a host
+  double gigabytes_per_second = 0;
+};
+struct HardwareConfig {
+  int hosts = 0;                            // that share the trainers; 0: this machine, measured
+  std::vector<MemoryConfig> memory;         // for tables; fastest first
+  double host_gigabytes_per_second = 0;     // of a trainer, to others of its host
+  double network_gigabytes_per_second = 0;  // of a trainer, to other hosts
+  double latency_us = 20;                   // of an exchange
+  double teraflops = 0;                     // of a trainer, in dense layers
+};
+
 // What agents are seen doing, told from means of their episodes' statistics.
 struct StageConfig {
   std::string name;
@@ -152,6 +167,7 @@ struct ExperimentConfig {
   CheckpointConfig checkpoint;
   SupervisionConfig supervision;
   ClusterConfig cluster;
+  HardwareConfig hardware;
   ReportConfig report;
   std::vector<std::string> plugins;  // paths; relative ones are relative to the file
 

@@ -192,6 +192,25 @@ void PutStreams(YAML::Emitter& out, const ExperimentConfig& config) {
   });
 }
 
+void PutHardware(YAML::Emitter& out, const HardwareConfig& hardware) {
+  PutMap(out, "hardware", [&] {
+    Put(out, "hosts", hardware.hosts);
+    out << YAML::Key << "memory" << YAML::Value << YAML::BeginSeq;
+    for (const MemoryConfig& memory : hardware.memory) {
+      out << YAML::BeginMap;
+      Put(out, "name", memory.name);
+      Put(out, "gigabytes", memory.gigabytes);
+      Put(out, "gigabytes_per_second", memory.gigabytes_per_second);
+      out << YAML::EndMap;
+    }
+    out << YAML::EndSeq;
+    Put(out, "host_gigabytes_per_second", hardware.host_gigabytes_per_second);
+    Put(out, "network_gigabytes_per_second", hardware.network_gigabytes_per_second);
+    Put(out, "latency_us", hardware.latency_us);
+    Put(out, "teraflops", hardware.teraflops);
+  });
+}
+
 void PutUpkeep(YAML::Emitter& out, const ExperimentConfig& config) {
   PutMap(out, "checkpoint", [&] {
     Put(out, "every_seconds", config.checkpoint.every_seconds);
@@ -209,6 +228,7 @@ void PutUpkeep(YAML::Emitter& out, const ExperimentConfig& config) {
     Put(out, "engine", config.cluster.engine);
     Put(out, "controller_port", config.cluster.controller_port);
   });
+  if (config.hardware.hosts > 0) PutHardware(out, config.hardware);
   out << YAML::Key << "plugins" << YAML::Value << YAML::Flow << YAML::BeginSeq;
   for (const std::string& plugin : config.plugins) PutItem(out, plugin, true);
   out << YAML::EndSeq;

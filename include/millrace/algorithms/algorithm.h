@@ -53,6 +53,10 @@ struct TrainingPlan {
   // Agent steps per optimiser step, over all ranks; 0: the whole batch. A batch is cut into equal
   // minibatches, as many as come closest to this size.
   int64_t minibatch_steps = 0;
+  // What is wanted of a batch of so many steps.
+  int64_t MinibatchOf(int64_t batch_steps) const {
+    return minibatch_steps <= 0 ? batch_steps : std::min(minibatch_steps, batch_steps);
+  }
   double learning_rate = 3e-4;
   double max_gradient_norm = 0.5;  // <= 0: no clipping
   double adam_epsilon = 1e-5;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <numeric>
 #include <span>
 #include <utility>
 
@@ -25,7 +24,6 @@ using embedding::RowType;
 const std::vector<std::string> kRowTypes = {"float32", "float16", "bfloat16"};
 const std::vector<std::string> kOptimizers = {"sgd", "adagrad", "rowwise_adagrad", "adam",
                                               "rowwise_adam"};
-const std::vector<std::string> kShardings = {"table_wise", "row_wise", "column_wise", "replicated"};
 
 template <typename Enum>
 Enum Choose(const Options& options, const char* key, Enum fallback,
@@ -39,55 +37,12 @@ std::span<const T> Numbers(const torch::Tensor& tensor) {
   return {tensor.const_data_ptr<T>(), static_cast<size_t>(tensor.numel())};
 }
 
-std::vector<embedding::TableOptions> TablesOf(const DlrmPolicy& policy,
-                                              const TableSettings& settings) {
-  std::vector<embedding::TableOptions> tables;
-  for (const IdFeature& feature : policy.features()) {
-    tables.push_back({.name = feature.name,
-                      .rows = feature.rows,
-                      .columns = policy.columns(),
-                      .type = settings.rows,
-                      .optimizer = settings.step.optimizer});
-  }
-  return tables;
-}
-
-std::vector<embedding::Feature> FeaturesOf(const DlrmPolicy& policy) {
-  std::vector<embedding::Feature> features;
-  for (const IdFeature& feature : policy.features()) {
-    features.push_back(
-        {.name = feature.name,
-         .table = static_cast<int>(features.size()),
-         .pooling = policy.mean() ? embedding::Pooling::kMean : embedding::Pooling::kSum});
-  }
-  return features;
-}
-
-embedding::TablePlan PlanOf(const std::vector<embedding::TableOptions>& tables, Sharding sharding,
-                            int ranks) {
-  if (sharding == Sharding::kTableWise) return embedding::PlanTableWise(tables, ranks);
-  std::vector<int> all(static_cast<size_t>(ranks));
-  std::iota(all.begin(), all.end(), 0);
-  embedding::TablePlan plan;
-  for (int t = 0; t < static_cast<int>(tables.size()); ++t) {
-    const embedding::TableOptions& table = tables[static_cast<size_t>(t)];
-    if (sharding == Sharding::kReplicated) {
-      AddReplicatedTable(t, table, plan);
-    } else {
-      // The rest of a table's parts goes to whoever is next.
-      std::ranges::rotate(all, all.begin() + 1 % std::ssize(all));
-      const bool rows = sharding == Sharding::kRowWise;
-      AddTable(t, table, rows ? ranks : 1, rows ? 1 : ranks, all, plan);
-    }
-  }
-  return plan;
-}
-
 }  // namespace
 
 TableSettings TableSettings::FromOptions(const Options& options) {
   TableSettings settings;
   settings.slices = options.GetInt("slices", settings.slices, 0, 1 << 20);
+  settings.plan_file = options.GetString("plan_file", "");
   settings.sharding = Choose(options, "sharding", settings.sharding, kShardings);
   settings.rows = Choose(options, "table_rows", settings.rows, kRowTypes);
   settings.stochastic_rounding =
@@ -129,6 +84,29 @@ absl::StatusOr<std::unique_ptr<DlrmBackend>> DlrmBackend::Create(std::shared_ptr
   return backend;
 }
 
+std::vector<embedding::TableOptions> DlrmBackend::tables() const {
+  std::vector<embedding::TableOptions> tables;
+  for (const IdFeature& feature : policy_->features()) {
+    tables.push_back({.name = feature.name,
+                      .rows = feature.rows,
+                      .columns = policy_->columns(),
+                      .type = tables_.rows,
+                      .optimizer = tables_.step.optimizer});
+  }
+  return tables;
+}
+
+std::vector<embedding::Feature> DlrmBackend::features() const {
+  std::vector<embedding::Feature> features;
+  for (const IdFeature& feature : policy_->features()) {
+    features.push_back(
+        {.name = feature.name,
+         .table = static_cast<int>(features.size()),
+         .pooling = policy_->mean() ? embedding::Pooling::kMean : embedding::Pooling::kSum});
+  }
+  return features;
+}
+
 absl::Status DlrmBackend::Shard(int rank, int ranks) {
   if (tables_.slices % ranks != 0) {
     return absl::InvalidArgumentError(absl::StrCat("backend.slices: expected a multiple of the ",
@@ -136,10 +114,17 @@ absl::Status DlrmBackend::Shard(int rank, int ranks) {
                                                    tables_.slices));
   }
   if (sliced_ != nullptr) sliced_->Cut(tables_.slices / ranks, ranks);
-  auto tables = TablesOf(*policy_, tables_);
-  auto plan = PlanOf(tables, tables_.sharding, ranks);
-  MILLRACE_ASSIGN_OR_RETURN(bags_, embedding::ShardedBags::Create({.tables = std::move(tables),
-                                                                   .features = FeaturesOf(*policy_),
+  auto shared = tables();
+  // As many as lists can be long: no rank knows more of the samples of all.
+  std::vector<double> lookups;
+  for (const IdFeature& feature : policy_->features()) {
+    lookups.push_back(static_cast<double>(feature.max_length));
+  }
+  MILLRACE_ASSIGN_OR_RETURN(auto plan, tables_.plan_file.empty() || ranks == 1
+                                           ? MakeTablePlan(tables_.sharding, shared, lookups, ranks)
+                                           : ReadTablePlan(tables_.plan_file, shared, ranks));
+  MILLRACE_ASSIGN_OR_RETURN(bags_, embedding::ShardedBags::Create({.tables = std::move(shared),
+                                                                   .features = features(),
                                                                    .plan = std::move(plan),
                                                                    .rank = rank,
                                                                    .ranks = ranks,
@@ -268,6 +253,9 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeDlrmBackend(const Options& options,
                                                          std::shared_ptr<Policy> policy) {
   const AdamOptions adam = ReadAdamOptions(options);
   const TableSettings tables = TableSettings::FromOptions(options);
+  if (!tables.plan_file.empty() && options.Has("sharding")) {
+    return absl::InvalidArgumentError("backend dlrm: expected sharding or plan_file, got both");
+  }
   MILLRACE_RETURN_IF_ERROR(options.Finish("backend dlrm"));
   auto dlrm = std::dynamic_pointer_cast<DlrmPolicy>(std::move(policy));
   if (dlrm == nullptr) {

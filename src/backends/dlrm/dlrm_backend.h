@@ -5,6 +5,7 @@
 
 #include "backends/dense/dense_backend.h"
 #include "backends/dlrm/slices.h"
+#include "backends/dlrm/table_sharding.h"
 #include "backends/dlrm/table_state.h"
 #include "embedding/jagged_rows.h"
 #include "embedding/sharded_bags.h"
@@ -12,11 +13,10 @@
 
 namespace millrace {
 
-// How tables are shared by the ranks of a trainer group.
-enum class Sharding : uint8_t { kTableWise, kRowWise, kColumnWise, kReplicated };
-
 struct TableSettings {
   Sharding sharding = Sharding::kTableWise;
+  // In place of `sharding`, if there is one (ReadTablePlan); one process by itself needs none.
+  std::string plan_file = {};
   // Above 0: a minibatch is computed in so many slices of the same size, which makes results
   // independent of the number of ranks (SlicedEvaluator).
   int64_t slices = 0;
@@ -25,9 +25,9 @@ struct TableSettings {
   // Steps on the rows of a minibatch: `step` without what changes from one to the next.
   embedding::UpdateStep step = {.learning_rate = 0.1F};
 
-  // slices, sharding (table_wise | row_wise | column_wise | replicated), table_rows (float32 |
-  // float16 | bfloat16), rounding (stochastic | nearest), table_optimizer (rowwise_adagrad |
-  // adagrad | sgd | rowwise_adam | adam), table_learning_rate, table_epsilon.
+  // slices, sharding (kShardings) or plan_file, table_rows (float32 | float16 | bfloat16), rounding
+  // (stochastic | nearest), table_optimizer (rowwise_adagrad | adagrad | sgd | rowwise_adam |
+  // adam), table_learning_rate, table_epsilon.
   static TableSettings FromOptions(const Options& options);
 };
 
@@ -41,6 +41,12 @@ class DlrmBackend : public DenseBackend {
                                                              const TableSettings& tables,
                                                              int threads);
 
+  // Of the whole group: tables, and what looks them up.
+  std::vector<embedding::TableOptions> tables() const;
+  std::vector<embedding::Feature> features() const;
+  DlrmPolicy& policy() { return *policy_; }
+
+  // kInvalidArgument: a plan_file that is not for these tables and ranks.
   absl::Status Shard(int rank, int ranks) override;
   bool sharded() const override { return bags_ != nullptr && bags_->options().ranks > 1; }
   absl::Status Gather(Collectives& group) override;

@@ -11,6 +11,7 @@ void AddResumeCommand(CLI::App& app, int& exit_code);
 void AddControllerCommand(CLI::App& app, int& exit_code);  // internal: started by run and resume
 void AddStreamEndCommand(CLI::App& app, int& exit_code);
 void AddTuneCommand(CLI::App& app, int& exit_code);
+void AddPlanCommand(CLI::App& app, int& exit_code);
 void AddValidateCommand(CLI::App& app, int& exit_code);
 void AddListCommand(CLI::App& app, int& exit_code);
 void AddEnvCommand(CLI::App& app, int& exit_code);

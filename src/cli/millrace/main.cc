@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
   millrace::AddPlayCommand(app, exit_code);
   millrace::AddBenchCommand(app, exit_code);
   millrace::AddTuneCommand(app, exit_code);
+  millrace::AddPlanCommand(app, exit_code);
   millrace::AddStatusCommand(app, exit_code);
   millrace::AddStopCommand(app, exit_code);
   millrace::AddLogsCommand(app, exit_code);

@@ -1,8 +1,10 @@
 // eval, play and league: frozen policies. Built-in models run here, a user's own in millrace-torch.
+// plan: tables of a model, there.
 #include "cli/common/evaluate_command.h"
 #include "cli/common/exit_code.h"
 #include "cli/common/league_command.h"
 #include "cli/common/load_plugins.h"
+#include "cli/common/plan_arguments.h"
 #include "cli/common/play_command.h"
 #include "cli/millrace/commands.h"
 #include "cli/millrace/programs.h"
@@ -61,6 +63,21 @@ void AddLeagueCommand(CLI::App& app, int& exit_code) {
       "league", "Lets past versions of a run play against one another: ratings and win rates.");
   command->footer("Example: millrace league runs/hide-and-seek --players 6 --episodes 100");
   AddCommand<LeagueArguments>(command, RunLeague, exit_code);
+}
+
+void AddPlanCommand(CLI::App& app, int& exit_code) {
+  auto* command = app.add_subcommand(
+      "plan", "Shows which trainer has which embedding tables, and how long a step takes.");
+  command->footer(
+      "Costs are measured on this machine, or are those of the file's `hardware`.\n"
+      "Example: millrace plan configs/dlrm_12t.yaml\n"
+      "         millrace plan configs/teacher_clicks.yaml --trainers 2 --measure 20");
+  auto arguments = std::make_shared<PlanArguments>();
+  AddOptions(*command, *arguments);
+  command->callback([arguments, &exit_code] {
+    const absl::Status status = ExecTorch(CommandLine(*arguments));
+    exit_code = status.ok() ? kExitOk : Fail(status);
+  });
 }
 
 }  // namespace millrace

@@ -4,10 +4,10 @@
 #include <vector>
 
 #include "cli/common/json_output.h"
+#include "cli/torch/sample_tensors.h"
 #include "clicks/click_metrics.h"
 #include "millrace/core/status.h"
 #include "models/guarded_torch.h"
-#include "models/torch_dtype.h"
 #include "workers/trainer/learner.h"
 #include "workers/trainer/trainer_checkpoint.h"
 
@@ -15,31 +15,6 @@ namespace millrace {
 namespace {
 
 constexpr int64_t kChunk = 4096;  // samples scored at once
-
-// A chunk of samples as a minibatch.
-class SampleTensors {
- public:
-  SampleTensors(const DatasetSpec& spec, int64_t count) {
-    for (const Field& field : SampleFields(spec, Extent::kRows)) {
-      auto& shape = shapes_.emplace_back(field.shape);
-      shape.insert(shape.begin(), count);
-      tensors_[field.name] = torch::empty(shape, ToTorch(field.dtype));
-    }
-    size_t f = 0;
-    for (const Field& field : SampleFields(spec, Extent::kRows)) {
-      views_.push_back(
-          {field.dtype, shapes_[f++], static_cast<std::byte*>(tensors_[field.name].data_ptr())});
-    }
-  }
-
-  std::span<const TensorView> views() const { return views_; }
-  const TensorDict& tensors() const { return tensors_; }
-
- private:
-  std::vector<std::vector<int64_t>> shapes_;
-  std::vector<TensorView> views_;
-  TensorDict tensors_;
-};
 
 void Append(const torch::Tensor& numbers, std::vector<float>& all) {
   const torch::Tensor flat = numbers.to(torch::kCPU).contiguous();
@@ -55,8 +30,7 @@ absl::StatusOr<Scores> ScoreSamples(Backend& backend, Dataset& dataset, int64_t 
   Scores scores;
   for (int64_t first = 0; first < samples; first += kChunk) {
     const int64_t count = std::min(kChunk, samples - first);
-    const SampleTensors chunk(dataset.spec(), count);
-    MILLRACE_RETURN_IF_ERROR(ReadRound(dataset, first, count, chunk.views()));
+    MILLRACE_ASSIGN_OR_RETURN(const auto chunk, SampleTensors::Read(dataset, first, count));
     MILLRACE_ASSIGN_OR_RETURN(const HeadOutputs heads, backend.Evaluate(chunk.tensors()));
     const auto label = chunk.tensors().find(kLabel);
     if (label == chunk.tensors().end() || label->second.scalar_type() != torch::kFloat32 ||

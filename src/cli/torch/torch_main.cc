@@ -17,6 +17,7 @@
 #include "cli/torch/embedding_bench.h"
 #include "cli/torch/inference_bench.h"
 #include "cli/torch/nm_sparse_bench.h"
+#include "cli/torch/plan_command.h"
 #include "cli/torch/single_process_ppo.h"
 #include "cli/torch/training_bench.h"
 #include "core/log.h"
@@ -106,6 +107,16 @@ absl::Status List(const std::string& what, const std::vector<std::string>& plugi
   return absl::OkStatus();
 }
 
+absl::Status MakePlan(const PlanArguments& arguments, TorchRegistry& registry) {
+  MILLRACE_ASSIGN_OR_RETURN(auto overrides, ParseOverrides(arguments.set));
+  if (arguments.trainers > 0) {
+    overrides.push_back({"workers.trainer.count", std::to_string(arguments.trainers)});
+  }
+  MILLRACE_ASSIGN_OR_RETURN(const auto config, LoadExperiment(arguments.file, overrides));
+  MILLRACE_RETURN_IF_ERROR(LoadPlugins(config, registry));
+  return RunPlan(arguments, config, registry);
+}
+
 absl::Status BenchSingleProcess(const std::string& file, const std::vector<std::string>& set,
                                 const std::string& json) {
   MILLRACE_ASSIGN_OR_RETURN(const auto overrides, ParseOverrides(set));
@@ -181,6 +192,10 @@ int RunCommandLine(int argc, char** argv, TorchRegistry& registry) {
       ->check(CLI::IsMember({"algorithms", "models", "backends"}));
   list->add_option("--plugin", plugins);
   list->callback([&] { finish(List(what, plugins, registry)); });
+  PlanArguments plan_arguments;
+  auto* plan = app.add_subcommand("plan", "as `millrace`");
+  AddOptions(*plan, plan_arguments);
+  plan->callback([&] { finish(MakePlan(plan_arguments, registry)); });
   std::string json = "-";
   auto* bench = app.add_subcommand(
       "bench-single-process", "PPO in one process and one thread: the floor of `millrace bench`.");

@@ -8,8 +8,6 @@ namespace {
 // A rank has the same part of every minibatch, so that those are the same however many ranks there
 // are; or, if they cannot be cut between segments, of the batch.
 int64_t SlotsInARow(const CreditPlan& plan, int64_t segment_steps, int64_t minibatch_steps) {
-  const int64_t batch_steps = plan.segments_per_batch * segment_steps;
-  if (minibatch_steps <= 0 || minibatch_steps > batch_steps) minibatch_steps = batch_steps;
   const int64_t minibatch = minibatch_steps / segment_steps;
   const bool whole = minibatch_steps % segment_steps == 0 && minibatch % plan.ranks == 0 &&
                      plan.segments_per_batch % minibatch == 0;

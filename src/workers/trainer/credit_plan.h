@@ -9,7 +9,7 @@
 namespace millrace {
 
 // Of segments of so many environment steps, or samples, for an algorithm with minibatches of
-// `minibatch_steps` (0: of whole batches).
+// `minibatch_steps`.
 CreditPlan MakeCreditPlan(const ExperimentConfig& config, int64_t segment_steps,
                           int64_t minibatch_steps);
 

@@ -135,9 +135,8 @@ absl::Status CheckSlices(const ExperimentConfig& config, const TypedOptions& mod
   if (model.type != DlrmPolicy::kType) return absl::OkStatus();
   const auto found = config.backend.options.values().find("slices");
   if (found == config.backend.options.values().end()) return absl::OkStatus();
-  const int64_t wanted = algorithm.Plan(/*progress=*/0).minibatch_steps;
-  const int64_t batch = config.trainer.batch_env_steps;
-  const int64_t minibatch = wanted <= 0 ? batch : std::min(wanted, batch);
+  const int64_t minibatch =
+      algorithm.Plan(/*progress=*/0).MinibatchOf(config.trainer.batch_env_steps);
   int64_t slices = 0;
   const bool number =
       found->second.items.size() == 1 && absl::SimpleAtoi(found->second.items.front(), &slices);

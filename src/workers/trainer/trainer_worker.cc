@@ -206,8 +206,9 @@ absl::Status Trainer::MakeStreamSpecs() {
                   .environments = environments,
                   .snapshot_capacity = policy_index_ == 0 ? snapshot_capacity : 0,
                   .observations = ObservationCodecOptions::From(config_.sample_stream)};
-  credit_plan_ = MakeCreditPlan(config_, sample_spec_.env_steps_each(),
-                                algorithm_->Plan(/*progress=*/0).minibatch_steps);
+  credit_plan_ =
+      MakeCreditPlan(config_, sample_spec_.env_steps_each(),
+                     algorithm_->Plan(/*progress=*/0).MinibatchOf(config_.trainer.batch_env_steps));
   return absl::OkStatus();
 }
 

@@ -181,6 +181,20 @@ TEST(Experiment, FilesOfADatasetLieBesideIt) {
   EXPECT_EQ(config->dataset.options.GetString("held_out_file", ""), "/elsewhere/held.tsv");
 }
 
+TEST(ExperimentErrors, OfHardwareSayWhatIsMissing) {
+  const std::string rest =
+      "host_gigabytes_per_second: 1, network_gigabytes_per_second: 1, teraflops: 1}\n";
+  EXPECT_THAT(ErrorOf("hardware: {hosts: 2, " + rest),
+              HasSubstr("hardware.memory: expected a list such as"));
+  EXPECT_THAT(ErrorOf("hardware: {hosts: 2, memory: [{name: ddr, gigabytes: 1}], " + rest),
+              HasSubstr("hardware.memory[0].gigabytes_per_second: expected a number, got none"));
+  const std::string memory = "memory: [{name: a, gigabytes: 1, gigabytes_per_second: 1}], ";
+  EXPECT_THAT(ErrorOf("hardware: {" + memory + rest),
+              HasSubstr("hardware.hosts: expected a number, got none"));
+  EXPECT_THAT(ErrorOf("hardware: {hosts: 1, " + memory + "teraflop: 1, " + rest),
+              HasSubstr("did you mean \"teraflops\"?"));
+}
+
 TEST(ExperimentErrors, OfAScaledFileHaveItsOwnNumbers) {
   EXPECT_EQ(ErrorOf("workers:\n  scale: 4\n  trainer: {batch_env_steps: 2000}\n"),
             "a.yaml:5: workers.trainer.batch_env_steps: expected a multiple of 512 (unroll 32 x 16 "
@@ -189,8 +203,8 @@ TEST(ExperimentErrors, OfAScaledFileHaveItsOwnNumbers) {
             "--set workers.scale: expected an integer from 1 to 1024, got \"0\"");
   EXPECT_EQ(ErrorOf("", {{"workers.scale", "1.5"}}),
             "--set workers.scale: expected an integer from 1 to 1024, got \"1.5\"");
-  EXPECT_EQ(ErrorOf("", {{"workers.scale", "100"}}),
-            "--set workers.scale: expected at most 64 trainers of all policies, got 100");
+  EXPECT_EQ(ErrorOf("", {{"workers.scale", "600"}}),
+            "--set workers.scale: expected at most 1024 processes of a role, got 1200");
   EXPECT_EQ(ErrorOf("workers: {scale: 1000}\n"),
             "a.yaml:3: workers.scale: expected at most 1024 processes of a role, got 2000");
 }
@@ -350,6 +364,12 @@ workers:
   scale: 2
 streams: {sample: {transport: zmq, when_full: wait}, weight: {transport: grpc}}
 cluster: {controller_port: 5055}
+hardware:
+  hosts: 2
+  memory: [{name: hbm, gigabytes: 80, gigabytes_per_second: 2e3}, {name: "7", gigabytes: 512, gigabytes_per_second: 200}]
+  host_gigabytes_per_second: 100
+  network_gigabytes_per_second: 12.5
+  teraflops: 10
 report:
   statistics: [hidden_fraction]
   stages: [{name: chase, below: {hidden_fraction: 0.5}}, {name: "2", above: {a: 0.25, b: -1}}]
@@ -366,6 +386,8 @@ plugins: [libmine.so, /opt/libother.so]
   EXPECT_EQ(again->trainer.count, 4);
   EXPECT_EQ(again->trainer.sample_reuse, 3);
   EXPECT_EQ(again->cluster.controller_port, 5055);
+  EXPECT_EQ(again->hardware.memory.at(1).name, "7");
+  EXPECT_EQ(again->hardware.network_gigabytes_per_second, 12.5);
   EXPECT_EQ(again->report.statistics, std::vector<std::string>{"hidden_fraction"});
   EXPECT_EQ(again->report.stages.at(0).below.at("hidden_fraction"), 0.5);
   EXPECT_EQ(again->report.stages.at(1).name, "2");
