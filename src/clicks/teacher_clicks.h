@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "clicks/zipf.h"
+#include "core/zipf.h"
 #include "millrace/data/dataset.h"
 
 namespace millrace::clicks {

@@ -22,6 +22,12 @@ Bytes WritableBytesOf(T* data, int64_t count) {
   return std::as_writable_bytes(std::span(data, static_cast<size_t>(count)));
 }
 
+// Rows [begin, end) of numbers [..., width].
+std::span<float> Part(std::vector<float>& numbers, int64_t begin, int64_t end, int64_t width) {
+  return std::span(numbers).subspan(static_cast<size_t>(begin * width),
+                                    static_cast<size_t>((end - begin) * width));
+}
+
 // Sends a message to every rank, and receives one of each, of these lengths.
 template <typename T>
 absl::Status Exchange(const std::vector<std::vector<T>>& sent,
@@ -248,15 +254,14 @@ absl::Status ShardedBags::ExchangeWhole(float* out, ByteExchange& group) {
   whole_.resize(static_cast<size_t>(all * own.whole_width));
   bags_->Forward({0, own.whole}, {0, all}, whole_.data(), own.whole_width);
   received_.resize(services_.size());
-  std::vector<ConstBytes> to;
-  std::vector<Bytes> from;
+  std::vector<std::span<const float>> to;
+  std::vector<std::span<float>> from;
   for (size_t r = 0; r < services_.size(); ++r) {
-    to.push_back(BytesOf(whole_.data() + first_samples_[r] * own.whole_width,
-                         (first_samples_[r + 1] - first_samples_[r]) * own.whole_width));
+    to.push_back(Part(whole_, first_samples_[r], first_samples_[r + 1], own.whole_width));
     received_[r].resize(static_cast<size_t>(samples_ * services_[r].whole_width));
-    from.push_back(WritableBytesOf(received_[r].data(), std::ssize(received_[r])));
+    from.emplace_back(received_[r]);
   }
-  MILLRACE_RETURN_IF_ERROR(group.AllToAll(to, from));
+  MILLRACE_RETURN_IF_ERROR(numbers_.AllToAll(options_.bags, to, from, group));
   for (size_t r = 0; r < services_.size(); ++r) {
     const float* next = received_[r].data();
     for (int64_t sample = 0; sample < samples_; ++sample) {
@@ -273,7 +278,9 @@ absl::Status ShardedBags::ExchangeWhole(float* out, ByteExchange& group) {
 absl::Status ShardedBags::ExchangeRows(float* out, ByteExchange& group) {
   const Service& own = services_[static_cast<size_t>(options_.rank)];
   sent_.resize(services_.size());
-  std::vector<int64_t> lengths;
+  received_.resize(services_.size());
+  std::vector<std::span<const float>> to;
+  std::vector<std::span<float>> from;
   for (size_t r = 0; r < services_.size(); ++r) {
     const EmbeddingBags::Range samples = {first_samples_[r], first_samples_[r + 1]};
     sent_[r].clear();
@@ -288,9 +295,11 @@ absl::Status ShardedBags::ExchangeRows(float* out, ByteExchange& group) {
       length +=
           asked_[r][static_cast<size_t>(i)] * WidthOf(services_[r].served[static_cast<size_t>(i)]);
     }
-    lengths.push_back(length);
+    received_[r].resize(static_cast<size_t>(length));
+    to.emplace_back(sent_[r]);
+    from.emplace_back(received_[r]);
   }
-  MILLRACE_RETURN_IF_ERROR(Exchange(sent_, lengths, received_, group));
+  MILLRACE_RETURN_IF_ERROR(numbers_.AllToAll(options_.bags, to, from, group));
   PoolRows(received_, out);
   return absl::OkStatus();
 }
@@ -371,14 +380,13 @@ absl::Status ShardedBags::Update(const float* gradients, const UpdateStep& step,
   }
   const int64_t width = services_[static_cast<size_t>(options_.rank)].width;
   gradients_.resize(static_cast<size_t>(first_samples_.back() * width));
-  std::vector<ConstBytes> to;
-  std::vector<Bytes> from;
+  std::vector<std::span<const float>> to;
+  std::vector<std::span<float>> from;
   for (size_t r = 0; r < services_.size(); ++r) {
-    to.push_back(BytesOf(sent_[r].data(), std::ssize(sent_[r])));
-    from.push_back(WritableBytesOf(gradients_.data() + first_samples_[r] * width,
-                                   (first_samples_[r + 1] - first_samples_[r]) * width));
+    to.emplace_back(sent_[r]);
+    from.push_back(Part(gradients_, first_samples_[r], first_samples_[r + 1], width));
   }
-  MILLRACE_RETURN_IF_ERROR(group.AllToAll(to, from));
+  MILLRACE_RETURN_IF_ERROR(numbers_.AllToAll(options_.gradients, to, from, group));
   MILLRACE_ASSIGN_OR_RETURN(const auto squares, ExchangeSquares(group));
   bags_->Update(gradients_.data(), step, squares);
   return absl::OkStatus();

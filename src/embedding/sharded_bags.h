@@ -23,6 +23,7 @@
 #include "collectives/byte_exchange.h"
 #include "embedding/embedding_bags.h"
 #include "embedding/table_plan.h"
+#include "embedding/wire_numbers.h"
 
 namespace millrace::embedding {
 
@@ -37,6 +38,9 @@ class ShardedBags {
     int ranks = 1;
     uint64_t seed = 0;
     int threads = 1;
+    // What bags, or rows, and gradients are on their way, also to this rank. Of 16 bits, and of
+    // whole tables, results are still the same for any number of ranks.
+    WireType bags = WireType::kFloat32, gradients = WireType::kFloat32;
   };
 
   // kInvalidArgument: a plan or features that do not fit the tables. kResourceExhausted.
@@ -134,6 +138,7 @@ class ShardedBags {
   // Messages by rank, and lookups in the order of features: memory that is kept.
   std::vector<std::vector<uint32_t>> sent_lookups_, received_lookups_;
   std::vector<std::vector<float>> sent_, received_;
+  NumberExchange numbers_;
   std::vector<int32_t> all_lengths_;
   std::vector<uint32_t> all_places_;
 };

@@ -1,5 +1,5 @@
-// The environments Millrace comes with. All single environments can tell and take their physical
-// state and be saved; `state` and `extra` are those of `millrace env step`.
+// The environments Millrace comes with. All single environments but rec_slate can tell and take
+// their physical state, and all can be saved; `state` and `extra` are those of `millrace env step`.
 //
 // Every limit on the episode length counts steps since the reset; reaching it truncates, also in a
 // step that terminates. Option of all that have a limit: max_episode_steps. `extra` of all of them:
@@ -63,5 +63,12 @@ absl::StatusOr<std::unique_ptr<Environment>> MakeTwoAgentCartPole(const Options&
 // Options: memory (false): the cue is shown only in an agent's first observation, so recurrence
 // pays; max_episode_steps (16).
 absl::StatusOr<std::unique_ptr<Environment>> MakeAssortment(const Options& options);
+
+// RecSlate: recommend `slate` (3) of `candidates` (10) items to a user, step after step, until the
+// user's patience is used up. The dynamics are those of interest evolution in RecSim (Ie et al.
+// 2019, arXiv:1909.04847); what is seen are ids alone. See rec_slate.h. Options: candidates, slate,
+// items (100000), users (1000000), hide_items (false: all items look alike), world (24: the seed of
+// items and users), max_episode_steps (2000).
+absl::StatusOr<std::unique_ptr<Environment>> MakeRecSlate(const Options& options);
 
 }  // namespace millrace

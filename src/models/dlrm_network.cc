@@ -8,7 +8,7 @@ DlrmNetwork::DlrmNetwork(const DlrmShape& shape, uint64_t seed) {
   Rng rng(seed, /*stream=*/0);
   std::vector<int64_t> bottom = shape.bottom, top = shape.top;
   bottom.push_back(shape.columns);
-  top.push_back(1);
+  top.push_back(shape.outputs);
   bottom_ = MakeLayers("bottom", shape.dense, bottom, rng);
   const int64_t vectors = 1 + shape.bags;
   if (shape.interaction == Interaction::kCross) {
@@ -67,7 +67,7 @@ torch::Tensor DlrmNetwork::Forward(const torch::Tensor& dense, const torch::Tens
     x = top_[i]->Forward(x);
     if (i + 1 < top_.size()) x = torch::relu(x);
   }
-  return x.squeeze(1);
+  return x;
 }
 
 }  // namespace millrace

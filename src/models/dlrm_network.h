@@ -19,6 +19,7 @@ struct DlrmShape {
   int64_t columns = 0;          // of every bag
   std::vector<int64_t> bottom;  // hidden layers of the dense features, before one of `columns`
   std::vector<int64_t> top;     // hidden layers behind the interaction
+  int64_t outputs = 1;
   Interaction interaction = Interaction::kDot;
   int64_t cross_layers = 3;
   int64_t cross_rank = 32;  // of U V
@@ -26,12 +27,12 @@ struct DlrmShape {
 
 // The dense features go through an mlp to as many columns as a bag has; that vector and the bags
 // meet; what comes of it, with products of pairs the vector itself too, goes through another mlp to
-// one logit. ReLU. Bound to one thread.
+// the outputs. ReLU. Bound to one thread.
 class DlrmNetwork : public torch::nn::Module {
  public:
   DlrmNetwork(const DlrmShape& shape, uint64_t seed);
 
-  // dense [B, dense], bags [B, bags, columns] -> logits [B]
+  // dense [B, dense], bags [B, bags, columns] -> [B, outputs]
   torch::Tensor Forward(const torch::Tensor& dense, const torch::Tensor& bags) const;
 
  private:

@@ -7,7 +7,6 @@
 
 #include "inference/normalization.h"
 #include "millrace/core/status.h"
-#include "models/builtin_policy.h"
 #include "models/guarded_torch.h"
 #include "models/policy_check.h"
 #include "models/torch_device.h"
@@ -61,9 +60,8 @@ class TorchInferenceModel final : public InferenceModel {
         action_(action),
         layout_(policy_->layout()),
         device_(DeviceOf(*policy_)) {
-    const auto* builtin = dynamic_cast<const BuiltinPolicy*>(policy_.get());
-    if (builtin == nullptr || !builtin->spec().normalize_value) return;
     const auto buffers = policy_->named_buffers();
+    if (!buffers.contains("value_mean") || !buffers.contains("value_variance")) return;
     value_mean_ = buffers["value_mean"];
     value_variance_ = buffers["value_variance"];
   }
@@ -143,7 +141,7 @@ class TorchInferenceModel final : public InferenceModel {
   const ActionSpec action_;
   const ParameterLayout layout_;
   const torch::Device device_;
-  torch::Tensor value_mean_, value_variance_;  // the built-in models', if they normalise values
+  torch::Tensor value_mean_, value_variance_;  // of models that normalise values
 };
 
 }  // namespace

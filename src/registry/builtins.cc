@@ -27,6 +27,8 @@ void RegisterBuiltins(Registry& registry) {
   registry.AddEnvironment("assortment", MakeAssortment,
                           "everything at once: dictionary observation, tuple action, masks, agents "
                           "that come and go");
+  registry.AddEnvironment("rec_slate", MakeRecSlate,
+                          "recommend 3 of 10 items by ids alone to users whose patience is finite");
   registry.AddDataset(
       "teacher_clicks", clicks::MakeTeacherClicks,
       "TeacherCTR-8: clicks of which is known how well they can be told (AUC 0.8235)");

@@ -5,6 +5,8 @@
 #include "backends/dlrm/dlrm_backend.h"
 #include "backends/nm_sparse/nm_sparse_backend.h"
 #include "millrace/registry/torch_registry.h"
+#include "models/dlrm_policy.h"
+#include "models/slate_policy.h"
 
 namespace millrace {
 
@@ -19,6 +21,9 @@ TorchRegistry BuiltinTorchRegistry() {
   registry.AddModel(DlrmPolicy::kType, MakeDlrmPolicy,
                     "embedding tables, dense features, products of pairs (Naumov et al. 2019) or "
                     "DCNv2");
+  registry.AddModel(SlatePolicy::kType, MakeSlatePolicy,
+                    "recommends slates: embedding tables, products of pairs, a score of each "
+                    "candidate");
   registry.AddBackend("dense", MakeDenseBackend, "LibTorch on CPU; what `auto` chooses");
   registry.AddBackend("native", MakeNativeBackend,
                       "our own kernels for the built-in mlp and lstm, LibTorch for the rest");

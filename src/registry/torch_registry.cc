@@ -100,7 +100,7 @@ absl::StatusOr<std::unique_ptr<Backend>> TorchRegistry::MakeBackend(
     const std::string& type, const Options& options, std::shared_ptr<Policy> policy,
     const std::string& where) const {
   MILLRACE_RETURN_IF_ERROR(status());
-  const bool has_tables = dynamic_cast<const DlrmPolicy*>(policy.get()) != nullptr;
+  const bool has_tables = dynamic_cast<const TablePolicy*>(policy.get()) != nullptr;
   const std::string chosen = type != "auto" ? type : has_tables ? kDlrmBackend : "native";
   MILLRACE_ASSIGN_OR_RETURN(const auto* entry, FindEntry(backends_, "backend", chosen, where));
   return Make("backend", chosen, [&] { return entry->factory(options, std::move(policy)); });

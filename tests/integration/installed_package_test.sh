@@ -13,11 +13,14 @@ cmake --install "$build_dir" --prefix "$scratch/prefix" >/dev/null
 cp -r "$source_dir/examples" "$scratch/examples"
 millrace="$scratch/prefix/bin/millrace"
 
+# Of a dataset that is the number of samples.
 reaches_its_goal() {
+  local goal=goal
+  ! grep -q '^dataset:' "$1" || goal=limit
   "$millrace" run "$@" --runs-dir "$scratch/runs" --progress none | tee "$scratch/run.log"
   local run
   run="$(ls -td "$scratch"/runs/*/ | head -n 1)"
-  grep -q '"status": *"reached_goal"' "$run/summary.json" || { cat "$run/summary.json"; exit 1; }
+  grep -q "\"status\": *\"reached_$goal\"" "$run/summary.json" || { cat "$run/summary.json"; exit 1; }
 }
 
 # fails_with EXIT_CODE PATTERN ARGUMENT...: one line on standard error.

@@ -15,6 +15,9 @@ struct IdFeature {
   std::string name;
   int64_t rows = 0;        // ids are below it
   int64_t max_length = 1;  // of a list
+  // Features with the same one share an embedding table, and have as many rows; empty: its own.
+  std::string table = {};
+  const std::string& table_name() const { return table.empty() ? name : table; }
   bool operator==(const IdFeature&) const = default;
 };
 

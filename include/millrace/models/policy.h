@@ -27,6 +27,11 @@ struct HeadOutputs {
   torch::Tensor state = {};
 };
 
+// A module with buffers `value_mean` and `value_variance` [1], whose value is the output of a layer
+// `value_head` with `weight` [1, ...] and `bias` [1], has its values normalised by running
+// statistics of their targets, which the backend keeps there (PopArt: van Hasselt et al. 2016,
+// arXiv:1602.07714).
+//
 // Bound to one thread.
 class Policy : public torch::nn::Module {
  public:

@@ -29,10 +29,12 @@ Normalizers::Normalizers(const BuiltinPolicy* policy, const FlatParameters& para
       value_variance_(parameters.Weight("value_variance")),
       value_weight_(parameters.Weight("value_head.weight")),
       value_bias_(parameters.Weight("value_head.bias")) {
-  if (policy == nullptr) return;
-  const torch::Device device = value_weight_.device();
-  if (policy->spec().normalize_observation) AddBlocks(policy->spec(), device);
-  if (policy->spec().normalize_value) value_.emplace(1, device);
+  if (policy != nullptr && policy->spec().normalize_observation) {
+    AddBlocks(policy->spec(), value_weight_.device());
+  }
+  const bool scales_values = value_mean_.defined() && value_variance_.defined() &&
+                             value_weight_.defined() && value_bias_.defined();
+  if (scales_values) value_.emplace(1, value_weight_.device());
 }
 
 void Normalizers::AddBlocks(const ModelSpec& spec, torch::Device device) {

@@ -1,4 +1,4 @@
-// Observation and value normalisers of a built-in model.
+// Observation normalisers of a built-in model, and value normalisers of any.
 #pragma once
 
 #include <map>
@@ -22,7 +22,8 @@ namespace millrace {
 // al. 2016, arXiv:1602.07714). Bound to one thread.
 class Normalizers {
  public:
-  // `policy` may be null (not a built-in model): then there is nothing to normalise.
+  // `policy` may be null: not a built-in model, whose observations are as they are. Values are
+  // normalised if there are value_mean and value_variance (Policy).
   Normalizers(const BuiltinPolicy* policy, const FlatParameters& parameters);
 
   // See Backend::UpdateNormalizers.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <span>
 #include <utility>
 
@@ -42,6 +43,14 @@ std::span<const T> Numbers(const torch::Tensor& tensor) {
 TableSettings TableSettings::FromOptions(const Options& options) {
   TableSettings settings;
   settings.slices = options.GetInt("slices", settings.slices, 0, 1 << 20);
+  const std::string exchange =
+      options.GetChoice("exchange", "float32", {"float32", "float16", "int8"});
+  if (exchange == "float16") {
+    settings.bags = embedding::WireType::kFloat16;
+    settings.gradients = embedding::WireType::kBfloat16;  // small ones do not become zero
+  } else if (exchange == "int8") {
+    settings.bags = settings.gradients = embedding::WireType::kInt8;
+  }
   settings.plan_file = options.GetString("plan_file", "");
   settings.sharding = Choose(options, "sharding", settings.sharding, kShardings);
   settings.rows = Choose(options, "table_rows", settings.rows, kRowTypes);
@@ -55,7 +64,7 @@ TableSettings TableSettings::FromOptions(const Options& options) {
   return settings;
 }
 
-DlrmBackend::DlrmBackend(std::shared_ptr<DlrmPolicy> policy,
+DlrmBackend::DlrmBackend(std::shared_ptr<TablePolicy> policy,
                          std::unique_ptr<FlatParameters> parameters, const AdamOptions& adam,
                          const TableSettings& tables, int threads)
     : DenseBackend(policy, std::move(parameters), adam),
@@ -67,10 +76,9 @@ DlrmBackend::DlrmBackend(std::shared_ptr<DlrmPolicy> policy,
   AddState("table.step", steps_, /*optional=*/false);
 }
 
-absl::StatusOr<std::unique_ptr<DlrmBackend>> DlrmBackend::Create(std::shared_ptr<DlrmPolicy> policy,
-                                                                 const AdamOptions& adam,
-                                                                 const TableSettings& tables,
-                                                                 int threads) {
+absl::StatusOr<std::unique_ptr<DlrmBackend>> DlrmBackend::Create(
+    std::shared_ptr<TablePolicy> policy, const AdamOptions& adam, const TableSettings& tables,
+    int threads) {
   MILLRACE_ASSIGN_OR_RETURN(auto parameters, FlatParameters::Create(policy));
   std::unique_ptr<DlrmBackend> backend(
       new DlrmBackend(policy, std::move(parameters), adam, tables, threads));
@@ -86,9 +94,9 @@ absl::StatusOr<std::unique_ptr<DlrmBackend>> DlrmBackend::Create(std::shared_ptr
 
 std::vector<embedding::TableOptions> DlrmBackend::tables() const {
   std::vector<embedding::TableOptions> tables;
-  for (const IdFeature& feature : policy_->features()) {
-    tables.push_back({.name = feature.name,
-                      .rows = feature.rows,
+  for (const TablePolicy::Table& table : policy_->tables()) {
+    tables.push_back({.name = table.name,
+                      .rows = table.rows,
                       .columns = policy_->columns(),
                       .type = tables_.rows,
                       .optimizer = tables_.step.optimizer});
@@ -101,13 +109,17 @@ std::vector<embedding::Feature> DlrmBackend::features() const {
   for (const IdFeature& feature : policy_->features()) {
     features.push_back(
         {.name = feature.name,
-         .table = static_cast<int>(features.size()),
+         .table = policy_->table_of(features.size()),
          .pooling = policy_->mean() ? embedding::Pooling::kMean : embedding::Pooling::kSum});
   }
   return features;
 }
 
 absl::Status DlrmBackend::Shard(int rank, int ranks) {
+  if (acts() && ranks > 1) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "workers.trainer.count: expected 1 with a model that acts and has tables, got ", ranks));
+  }
   if (tables_.slices % ranks != 0) {
     return absl::InvalidArgumentError(absl::StrCat("backend.slices: expected a multiple of the ",
                                                    ranks, " trainers (workers.trainer.count), got ",
@@ -116,21 +128,79 @@ absl::Status DlrmBackend::Shard(int rank, int ranks) {
   if (sliced_ != nullptr) sliced_->Cut(tables_.slices / ranks, ranks);
   auto shared = tables();
   // As many as lists can be long: no rank knows more of the samples of all.
-  std::vector<double> lookups;
-  for (const IdFeature& feature : policy_->features()) {
-    lookups.push_back(static_cast<double>(feature.max_length));
+  std::vector<double> lookups(shared.size());
+  for (size_t f = 0; f < policy_->features().size(); ++f) {
+    lookups[static_cast<size_t>(policy_->table_of(f))] +=
+        static_cast<double>(policy_->features()[f].max_length);
   }
   MILLRACE_ASSIGN_OR_RETURN(auto plan, tables_.plan_file.empty() || ranks == 1
                                            ? MakeTablePlan(tables_.sharding, shared, lookups, ranks)
                                            : ReadTablePlan(tables_.plan_file, shared, ranks));
-  MILLRACE_ASSIGN_OR_RETURN(bags_, embedding::ShardedBags::Create({.tables = std::move(shared),
-                                                                   .features = features(),
-                                                                   .plan = std::move(plan),
-                                                                   .rank = rank,
-                                                                   .ranks = ranks,
-                                                                   .seed = policy_->seed(),
-                                                                   .threads = threads_}));
+  MILLRACE_ASSIGN_OR_RETURN(bags_,
+                            embedding::ShardedBags::Create({.tables = std::move(shared),
+                                                            .features = features(),
+                                                            .plan = std::move(plan),
+                                                            .rank = rank,
+                                                            .ranks = ranks,
+                                                            .seed = policy_->seed(),
+                                                            .threads = threads_,
+                                                            .bags = tables_.bags,
+                                                            .gradients = tables_.gradients}));
+  CopyAllRowsToWeights();
   return absl::OkStatus();
+}
+
+void DlrmBackend::CopyAllRowsToWeights() {
+  if (!acts()) return;
+  changed_rows_.clear();
+  changed_.clear();
+  for (const embedding::EmbeddingTable& table : bags_->shards()) {
+    const auto rows = static_cast<size_t>(table.options().rows);
+    std::vector<int64_t>& all = changed_rows_.emplace_back(rows);
+    std::iota(all.begin(), all.end(), 0);
+    changed_.emplace_back(rows, true);
+  }
+  CopyChangedRowsToWeights();
+}
+
+void DlrmBackend::NoteRowsOfMinibatch() {
+  const embedding::JaggedIds batch = ids_.batch();
+  const int64_t* id = batch.ids.data();
+  for (int64_t f = 0; f < batch.features(); ++f) {
+    const auto table = static_cast<size_t>(policy_->table_of(static_cast<size_t>(f)));
+    const auto lengths = batch.LengthsOf(f);
+    const int64_t* const end = id + std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
+    for (; id < end; ++id) {
+      const auto row = static_cast<size_t>(*id);
+      if (changed_[table][row]) continue;
+      changed_[table][row] = true;
+      changed_rows_[table].push_back(*id);
+    }
+  }
+}
+
+void DlrmBackend::CopyChangedRowsToWeights() {
+  for (size_t t = 0; t < changed_rows_.size(); ++t) {
+    float* const weights = policy_->rows(t).data_ptr<float>();
+    for (const int64_t row : changed_rows_[t]) {
+      std::ranges::copy(bags_->shards()[t].Row(row), weights + row * policy_->columns());
+      changed_[t][static_cast<size_t>(row)] = false;
+    }
+    changed_rows_[t].clear();
+  }
+}
+
+absl::StatusOr<std::map<std::string, double>> DlrmBackend::EndBatch(const BatchEnd& /*batch*/) {
+  std::map<std::string, double> metrics;
+  if (!acts()) return metrics;
+  double changed = 0, all = 0;
+  for (size_t t = 0; t < changed_rows_.size(); ++t) {
+    changed += static_cast<double>(changed_rows_[t].size());
+    all += static_cast<double>(changed_[t].size());
+  }
+  CopyChangedRowsToWeights();
+  metrics["changed_rows"] = changed / all;
+  return metrics;
 }
 
 absl::StatusOr<TensorDict> DlrmBackend::WithBags(const TensorDict& minibatch) {
@@ -143,12 +213,12 @@ absl::StatusOr<TensorDict> DlrmBackend::WithBags(const TensorDict& minibatch) {
   }
   TensorExchange exchange(*group_);
   MILLRACE_RETURN_IF_ERROR(
-      ids_.Set(Numbers<int64_t>(ids), Numbers<int32_t>(counts), samples, features));
+      ids_.Set(Numbers<int64_t>(ids), Numbers<int32_t>(counts), samples, policy_->used()));
   MILLRACE_RETURN_IF_ERROR(bags_->SetBatch(ids_.batch(), exchange));
   bags_of_minibatch_ = torch::empty({samples, features, embedding::PadColumns(policy_->columns())});
   MILLRACE_RETURN_IF_ERROR(bags_->Forward(bags_of_minibatch_.data_ptr<float>(), exchange));
   TensorDict with_bags = minibatch;
-  with_bags[DlrmPolicy::kBags] = bags_of_minibatch_;
+  with_bags[TablePolicy::kBags] = bags_of_minibatch_;
   return with_bags;
 }
 
@@ -160,7 +230,7 @@ absl::StatusOr<HeadOutputs> DlrmBackend::Forward(const TensorDict& minibatch) {
         bags_of_minibatch_.size(0) * group_->size(), " samples, got ", tables_.slices));
   }
   const torch::AutoGradMode with_gradient(true);
-  torch::Tensor& bags = with_bags[DlrmPolicy::kBags];
+  torch::Tensor& bags = with_bags[TablePolicy::kBags];
   bags.set_requires_grad(true);
   bags = bags.narrow(2, 0, policy_->columns());
   return DenseBackend::Forward(with_bags);
@@ -168,7 +238,7 @@ absl::StatusOr<HeadOutputs> DlrmBackend::Forward(const TensorDict& minibatch) {
 
 absl::StatusOr<HeadOutputs> DlrmBackend::Evaluate(const TensorDict& minibatch) {
   MILLRACE_ASSIGN_OR_RETURN(TensorDict with_bags, WithBags(minibatch));
-  torch::Tensor& bags = with_bags[DlrmPolicy::kBags];
+  torch::Tensor& bags = with_bags[TablePolicy::kBags];
   bags = bags.narrow(2, 0, policy_->columns());
   return DenseBackend::Evaluate(with_bags);
 }
@@ -202,6 +272,7 @@ absl::StatusOr<StepReport> DlrmBackend::Step(const OptimizerStep& step, Collecti
   TensorExchange exchange(group);
   MILLRACE_RETURN_IF_ERROR(
       bags_->Update(gradients.contiguous().const_data_ptr<float>(), NextStep(), exchange));
+  if (acts()) NoteRowsOfMinibatch();
   return report;
 }
 
@@ -224,6 +295,7 @@ std::map<std::string, torch::Tensor> DlrmBackend::OptimizerState() const {
 absl::Status DlrmBackend::LoadOptimizerState(const std::map<std::string, torch::Tensor>& state) {
   gathered_.clear();
   MILLRACE_RETURN_IF_ERROR(LoadTables(state, *bags_));
+  CopyAllRowsToWeights();
   return DenseBackend::LoadOptimizerState(state);
 }
 
@@ -257,10 +329,10 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeDlrmBackend(const Options& options,
     return absl::InvalidArgumentError("backend dlrm: expected sharding or plan_file, got both");
   }
   MILLRACE_RETURN_IF_ERROR(options.Finish("backend dlrm"));
-  auto dlrm = std::dynamic_pointer_cast<DlrmPolicy>(std::move(policy));
+  auto dlrm = std::dynamic_pointer_cast<TablePolicy>(std::move(policy));
   if (dlrm == nullptr) {
     return absl::InvalidArgumentError(
-        "backend dlrm: expected the model dlrm, got one without embedding tables");
+        "backend dlrm: expected a model with embedding tables (dlrm, slate), got one without");
   }
   MILLRACE_ASSIGN_OR_RETURN(
       auto backend, DlrmBackend::Create(std::move(dlrm), adam, tables, at::get_num_threads()));

@@ -3,7 +3,7 @@
 #include <numeric>
 
 #include "cli/torch/embedding_arms.h"
-#include "clicks/zipf.h"
+#include "core/zipf.h"
 #include "millrace/core/rng.h"
 
 namespace millrace {
@@ -16,7 +16,7 @@ constexpr int kBatches = 16;
 std::vector<EmbeddingBatch> DrawBatches(const EmbeddingBenchOptions& options,
                                         IdDistribution distribution) {
   Rng rng(1, 1);
-  const clicks::Zipf zipf(options.rows, 1.05);
+  const Zipf zipf(options.rows, 1.05);
   // Rows that are often drawn lie anywhere: k goes to a * k + b modulo the rows.
   const auto factor = static_cast<uint64_t>(0.618 * static_cast<double>(options.rows)) | 1;
   uint64_t coprime = factor;

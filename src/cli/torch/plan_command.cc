@@ -86,10 +86,10 @@ absl::StatusOr<double> DenseSeconds(Model& model) {
     return 6 * parameters * static_cast<double>(samples) / (hardware.teraflops * 1e12) +
            2 * 4 * parameters / (hardware.network_gigabytes_per_second * 1e9);
   }
-  DlrmPolicy& policy = model.backend->policy();
+  TablePolicy& policy = model.backend->policy();
   MILLRACE_ASSIGN_OR_RETURN(const auto read, SampleTensors::Read(*model.dataset, 0, samples));
   TensorDict minibatch = read.tensors();
-  minibatch[DlrmPolicy::kBags] =
+  minibatch[TablePolicy::kBags] =
       torch::rand({samples, std::ssize(policy.features()), policy.columns()}).requires_grad_(true);
   std::vector<double> seconds;
   for (int round = 0; round < kDenseRounds; ++round) {

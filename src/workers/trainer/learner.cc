@@ -12,8 +12,8 @@
 #include "config/place.h"
 #include "inference/sparsity.h"
 #include "millrace/core/status.h"
-#include "models/dlrm_policy.h"
 #include "models/policy_check.h"
+#include "models/table_policy.h"
 #include "models/torch_device.h"
 #include "workers/common/sample_fields.h"
 
@@ -58,7 +58,6 @@ absl::Status CheckSupervised(const ExperimentConfig& config, const Algorithm& al
 
 // Tables are backend dlrm's, in this host's memory.
 absl::Status CheckTables(const ExperimentConfig& config, const TypedOptions& model) {
-  if (model.type != DlrmPolicy::kType) return absl::OkStatus();
   if (config.backend.type != "auto" && config.backend.type != kDlrmBackend) {
     return absl::InvalidArgumentError(
         fmt::format("{}: expected {} with model \"{}\", whose tables it has, got \"{}\"",
@@ -130,9 +129,7 @@ absl::Status CheckExchange(const ExperimentConfig& config) {
 }
 
 // Every trainer computes as many slices of a minibatch, all of one size.
-absl::Status CheckSlices(const ExperimentConfig& config, const TypedOptions& model,
-                         const Algorithm& algorithm) {
-  if (model.type != DlrmPolicy::kType) return absl::OkStatus();
+absl::Status CheckSlices(const ExperimentConfig& config, const Algorithm& algorithm) {
   const auto found = config.backend.options.values().find("slices");
   if (found == config.backend.options.values().end()) return absl::OkStatus();
   const int64_t minibatch =
@@ -150,11 +147,10 @@ absl::Status CheckSlices(const ExperimentConfig& config, const TypedOptions& mod
 
 // Our own kernels, which run on the CPU, are the fastest way to train a model of the usual sizes.
 std::string TrainerDevice(const ExperimentConfig& config, const TypedOptions& model,
-                          const Algorithm& algorithm) {
+                          bool has_tables, const Algorithm& algorithm) {
   const bool native = (config.backend.type == "auto" || config.backend.type == "native") &&
                       NativeTrainer::Trains(model.type) && algorithm.row_loss() != nullptr;
-  const bool on_cpu =
-      native || model.type == DlrmPolicy::kType || config.backend.type == Sparsity::kBackend;
+  const bool on_cpu = native || has_tables || config.backend.type == Sparsity::kBackend;
   return config.trainer.device == "auto" && on_cpu ? "cpu" : config.trainer.device;
 }
 
@@ -179,9 +175,12 @@ absl::StatusOr<Learner> MakeLearner(const TorchRegistry& registry, const Experim
                             registry.MakeAlgorithm(config.algorithm.type, config.algorithm.options,
                                                    agents.action, config.algorithm.where));
   MILLRACE_RETURN_IF_ERROR(CheckSupervised(config, *learner.algorithm));
-  MILLRACE_RETURN_IF_ERROR(CheckTables(config, model));
-  MILLRACE_RETURN_IF_ERROR(CheckSlices(config, model, *learner.algorithm));
-  const auto device = FindDevice(TrainerDevice(config, model, *learner.algorithm));
+  const bool has_tables = dynamic_cast<const TablePolicy*>(module.get()) != nullptr;
+  if (has_tables) {
+    MILLRACE_RETURN_IF_ERROR(CheckTables(config, model));
+    MILLRACE_RETURN_IF_ERROR(CheckSlices(config, *learner.algorithm));
+  }
+  const auto device = FindDevice(TrainerDevice(config, model, has_tables, *learner.algorithm));
   if (!device.ok()) {
     return WithContext(device.status(), config.Subject("workers.trainer.device"));
   }

@@ -13,6 +13,7 @@
 #include "algorithms/binary_classification.h"
 #include "backends/shm_collectives.h"
 #include "backends/single_rank_collectives.h"
+#include "models/dlrm_policy.h"
 
 namespace millrace {
 namespace {
@@ -334,7 +335,7 @@ TEST(DlrmBackend, ACheckpointOfOtherTablesIsRefused) {
 
 TEST(DlrmBackend, OtherModelsAndObservationsAreRefused) {
   EXPECT_THAT(MakeDlrmBackend({}, nullptr).status().message(),
-              HasSubstr("expected the model dlrm"));
+              HasSubstr("expected a model with embedding tables"));
   ObservationSpec observation = Observation();
   observation.id_features.clear();
   EXPECT_THAT(MakeDlrmPolicy({}, observation, {}, 1).status().message(),

@@ -24,6 +24,16 @@ TEST(JaggedRows, ListsOfAFeatureStandTogether) {
   EXPECT_EQ(rows.batch().ids.size(), 0u);
 }
 
+TEST(JaggedRows, FeaturesMayBeLeftOut) {
+  const std::vector<int64_t> ids = {1, 2, 3, 9, 4, 5, 0, 9};
+  const std::vector<int32_t> counts = {2, 1, 1, 0, 2, 1};
+  JaggedRows rows;
+  ASSERT_TRUE(rows.Set(ids, counts, 2, {true, false, true}).ok());
+  EXPECT_EQ(rows.batch().features(), 2);
+  EXPECT_THAT(rows.batch().lengths, ElementsAre(2, 0, 1, 1));
+  EXPECT_THAT(rows.batch().ids, ElementsAre(1, 2, 9, 0));
+}
+
 TEST(JaggedRows, ListsThatCannotBeAreRefused) {
   const std::vector<int64_t> ids = {1, 2, 3, 4};
   JaggedRows rows;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <numeric>
@@ -240,6 +241,55 @@ INSTANTIATE_TEST_SUITE_P(Optimizers, ShardedBagsOf,
                          testing::Values(Optimizer::kSgd, Optimizer::kAdaGrad,
                                          Optimizer::kRowwiseAdaGrad, Optimizer::kAdam,
                                          Optimizer::kRowwiseAdam));
+
+// What all samples' bags are after some steps, with numbers that are rounded on their way.
+std::vector<float> TrainRounded(WireType bags_type, WireType gradients_type, int ranks) {
+  const auto tables = Tables(Optimizer::kSgd);
+  std::vector<std::vector<float>> parts(static_cast<size_t>(ranks));
+  WithRanks(ranks, [&, ranks](ShmGroup& group) {
+    auto bags = ShardedBags::Create({.tables = tables,
+                                     .features = Features(),
+                                     .plan = PlanTableWise(tables, ranks),
+                                     .rank = group.rank(),
+                                     .ranks = ranks,
+                                     .seed = kSeed,
+                                     .bags = bags_type,
+                                     .gradients = gradients_type});
+    ASSERT_TRUE(bags.ok()) << bags.status();
+    const int64_t begin = kSamples * group.rank() / ranks;
+    const int64_t end = kSamples * (group.rank() + 1) / ranks;
+    std::vector<float>& out = parts[static_cast<size_t>(group.rank())];
+    out.resize(static_cast<size_t>((end - begin) * (*bags)->width()));
+    for (int n = 0; n < kSteps; ++n) {
+      const auto number = static_cast<uint64_t>(n);
+      ASSERT_TRUE((*bags)->SetBatch(MakeBatch(number, begin, end).view(), group).ok());
+      ASSERT_TRUE((*bags)->Forward(out.data(), group).ok());
+      const auto gradients = MakeGradients(number, begin, end, (*bags)->width());
+      ASSERT_TRUE((*bags)->Update(gradients.data(), StepOf(n), group).ok());
+    }
+  });
+  std::vector<float> all;
+  for (const std::vector<float>& part : parts) all.insert(all.end(), part.begin(), part.end());
+  return all;
+}
+
+TEST(ShardedBags, NumbersAreRoundedOnTheirWayWhoeverHasTheTables) {
+  const auto exact = TrainRounded(WireType::kFloat32, WireType::kFloat32, 2);
+  const auto rounded = TrainRounded(WireType::kFloat16, WireType::kBfloat16, 1);
+  EXPECT_NE(rounded, exact);
+  for (const int ranks : {2, 3}) {
+    EXPECT_EQ(TrainRounded(WireType::kFloat16, WireType::kBfloat16, ranks), rounded) << ranks;
+  }
+  const auto coarse = TrainRounded(WireType::kInt8, WireType::kInt8, 2);
+  for (const auto* numbers : {&rounded, &coarse}) {
+    double error = 0, size = 0;
+    for (size_t i = 0; i < exact.size(); ++i) {
+      error += std::pow((*numbers)[i] - exact[i], 2);
+      size += std::pow(exact[i], 2);
+    }
+    EXPECT_LT(std::sqrt(error / size), numbers == &coarse ? 0.02 : 0.005);
+  }
+}
 
 TEST(ShardedBags, RefuseIdsThatThereAreNotBeforeAnythingIsSent) {
   const auto tables = Tables(Optimizer::kSgd);

@@ -17,7 +17,7 @@ TEST(DlrmNetwork, InteractsByTheProductsOfAllPairs) {
   torch::manual_seed(1);
   const Tensor dense = torch::randn({9, 3}), bags = torch::randn({9, 4, 5});
   const Tensor got = network.Forward(dense, bags);
-  ASSERT_EQ(got.sizes(), (std::vector<int64_t>{9}));
+  ASSERT_EQ(got.sizes(), (std::vector<int64_t>{9, 1}));
   const auto layer = [&](const char* name, const Tensor& x) {
     return torch::mv(weights.at(std::string(name) + ".weight"), x) +
            weights.at(std::string(name) + ".bias");

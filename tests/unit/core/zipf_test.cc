@@ -1,11 +1,11 @@
-#include "clicks/zipf.h"
+#include "core/zipf.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <vector>
 
-namespace millrace::clicks {
+namespace millrace {
 namespace {
 
 TEST(Zipf, DrawsByTheirWeights) {
@@ -28,4 +28,4 @@ TEST(Zipf, DrawsByTheirWeights) {
 }
 
 }  // namespace
-}  // namespace millrace::clicks
+}  // namespace millrace

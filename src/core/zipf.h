@@ -5,7 +5,7 @@
 
 #include "millrace/core/rng.h"
 
-namespace millrace::clicks {
+namespace millrace {
 
 // Numbers k in [0, count) with weights (k + 1)^-exponent, exponent > 1: drawn by rejection from the
 // integral of the density (Hormann and Derflinger 1996, doi:10.1145/235025.235029).
@@ -22,4 +22,4 @@ class Zipf {
   double low_, high_;  // of the integral
 };
 
-}  // namespace millrace::clicks
+}  // namespace millrace

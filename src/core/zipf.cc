@@ -1,9 +1,9 @@
-#include "clicks/zipf.h"
+#include "core/zipf.h"
 
 #include <algorithm>
 #include <cmath>
 
-namespace millrace::clicks {
+namespace millrace {
 
 Zipf::Zipf(int64_t count, double exponent)
     : count_(static_cast<double>(count)),
@@ -22,4 +22,4 @@ int64_t Zipf::Draw(Rng& rng) const {
   }
 }
 
-}  // namespace millrace::clicks
+}  // namespace millrace
