@@ -16,12 +16,16 @@ from series import spread
 
 CONFIG = runs.ROOT / "configs" / "teacher_clicks.yaml"
 BEST_AUC, BEST_ENTROPY = 0.8235, 0.7489   # of the teacher itself
+TWO_TRAINERS = ["workers.trainer.count=2", "workers.reader.segment_samples=256"]
 # {name: settings beside the configuration's}
 SETTINGS = {
     "float32": [],
     "float16": ["backend.table_rows=float16"],
     "float16, rounded to the nearest": ["backend.table_rows=float16", "backend.rounding=nearest"],
     "bfloat16": ["backend.table_rows=bfloat16"],
+    "two trainers": TWO_TRAINERS,
+    "two trainers, float16 exchange": TWO_TRAINERS + ["backend.exchange=float16"],
+    "two trainers, int8 exchange": TWO_TRAINERS + ["backend.exchange=int8"],
     "cross network (DCNv2)": ["policies.default.model.interaction=cross"],
 }
 

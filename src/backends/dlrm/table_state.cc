@@ -105,9 +105,28 @@ void CopyIn(const embedding::ShardedBags& bags, const embedding::PlacedShard& pl
   for (auto& [whole, of_part] : Common(tables[t], part, table, placed.shard)) whole.copy_(of_part);
 }
 
-// What a rank sends: its shards, in the order of the plan. Rank 0's are those that all have.
-bool Sends(int rank, const embedding::PlacedShard& placed) {
-  return placed.rank == rank || (rank == 0 && placed.rank == embedding::kEveryRank);
+// Bytes that are sent at once: no operation of a group takes long.
+constexpr int64_t kPiece = 16 << 20;
+
+// From rank `from` to rank 0, where they go to `received`; nothing elsewhere.
+absl::Status SendToLeader(std::byte* bytes, int64_t count, int from, std::byte* received,
+                          Collectives& group) {
+  for (int64_t begin = 0; begin < count; begin += kPiece) {
+    const int64_t piece = std::min(kPiece, count - begin);
+    const auto none = [] { return torch::empty({0}, torch::kUInt8); };
+    std::vector<torch::Tensor> to, arrives;
+    for (int rank = 0; rank < group.size(); ++rank) {
+      to.push_back(none());
+      arrives.push_back(none());
+    }
+    if (group.rank() == from) to[0] = torch::from_blob(bytes + begin, {piece}, torch::kUInt8);
+    if (group.rank() == 0) {
+      arrives[static_cast<size_t>(from)] =
+          torch::from_blob(received + begin, {piece}, torch::kUInt8);
+    }
+    MILLRACE_RETURN_IF_ERROR(group.AllToAll(to, arrives));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -123,41 +142,26 @@ TableState CopyTables(const embedding::ShardedBags& bags) {
 
 absl::StatusOr<TableState> GatherTables(const embedding::ShardedBags& bags, Collectives& group) {
   const torch::NoGradGuard no_gradient;
-  const auto bytes_of = [&](int rank) {
-    int64_t bytes = 0;
-    for (const auto& placed : bags.options().plan.shards) {
-      const TableOptions& table = bags.options().tables[static_cast<size_t>(placed.table)];
-      bytes += Sends(rank, placed) ? SlabBytes(table, placed.shard) : 0;
+  const bool leader = group.rank() == 0;
+  std::vector<Tensors> tables;
+  if (leader) tables = EmptyTables(bags);
+  size_t own = 0;
+  for (const embedding::PlacedShard& placed : bags.options().plan.shards) {
+    const bool everywhere = placed.rank == embedding::kEveryRank;
+    const bool here = everywhere || placed.rank == group.rank();
+    std::byte* slab = here ? bags.shards()[own++].rows().data : nullptr;
+    torch::Tensor received;
+    if (!everywhere && placed.rank != 0) {
+      const auto& table = bags.options().tables[static_cast<size_t>(placed.table)];
+      const int64_t bytes = SlabBytes(table, placed.shard);
+      received = torch::empty({leader ? bytes : 0}, torch::kUInt8);
+      auto* const arrives = static_cast<std::byte*>(received.data_ptr());
+      MILLRACE_RETURN_IF_ERROR(SendToLeader(slab, bytes, placed.rank, arrives, group));
+      if (leader) slab = arrives;
     }
-    return bytes;
-  };
-  const auto data = [](const torch::Tensor& tensor) {
-    return static_cast<std::byte*>(tensor.data_ptr());
-  };
-  const torch::Tensor own = torch::empty({bytes_of(group.rank())}, torch::kUInt8);
-  std::byte* next = data(own);
-  for (size_t i = 0; i < bags.shards().size(); ++i) {
-    if (Sends(group.rank(), bags.placed(i))) {
-      next = std::ranges::copy(bags.shards()[i].slab(), next).out;
-    }
+    if (leader) CopyIn(bags, placed, slab, tables);
   }
-  std::vector<torch::Tensor> to, from;
-  for (int rank = 0; rank < group.size(); ++rank) {
-    to.push_back(rank == 0 ? own : torch::empty({0}, torch::kUInt8));
-    from.push_back(torch::empty({group.rank() == 0 ? bytes_of(rank) : 0}, torch::kUInt8));
-  }
-  MILLRACE_RETURN_IF_ERROR(group.AllToAll(to, from));
-  if (group.rank() != 0) return TableState();
-  std::vector<Tensors> tables = EmptyTables(bags);
-  for (int rank = 0; rank < group.size(); ++rank) {
-    std::byte* slab = data(from[static_cast<size_t>(rank)]);
-    for (const auto& placed : bags.options().plan.shards) {
-      if (!Sends(rank, placed)) continue;
-      CopyIn(bags, placed, slab, tables);
-      slab += SlabBytes(bags.options().tables[static_cast<size_t>(placed.table)], placed.shard);
-    }
-  }
-  return Named(tables, bags);
+  return leader ? Named(tables, bags) : TableState();
 }
 
 absl::Status LoadTables(const TableState& state, const embedding::ShardedBags& bags) {
