@@ -25,11 +25,11 @@ SlatePolicy::SlatePolicy(const Shape& tables, const DlrmShape& shape, int64_t sl
   for (int64_t f = 0; f < std::ssize(features()); ++f) {
     (IsCandidate(features()[static_cast<size_t>(f)]) ? candidates_ : context_).push_back(f);
   }
-  std::vector<torch::Tensor> slates;
-  for (const auto& subset : Subsets(std::ssize(candidates_), slate)) {
-    slates.push_back(torch::tensor(subset, torch::kInt64));
+  const auto slates = Subsets(std::ssize(candidates_), slate);
+  slates_ = torch::zeros({std::ssize(candidates_), std::ssize(slates)});
+  for (size_t s = 0; s < slates.size(); ++s) {
+    for (const int64_t candidate : slates[s]) slates_[candidate][static_cast<int64_t>(s)] = 1;
   }
-  slates_ = torch::stack(slates);
   DlrmShape value = shape;
   value.outputs = kValueWidth;
   value_trunk_ = register_module("value_trunk", std::make_shared<DlrmNetwork>(value, seed + 1));
@@ -54,7 +54,7 @@ HeadOutputs SlatePolicy::Forward(const TensorDict& observation, const torch::Ten
   const torch::Tensor scores =
       score_->Forward(torch::ones({rows * count, 1}), each).view({rows, count});
   HeadOutputs heads;
-  heads.logits = scores.index_select(1, slates_.flatten()).view({rows, slates_.size(0), -1}).sum(2);
+  heads.logits = torch::mm(scores, slates_);
   const torch::Tensor mean = torch::cat({candidates.mean(1, /*keepdim=*/true), context}, 1);
   const torch::Tensor hidden = torch::relu(value_trunk_->Forward(torch::ones({rows, 1}), mean));
   heads.value = value_head_->Forward(hidden).squeeze(1);

@@ -34,7 +34,7 @@ class SlatePolicy : public TablePolicy {
 
  private:
   std::vector<int64_t> candidates_, context_;  // of features()
-  torch::Tensor slates_;                       // int64 [slates, candidates of one]
+  torch::Tensor slates_;                       // [candidates, slates]: 1 where a slate has one
   std::shared_ptr<DlrmNetwork> score_, value_trunk_;
   std::shared_ptr<LinearModule> value_head_;
 };
