@@ -39,7 +39,8 @@ absl::StatusOr<std::vector<int64_t>> NumbersOf(const Options& options, const cha
   }
   std::vector<int64_t> numbers;
   for (const double number : options.GetDoubles(key, {})) {
-    const bool fits = number >= 1 && number <= static_cast<double>(most);
+    const bool fits =
+        number >= 1 && number <= static_cast<double>(most) && number == std::floor(number);
     numbers.push_back(fits ? std::llround(number) : 0);
   }
   if (std::ssize(numbers) == features && std::ranges::find(numbers, 0) == numbers.end()) {

@@ -309,9 +309,15 @@ void ReadMemory(const YamlNode* node, Problems& problems, std::vector<MemoryConf
     MemoryConfig& kind = memory.emplace_back();
     Section section(&node->items[i], path, problems);
     section.String("name", kind.name);
-    section.Double("gigabytes", kind.gigabytes, 0, kMostHardware);
+    section.Double("gigabytes", kind.gigabytes, kLeastRate, kMostHardware);
     section.Double("gigabytes_per_second", kind.gigabytes_per_second, kLeastRate, kMostHardware);
     if (kind.name.empty()) problems.Add(section.PathOf("name"), "a name", "none");
+    const double before = i == 0 ? kMostHardware : memory[i - 1].gigabytes_per_second;
+    if (kind.gigabytes_per_second > before) {
+      problems.Add(section.PathOf("gigabytes_per_second"),
+                   absl::StrCat("at most the ", before, " of the memory before it"),
+                   absl::StrCat(kind.gigabytes_per_second));
+    }
     for (const char* const needed : {"gigabytes", "gigabytes_per_second"}) {
       if (section.Node(needed) == nullptr) problems.Add(section.PathOf(needed), "a number", "none");
     }

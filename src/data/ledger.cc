@@ -15,8 +15,7 @@ namespace millrace {
 namespace {
 
 constexpr uint64_t kMagic = 0x314C45444745524C;  // "LREGDEL1"
-constexpr uint32_t kFormat = 5;
-constexpr size_t kMaxLanes = 64;
+constexpr uint32_t kFormat = 6;
 constexpr uint8_t kNone = 0xFF;
 constexpr int kReadAttempts = 1000;
 
@@ -82,7 +81,7 @@ struct Ledger::File {
   std::atomic<uint64_t> counters[kNumCounters];
   ActivityTotals activities;
   std::atomic<uint32_t> num_lanes;
-  LaneRecord lanes[kMaxLanes];
+  LaneRecord lanes[kMaxLedgerLanes];
   std::atomic<uint32_t> num_statistics;
   StatisticRecord statistics[kMaxStatistics];
   std::atomic<uint64_t> episode_count;
@@ -223,8 +222,8 @@ void Ledger::AddStatistic(size_t statistic, double sum, uint64_t count) {
 absl::StatusOr<int> Ledger::AddLane(std::string_view stream, uint32_t rank, uint32_t env_steps_each,
                                     uint32_t agent_steps_each) {
   const uint32_t count = file_->num_lanes.load();
-  if (count >= kMaxLanes) {
-    return absl::ResourceExhaustedError(absl::StrCat("an actor can have at most ", kMaxLanes,
+  if (count >= kMaxLedgerLanes) {
+    return absl::ResourceExhaustedError(absl::StrCat("an actor can have at most ", kMaxLedgerLanes,
                                                      " sample lanes (policies x trainers)"));
   }
   LaneRecord& lane = file_->lanes[count];
@@ -320,7 +319,7 @@ absl::StatusOr<LedgerSnapshot> Ledger::Read(const MappedFile& mapping) {
                        .process = {file->pid, file->start_ticks}};
   for (size_t i = 0; i < kNumCounters; ++i) snapshot.counters[i] = file->counters[i].load();
   for (size_t i = 0; i < kNumActivities; ++i) snapshot.activity_ns[i] = file->activities[i].load();
-  const uint32_t lanes = std::min<uint32_t>(file->num_lanes.load(), kMaxLanes);
+  const uint32_t lanes = std::min<uint32_t>(file->num_lanes.load(), kMaxLedgerLanes);
   for (uint32_t i = 0; i < lanes; ++i) {
     const LaneRecord& lane = file->lanes[i];
     snapshot.lanes.push_back({.stream = lane.stream,

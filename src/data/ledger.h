@@ -81,6 +81,7 @@ struct EpisodeStatistic {
   uint64_t count = 0;
 };
 inline constexpr size_t kMaxStatistics = 48;
+inline constexpr size_t kMaxLedgerLanes = 1024;
 
 struct SegmentCount {
   uint64_t segments = 0;

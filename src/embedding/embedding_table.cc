@@ -15,7 +15,8 @@
 namespace millrace::embedding {
 namespace {
 
-constexpr int64_t kMaxRows = int64_t{1} << 32;  // places are 32-bit numbers
+constexpr int64_t kMaxRows = int64_t{1} << 48;
+constexpr int64_t kMaxShardRows = int64_t{1} << 32;  // places are 32-bit numbers
 
 absl::Status Check(const TableOptions& options, const Shard& shard) {
   const auto wrong = [&](const char* what, int64_t least, int64_t most, int64_t got) {
@@ -29,6 +30,7 @@ absl::Status Check(const TableOptions& options, const Shard& shard) {
   if (options.columns < 1 || options.columns > kMaxColumns) {
     return wrong("columns", 1, kMaxColumns, options.columns);
   }
+  if (shard.rows > kMaxShardRows) return wrong("rows of a shard", 1, kMaxShardRows, shard.rows);
   if (shard.rows < 1 || shard.first_row < 0 || shard.first_row > options.rows - shard.rows) {
     return wrong("the first row of a shard", 0, options.rows - shard.rows, shard.first_row);
   }

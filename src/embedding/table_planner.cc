@@ -221,7 +221,7 @@ class Evener {
   }
 
   void Run() {
-    for (int round = 0; round < kMostRounds; ++round) {
+    for (int round = 0; round < kMostRounds && tries_ < kMostTries; ++round) {
       const auto busiest = std::ranges::max_element(seconds_);
       if (!Relieve(static_cast<size_t>(busiest - seconds_.begin()))) break;
     }
@@ -232,6 +232,7 @@ class Evener {
 
  private:
   static constexpr int kMostRounds = 100;
+  static constexpr int64_t kMostTries = 200'000;
   static constexpr double kGain = 0.999;
 
   // Shards that a rank gives away and gets.
@@ -288,6 +289,7 @@ class Evener {
     std::optional<size_t> other;
     Change best;  // of this rank
     const auto consider = [&](size_t with, const Change& change) {
+      if (++tries_ > kMostTries) return;
       const auto theirs = Seconds(with, {.gives = change.gets, .gets = change.gives});
       if (!theirs || *theirs >= most) return;
       const auto own = Seconds(rank, change);
@@ -315,6 +317,7 @@ class Evener {
   std::vector<ShardWork> work_;
   std::vector<int64_t> bytes_;
   std::vector<double> heat_;
+  int64_t tries_ = 0;
   // Of every rank.
   std::vector<std::vector<size_t>> shards_;  // the hottest first
   std::vector<double> seconds_;
@@ -427,8 +430,12 @@ absl::StatusOr<TablePlan> PlanTables(std::span<const TableLoad> loads,
     }
   }
   if (best) {
-    if (PredictStep(*best, loads, options).imbalance > kEven) Evener(loads, options, *best).Run();
-    return *std::move(best);
+    if (PredictStep(*best, loads, options).imbalance <= kEven) return *std::move(best);
+    TablePlan even_plan = *best;
+    Evener(loads, options, even_plan).Run();
+    // Less for the busiest rank may be more where all wait for each other.
+    const bool better = PredictStep(even_plan, loads, options).seconds < shortest;
+    return better ? std::move(even_plan) : *std::move(best);
   }
   int64_t bytes = 0;
   for (const TableLoad& load : loads) bytes += SlabBytes(load.table, Shard::Whole(load.table));

@@ -24,7 +24,7 @@ constexpr double kQualityGain = 0.9 / 3.4;
 constexpr double kNoneWeight = 2;
 constexpr double kInterestStep = 0.3;
 
-constexpr int64_t kMostSlates = 1 << 16;
+constexpr int64_t kMostSlates = 1 << 14;
 constexpr int64_t kBucket = 10;  // of patience and steps
 constexpr int64_t kPatienceBuckets = 20, kStepBuckets = 201;
 
@@ -247,10 +247,12 @@ absl::StatusOr<std::unique_ptr<Environment>> MakeRecSlate(const Options& options
   made.max_episode_steps =
       options.GetInt("max_episode_steps", made.max_episode_steps, 1, INT32_MAX);
   MILLRACE_RETURN_IF_ERROR(options.Finish("rec_slate"));
-  if (made.slate > made.candidates) {
-    return absl::InvalidArgumentError(absl::StrCat("rec_slate: slate: expected at most the ",
-                                                   made.candidates, " candidates, got ",
-                                                   made.slate));
+  const int64_t slates = NumSubsets(made.candidates, made.slate);
+  if (slates < 1 || slates > kMostSlates) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("rec_slate: slate: expected 1 to ", kMostSlates, " subsets of ",
+                     made.candidates, " candidates, got ",
+                     slates == INT32_MAX ? "more" : absl::StrCat(slates), " of ", made.slate));
   }
   return std::make_unique<RecSlate>(made);
 }

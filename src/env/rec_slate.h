@@ -55,8 +55,8 @@ struct RecSlateOptions {
 };
 
 // Observation: ids of the features candidate_0, ..., watched and skipped (the newest 20 of each,
-// which share the table `item`), user, patience and step (buckets of 10). Action: `slate` choices
-// of a candidate; one that is on the slate already gives way to the next that is not.
+// which share the table `item`), user, patience and step (buckets of 10). Action: which slate,
+// numbered as Subsets() does.
 class RecSlate : public Environment {
  public:
   explicit RecSlate(const RecSlateOptions& options);

@@ -31,7 +31,8 @@ HeadOutputs DlrmPolicy::Forward(const TensorDict& observation, const torch::Tens
   return heads;
 }
 
-absl::StatusOr<DlrmShape> ReadDlrmShape(const Options& options, const std::string& owner) {
+absl::StatusOr<DlrmShape> ReadDlrmShape(const Options& options, const std::string& owner,
+                                        const std::vector<double>& bottom) {
   const auto sizes = [&](const char* key, const std::vector<double>& fallback) {
     std::vector<int64_t> layers;
     for (const double size : options.GetDoubles(key, fallback)) {
@@ -41,7 +42,7 @@ absl::StatusOr<DlrmShape> ReadDlrmShape(const Options& options, const std::strin
     return layers;
   };
   DlrmShape shape{.columns = options.GetInt("columns", 16, 1, 4096),
-                  .bottom = sizes("bottom", {64}),
+                  .bottom = sizes("bottom", bottom),
                   .top = sizes("top", {128, 64})};
   const bool cross = options.GetChoice("interaction", "dot", {"dot", "cross"}) == "cross";
   shape.interaction = cross ? Interaction::kCross : Interaction::kDot;
@@ -64,7 +65,7 @@ absl::StatusOr<std::shared_ptr<Policy>> MakeDlrmPolicy(const Options& options,
   TablePolicy::Shape tables{.observed = observation.id_features,
                             .left_out = options.GetStrings("left_out", {}),
                             .mean = options.GetChoice("pooling", "sum", {"sum", "mean"}) == "mean"};
-  MILLRACE_ASSIGN_OR_RETURN(DlrmShape shape, ReadDlrmShape(options, "model dlrm"));
+  MILLRACE_ASSIGN_OR_RETURN(DlrmShape shape, ReadDlrmShape(options, "model dlrm", /*bottom=*/{64}));
   tables.columns = shape.columns;
   MILLRACE_RETURN_IF_ERROR(CheckTables(tables, DlrmPolicy::kType));
   if (!action.components.empty()) {

@@ -29,10 +29,11 @@ class DlrmPolicy : public TablePolicy {
   std::shared_ptr<DlrmNetwork> network_;
 };
 
-// Reads bottom ([64]), top ([128, 64]), interaction (dot | cross), cross_layers (3), cross_rank
+// Reads bottom, top ([128, 64]), interaction (dot | cross), cross_layers (3), cross_rank
 // (32) and columns (16). kInvalidArgument names what is wrong, of options of `owner`, all of which
 // were asked for.
-absl::StatusOr<DlrmShape> ReadDlrmShape(const Options& options, const std::string& owner);
+absl::StatusOr<DlrmShape> ReadDlrmShape(const Options& options, const std::string& owner,
+                                        const std::vector<double>& bottom);
 
 // A ModelFactory. Options: those of ReadDlrmShape(), pooling (sum | mean), left_out ([]: features
 // of ids).

@@ -68,9 +68,16 @@ absl::StatusOr<std::shared_ptr<Policy>> MakeSlatePolicy(const Options& options,
   TablePolicy::Shape tables{.observed = observation.id_features,
                             .left_out = options.GetStrings("left_out", {}),
                             .mean = true};
-  MILLRACE_ASSIGN_OR_RETURN(DlrmShape shape, ReadDlrmShape(options, "model slate"));
+  MILLRACE_ASSIGN_OR_RETURN(DlrmShape shape, ReadDlrmShape(options, "model slate", /*bottom=*/{}));
   tables.columns = shape.columns;
   MILLRACE_RETURN_IF_ERROR(CheckTables(tables, SlatePolicy::kType));
+  const bool leaves_candidates_out = std::ranges::any_of(
+      tables.left_out,
+      [](const std::string& name) { return name.starts_with(SlatePolicy::kCandidate); });
+  if (leaves_candidates_out) {
+    return absl::InvalidArgumentError(
+        "model slate: left_out: expected features of the context, got candidates");
+  }
   const int64_t candidates = std::ranges::count_if(observation.id_features, IsCandidate);
   const bool chooses =
       action.components.size() == 1 && action.num_choices() == NumSubsets(candidates, slate);

@@ -39,7 +39,7 @@ class SlatePolicy : public TablePolicy {
   std::shared_ptr<LinearModule> value_head_;
 };
 
-// A ModelFactory. Options: slate (3): candidates of one; those of ReadDlrmShape() (bottom [] by
+// A ModelFactory. Options: slate (3): candidates of one; those of ReadDlrmShape() (bottom: [] by
 // default), left_out ([]: features of ids). Values are normalised.
 absl::StatusOr<std::shared_ptr<Policy>> MakeSlatePolicy(const Options& options,
                                                         const ObservationSpec& observation,

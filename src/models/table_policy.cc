@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <stdexcept>
 
 #include "absl/strings/str_cat.h"
@@ -18,13 +19,27 @@ std::span<const T> Numbers(const torch::Tensor& tensor) {
   return {tensor.const_data_ptr<T>(), static_cast<size_t>(tensor.numel())};
 }
 
-// Modules have no dots in the names of their own tensors.
-std::string BufferName(std::string table) {
-  std::ranges::replace(table, '.', '_');
-  return "table_" + table;
+// Throws if a sample has ids that there are not.
+void CheckIds(const std::vector<IdFeature>& features, const embedding::JaggedIds& batch) {
+  const int64_t* id = batch.ids.data();
+  for (size_t f = 0; f < features.size(); ++f) {
+    const auto lengths = batch.LengthsOf(static_cast<int64_t>(f));
+    const int64_t* const end = id + std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
+    for (; id < end; ++id) {
+      if (*id >= 0 && *id < features[f].rows) continue;
+      throw std::invalid_argument(absl::StrCat("feature \"", features[f].name,
+                                               "\": expected ids from 0 to ", features[f].rows - 1,
+                                               ", got ", *id));
+    }
+  }
 }
 
 }  // namespace
+
+std::string TablePolicy::WeightName(std::string table) {
+  std::ranges::replace(table, '.', ':');  // modules have no dots in the names of their own tensors
+  return "table_" + table;
+}
 
 TablePolicy::TablePolicy(const Shape& shape, uint64_t seed)
     : observed_(shape.observed), columns_(shape.columns), mean_(shape.mean), seed_(seed) {
@@ -40,13 +55,13 @@ TablePolicy::TablePolicy(const Shape& shape, uint64_t seed)
 
 void TablePolicy::AddRows() {
   for (const Table& table : tables_) {
-    register_buffer(BufferName(table.name), torch::zeros({table.rows, columns_}));
+    register_buffer(WeightName(table.name), torch::zeros({table.rows, columns_}));
   }
 }
 
 torch::Tensor TablePolicy::rows(size_t table) const {
   const auto buffers = named_buffers(/*recurse=*/false);
-  const auto* found = buffers.find(BufferName(tables_[table].name));
+  const auto* found = buffers.find(WeightName(tables_[table].name));
   return found == nullptr ? torch::Tensor() : *found;
 }
 
@@ -68,6 +83,7 @@ torch::Tensor TablePolicy::LookUp(const TensorDict& observation) const {
       jagged.Set(Numbers<int64_t>(ids), Numbers<int32_t>(counts), samples, used_);
   if (!status.ok()) throw std::invalid_argument(std::string(status.message()));
   const embedding::JaggedIds batch = jagged.batch();
+  CheckIds(features_, batch);
   // Neighbouring features of one table are looked up at once.
   std::vector<torch::Tensor> parts;
   const int64_t* id = batch.ids.data();
@@ -106,6 +122,10 @@ absl::Status CheckTables(const TablePolicy::Shape& shape, const std::string& mod
                      " ids, others of its table \"", table->first, "\" have ", table->second));
   }
   for (const std::string& name : shape.left_out) {
+    if (std::ranges::count(shape.left_out, name) > 1) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("model ", model, ": left_out: \"", name, "\" is there twice"));
+    }
     if (std::ranges::find(names, name) != names.end()) continue;
     return absl::InvalidArgumentError(absl::StrCat("model ", model,
                                                    ": left_out: expected features of ids, got \"",

@@ -41,6 +41,8 @@ class TablePolicy : public Policy {
   bool mean() const { return mean_; }
   uint64_t seed() const { return seed_; }
 
+  // Of the weight that has the rows of a table.
+  static std::string WeightName(std::string table);
   // [rows, columns], a buffer of the module; undefined if it never acts.
   torch::Tensor rows(size_t table) const;
 

@@ -320,66 +320,6 @@ TEST(DatasetErrors, SayWhatDoesNotGoTogether) {
   EXPECT_THAT(error({"policies={default: {model: {type: mlp}}}"}), HasSubstr("model"));
 }
 
-// Plans are made, measured, written, and trained with.
-TEST(TablePlans, AreFollowed) {
-  const TemporaryDirectory runs;
-  const std::string file = (runs.path() / "plan.json").string();
-  const CommandOutput output =
-      RunMillrace({"plan", kClicks, "--set", kSmall, "--trainers", "2", "--measure", "2",
-                   "--output", file, "--json", (runs.path() / "figures.json").string()});
-  ASSERT_EQ(output.exit_code, 0) << output.err;
-  EXPECT_THAT(output.out, HasSubstr("predicted: a step of"));
-  const json figures = ReadJson(runs.path() / "figures.json");
-  EXPECT_GT(figures["step_seconds"], 0);
-  EXPECT_EQ(figures["ranks"].size(), 2U);
-  EXPECT_GT(figures["plans"]["row_wise"]["measured_seconds"], 0);
-  // One's tables go to the other's trainer, and the run is the same to the last bit.
-  const auto train = [&](const std::string& name, const std::string& sharing) {
-    RunToEnd(
-        runs.path(), name,
-        Small(20480, {"workers.trainer.count=2", "workers.reader.segment_samples=256", sharing}), 0,
-        kClicks);
-    return Evaluate(runs.path() / name);
-  };
-  const json by_file = train("file", "backend.plan_file=" + file);
-  EXPECT_EQ(by_file, train("rows", "backend.sharding=row_wise"));
-  EXPECT_EQ(by_file, train("planned", "backend.sharding=planned"));
-}
-
-TEST(TablePlans, OfOtherHardwareFitIntoIt) {
-  const CommandOutput output =
-      RunMillrace({"plan", MILLRACE_SOURCE_DIR "/configs/dlrm_12t.yaml", "--json", "-"});
-  ASSERT_EQ(output.exit_code, 0) << output.err;
-  const json figures = json::parse(output.out, nullptr, false);
-  ASSERT_EQ(figures["ranks"].size(), 128U);
-  double bytes = 0;
-  for (const json& rank : figures["ranks"]) {
-    EXPECT_LE(rank["tier_bytes"][0], 36e9);
-    EXPECT_LE(rank["tier_bytes"][1], 175e9);
-    for (const json& tier : rank["tier_bytes"]) bytes += tier.get<double>();
-  }
-  EXPECT_GT(bytes, 24e12);
-  EXPECT_LT(figures["step_seconds"], 0.1);
-}
-
-TEST(TablePlans, AreOfExperimentsWithTables) {
-  const CommandOutput cartpole = RunMillrace({"plan", kCartPole});
-  EXPECT_EQ(cartpole.exit_code, 2);
-  EXPECT_THAT(cartpole.err, HasSubstr("expected an experiment with a dataset and the model dlrm"));
-  const TemporaryDirectory runs;
-  const std::string file = (runs.path() / "plan.json").string();
-  std::ofstream(file) << R"({"ranks": 4, "tables": []})";
-  std::vector<std::string> arguments = {"run"};
-  for (auto& word :
-       Arguments(runs.path(), "run",
-                 Small(4096, {"backend.plan_file=" + file, "workers.trainer.count=2"}), kClicks)) {
-    arguments.push_back(std::move(word));
-  }
-  const CommandOutput run = RunMillrace(arguments);
-  EXPECT_EQ(run.exit_code, 2);
-  EXPECT_THAT(run.err, HasSubstr("expected a plan for 2 trainers, got one for 4"));
-}
-
 TEST(DatasetErrors, PlayNeedsAnEnvironment) {
   const TemporaryDirectory runs;
   RunToEnd(runs.path(), "run", Small(4096), 0, kClicks);

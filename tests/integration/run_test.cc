@@ -324,6 +324,12 @@ INSTANTIATE_TEST_SUITE_P(
                           20480,
                           {"streams.inference.transport=zmq", "streams.sample.transport=zmq",
                            "streams.weight.transport=grpc"}},
+        DeterministicCase{
+            "embedding_tables",
+            "rec_slate_ppo.yaml",
+            10240,
+            {"environment.items=500", "workers.actor.environments=16",
+             "workers.trainer={batch_env_steps: 1024, unroll: 16}", "algorithm.minibatch=512"}},
         DeterministicCase{"nm_sparse", "cartpole_ppo.yaml", 20480, {"backend={type: nm_sparse}"}},
         DeterministicCase{"nm_sparse_with_two_trainers",
                           "cartpole_ppo.yaml",

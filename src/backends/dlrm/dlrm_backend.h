@@ -50,6 +50,7 @@ class DlrmBackend : public DenseBackend {
   std::vector<embedding::TableOptions> tables() const;
   std::vector<embedding::Feature> features() const;
   TablePolicy& policy() { return *policy_; }
+  const TableSettings& settings() const { return tables_; }
 
   // kInvalidArgument: a plan_file that is not for these tables and ranks; several
   // ranks of a model that acts.

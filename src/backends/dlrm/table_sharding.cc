@@ -25,7 +25,7 @@ absl::StatusOr<TablePlan> PlanByTypicalCosts(std::span<const TableOptions> table
   }
   return PlanTables(loads, {.ranks = ranks,
                             .samples = embedding::kTypicalSamples,
-                            .tiers = {{.bytes = int64_t{1} << 60}},
+                            .tiers = {{.bytes = INT64_MAX / ranks}},
                             .exchange = embedding::kTypicalExchange});
 }
 
@@ -34,28 +34,48 @@ absl::Status Complain(const std::string& file, const std::string& expected) {
       absl::StrCat("backend.plan_file: ", file, ": expected ", expected));
 }
 
+constexpr uint64_t kMostParts = 1 << 20;
+
 // A table of the file.
 absl::Status AddEntry(const nlohmann::json& entry, int table, const TableOptions& options,
                       TablePlan& plan) {
-  if (entry.value("replicated", false)) {
+  if (entry.value("replicated", false) && entry.size() == 2) {
     AddReplicatedTable(table, options, plan);
     return absl::OkStatus();
   }
-  const auto ranks = entry.at("ranks").get<std::vector<int>>();
-  const int rows = entry.value("row_parts", 1), columns = entry.value("column_parts", 1);
-  if (rows < 1 || columns < 1 || ranks.empty()) {
-    return absl::InvalidArgumentError("row_parts, column_parts and ranks of one or more");
+  const std::vector<std::string> keys = {"name", "row_parts", "column_parts", "ranks"};
+  for (const auto& [key, value] : entry.items()) {
+    if (std::ranges::find(keys, key) != keys.end()) continue;
+    return absl::InvalidArgumentError(absl::StrCat("no key \"", key, "\"", DidYouMean(key, keys)));
   }
-  AddTable(table, options, rows, columns, ranks, plan);
-  return absl::OkStatus();
+  const auto is_whole = [](const nlohmann::json& number) { return number.is_number_unsigned(); };
+  const nlohmann::json one = 1u;
+  const auto& rows = entry.contains("row_parts") ? entry["row_parts"] : one;
+  const auto& columns = entry.contains("column_parts") ? entry["column_parts"] : one;
+  const auto& ranks = entry.at("ranks");
+  if (!is_whole(rows) || !is_whole(columns) || !ranks.is_array() || ranks.empty() ||
+      !std::ranges::all_of(ranks, is_whole)) {
+    return absl::InvalidArgumentError("whole numbers for row_parts, column_parts and ranks");
+  }
+  const size_t before = plan.shards.size();
+  const auto parts = rows.get<uint64_t>() * columns.get<uint64_t>();
+  if (parts >= 1 && parts <= kMostParts) {
+    AddTable(table, options, rows.get<int>(), columns.get<int>(), ranks.get<std::vector<int>>(),
+             plan);
+  }
+  if (plan.shards.size() - before == parts && ranks.size() <= parts) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("a grid that it can be cut into, with at most as many ranks, got ", rows.dump(),
+                   " x ", columns.dump(), " for ", ranks.size(), " ranks"));
 }
 
 }  // namespace
 
 absl::StatusOr<TablePlan> MakeTablePlan(Sharding sharding, std::span<const TableOptions> tables,
                                         std::span<const double> lookups, int ranks) {
+  if (sharding == Sharding::kTableWise || ranks == 1)
+    return embedding::PlanTableWise(tables, ranks);
   if (sharding == Sharding::kPlanned) return PlanByTypicalCosts(tables, lookups, ranks);
-  if (sharding == Sharding::kTableWise) return embedding::PlanTableWise(tables, ranks);
   std::vector<int> all(static_cast<size_t>(ranks));
   std::iota(all.begin(), all.end(), 0);
   TablePlan plan;
@@ -131,7 +151,9 @@ absl::StatusOr<TablePlan> ReadTablePlan(const std::string& file,
       return Complain(file, absl::StrCat("the tables of the model, got \"", name, "\"",
                                          DidYouMean(name, names)));
     }
-    entries[static_cast<size_t>(found - names.begin())] = &entry;
+    const nlohmann::json*& place = entries[static_cast<size_t>(found - names.begin())];
+    if (place != nullptr) return Complain(file, absl::StrCat("table \"", name, "\" once"));
+    place = &entry;
   }
   TablePlan plan;
   for (size_t t = 0; t < tables.size(); ++t) {
@@ -142,7 +164,7 @@ absl::StatusOr<TablePlan> ReadTablePlan(const std::string& file,
     try {
       status = AddEntry(*entries[t], static_cast<int>(t), tables[t], plan);
     } catch (const nlohmann::json::exception&) {
-      status = absl::InvalidArgumentError("numbers for row_parts, column_parts and ranks");
+      status = absl::InvalidArgumentError("its ranks, or that it is replicated");
     }
     if (!status.ok()) {
       return Complain(file, absl::StrCat("of table \"", names[t], "\" ", status.message()));

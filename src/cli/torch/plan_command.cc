@@ -30,6 +30,7 @@ using embedding::TablePlan;
 
 constexpr size_t kMostLines = 48;  // of a table that is printed
 constexpr int kDenseRounds = 12;
+constexpr int64_t kWireNumbers = 1024;
 
 // "1.5 G" of 1.5e9.
 std::string Short(double number) {
@@ -154,7 +155,8 @@ void PrintRanks(const PredictedStep& step, const embedding::PlannerOptions& opti
   std::printf("\n");
 }
 
-// A way to share the tables, as it is predicted and, with rounds, measured.
+// A way to share the tables, as it is predicted and, with rounds, measured: of as many samples as
+// were drawn.
 struct Candidate {
   std::string name;
   TablePlan plan = {};
@@ -162,7 +164,8 @@ struct Candidate {
 };
 
 absl::StatusOr<std::vector<Candidate>> Candidates(const Model& model, const SampledLookups& sampled,
-                                                  const StepCosts& costs, const TablePlan& plan) {
+                                                  const StepCosts& costs, const TablePlan& plan,
+                                                  bool measured) {
   std::vector<Candidate> candidates = {{.name = "planned", .plan = plan}, {.name = "round_robin"}};
   for (int t = 0; t < static_cast<int>(model.tables.size()); ++t) {
     const int rank = t % costs.options.ranks;
@@ -175,8 +178,10 @@ absl::StatusOr<std::vector<Candidate>> Candidates(const Model& model, const Samp
     candidates.push_back(
         {.name = kShardings[static_cast<size_t>(sharding)], .plan = std::move(other)});
   }
+  embedding::PlannerOptions options = costs.options;
+  if (measured) options.samples = sampled.samples;
   for (Candidate& candidate : candidates) {
-    candidate.predicted = PredictStep(candidate.plan, costs.loads, costs.options).seconds;
+    candidate.predicted = PredictStep(candidate.plan, costs.loads, options).seconds;
   }
   return candidates;
 }
@@ -185,6 +190,16 @@ absl::StatusOr<std::vector<Candidate>> Candidates(const Model& model, const Samp
 absl::Status Measure(const Model& model, const SampledLookups& sampled, int rounds,
                      std::vector<Candidate>& candidates) {
   const int ranks = model.config.trainer.count;
+  int64_t bytes = 0;
+  for (const TableOptions& table : model.tables) {
+    bytes += SlabBytes(table, embedding::Shard::Whole(table)) * std::ssize(candidates);
+  }
+  if (bytes > MemoryBytes() / 2) {
+    return absl::ResourceExhaustedError(
+        fmt::format("--measure: {} plans have tables of {}B together, more than half of this "
+                    "machine's memory",
+                    candidates.size(), Short(bytes)));
+  }
   std::vector<std::unique_ptr<TableRanks>> groups;
   for (const Candidate& candidate : candidates) {
     MILLRACE_ASSIGN_OR_RETURN(auto group,
@@ -206,7 +221,8 @@ absl::Status Measure(const Model& model, const SampledLookups& sampled, int roun
   return absl::OkStatus();
 }
 
-void PrintCandidates(const std::vector<Candidate>& candidates, bool measured) {
+void PrintCandidates(const std::vector<Candidate>& candidates, bool measured, int64_t samples) {
+  if (measured) std::printf("\nsteps of %lld samples:", static_cast<long long>(samples));
   std::printf("\n%-20s %12s", "tables shared", "predicted ms");
   std::printf(measured ? " %12s %10s %12s\n" : "\n", "measured ms", "ratio", "to planned");
   for (const Candidate& candidate : candidates) {
@@ -254,7 +270,7 @@ void Print(const PlanArguments& arguments, const Model& model, const SampledLook
                   : "this machine, as measured");
   PrintTables(model, sampled, plan);
   PrintRanks(step, costs.options);
-  PrintCandidates(candidates, arguments.rounds > 0);
+  PrintCandidates(candidates, arguments.rounds > 0, sampled.samples);
   std::printf(
       "\npredicted: a step of %s ms, %s of tables and %s of dense layers; %s samples a second; the "
       "busiest trainer has %.3f times the mean\n",
@@ -268,7 +284,8 @@ absl::Status Plan(const PlanArguments& arguments, const ExperimentConfig& config
   MILLRACE_ASSIGN_OR_RETURN(Model model, LoadModel(arguments, config, registry));
   const int ranks = model.config.trainer.count;
   at::set_num_threads(model.config.trainer.threads);
-  MILLRACE_ASSIGN_OR_RETURN(const auto sampled, SampleLookups(*model.dataset, model.minibatch));
+  MILLRACE_ASSIGN_OR_RETURN(
+      const auto sampled, SampleLookups(*model.dataset, model.backend->policy(), model.minibatch));
   const bool here = model.config.hardware.hosts == 0;
   if (!here && arguments.rounds > 0) {
     return absl::InvalidArgumentError(
@@ -280,13 +297,18 @@ absl::Status Plan(const PlanArguments& arguments, const ExperimentConfig& config
                  static_cast<int>(AvailableCores()));
   }
   MILLRACE_ASSIGN_OR_RETURN(
-      const StepCosts costs,
-      here ? MeasureCosts(model.tables, sampled, ranks, model.minibatch)
+      StepCosts costs,
+      here ? MeasureCosts(model.tables, sampled, ranks, model.config.trainer.threads,
+                          model.minibatch)
            : CostsOf(model.config.hardware, model.tables, sampled, ranks, model.minibatch));
+  costs.options.wire_bytes =
+      static_cast<double>(embedding::WireBytes(model.backend->settings().bags, kWireNumbers)) /
+      kWireNumbers;
   MILLRACE_ASSIGN_OR_RETURN(const TablePlan plan, PlanTables(costs.loads, costs.options));
   const PredictedStep step = PredictStep(plan, costs.loads, costs.options);
   MILLRACE_ASSIGN_OR_RETURN(const double dense, DenseSeconds(model));
-  MILLRACE_ASSIGN_OR_RETURN(auto candidates, Candidates(model, sampled, costs, plan));
+  MILLRACE_ASSIGN_OR_RETURN(auto candidates,
+                            Candidates(model, sampled, costs, plan, arguments.rounds > 0));
   if (arguments.rounds > 0) {
     MILLRACE_RETURN_IF_ERROR(Measure(model, sampled, arguments.rounds, candidates));
   }

@@ -29,7 +29,8 @@ using embedding::Shard;
 using embedding::TableOptions;
 
 constexpr int kBatches = 8;
-constexpr int64_t kMostIds = 2'000'000;  // of a batch that is drawn
+constexpr int64_t kMostIds = 2'000'000;   // of a batch that is drawn
+constexpr int64_t kMostExchanged = 8192;  // samples
 constexpr int kRounds = 24;
 constexpr double kShareOfMemory = 0.8;  // for tables; the rest is everybody else's
 constexpr int64_t kIdBytes = 8;
@@ -41,26 +42,27 @@ std::span<const T> Numbers(const torch::Tensor& tensor) {
 
 double ToDouble(int64_t number) { return static_cast<double>(number); }
 
-int64_t MemoryBytes() {
-  return static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE);
-}
-
 double Lap(Clock::time_point& since) {
   const double seconds = SecondsSince(since);
   since = Clock::now();
   return seconds;
 }
 
-// One feature of a batch, with ids of the first `rows` alone.
-EmbeddingBatch FeatureOf(const EmbeddingBatch& batch, size_t feature, int64_t samples,
-                         int64_t rows) {
-  const auto lengths = batch.lengths.begin() + static_cast<int64_t>(feature) * samples;
-  const auto before = std::accumulate(batch.lengths.begin(), lengths, int64_t{0});
-  const auto count = std::accumulate(lengths, lengths + samples, int64_t{0});
+// The features of a table, with ids of the first `rows` alone.
+EmbeddingBatch FeaturesOf(const EmbeddingBatch& batch, const SampledLookups& sampled, size_t table,
+                          int64_t rows) {
   EmbeddingBatch part;
-  part.lengths.assign(lengths, lengths + samples);
-  for (int64_t i = before; i < before + count; ++i) {
-    part.ids.push_back(batch.ids[static_cast<size_t>(i)] % rows);
+  auto lengths = batch.lengths.begin();
+  auto id = batch.ids.begin();
+  for (const int of_feature : sampled.tables) {
+    const auto end = lengths + sampled.samples;
+    const auto last = id + std::accumulate(lengths, end, int64_t{0});
+    if (of_feature == static_cast<int>(table)) {
+      part.lengths.insert(part.lengths.end(), lengths, end);
+      for (auto i = id; i < last; ++i) part.ids.push_back(*i % rows);
+    }
+    lengths = end;
+    id = last;
   }
   return part;
 }
@@ -68,18 +70,24 @@ EmbeddingBatch FeatureOf(const EmbeddingBatch& batch, size_t feature, int64_t sa
 // A table that is looked up and stepped on by itself.
 class TimedTable {
  public:
-  static absl::StatusOr<TimedTable> Create(const TableOptions& options, size_t feature,
-                                           const SampledLookups& sampled) {
+  static absl::StatusOr<TimedTable> Create(const TableOptions& options, size_t number,
+                                           const SampledLookups& sampled, int threads) {
     TimedTable timed;
     timed.samples_ = sampled.samples;
     for (const EmbeddingBatch& batch : sampled.batches) {
-      timed.batches_.push_back(FeatureOf(batch, feature, sampled.samples, options.rows));
+      timed.batches_.push_back(FeaturesOf(batch, sampled, number, options.rows));
     }
     MILLRACE_ASSIGN_OR_RETURN(auto table, EmbeddingTable::Create(options, /*seed=*/1));
     std::vector<EmbeddingTable> tables;
     tables.push_back(std::move(table));
     MILLRACE_ASSIGN_OR_RETURN(
-        timed.bags_, EmbeddingBags::Create(std::move(tables), {{.name = options.name}}, 1));
+        timed.bags_,
+        EmbeddingBags::Create(
+            std::move(tables),
+            std::vector<embedding::Feature>(
+                static_cast<size_t>(std::ranges::count(sampled.tables, static_cast<int>(number))),
+                {.name = options.name}),
+            threads));
     timed.out_.assign(static_cast<size_t>(timed.samples_ * timed.bags_->width()), 0.5F);
     return timed;
   }
@@ -112,19 +120,19 @@ class TimedTable {
   std::vector<double> forward_, update_;
 };
 
-// Seconds of a lookup in each table: forward, update. Tables are dealt out to threads, which go
-// through theirs at once, part by part of a step, as ranks do.
+// Seconds of a lookup in each table: forward, update. Tables are dealt out to ranks, which go
+// through theirs at once, part by part of a step, with so many threads each.
 absl::StatusOr<std::vector<std::pair<double, double>>> TimeTables(
-    std::span<const TableOptions> tables, const SampledLookups& sampled, int threads) {
+    std::span<const TableOptions> tables, const SampledLookups& sampled, int ranks, int threads) {
   std::vector<TimedTable> timed;
   for (size_t t = 0; t < tables.size(); ++t) {
-    MILLRACE_ASSIGN_OR_RETURN(auto table, TimedTable::Create(tables[t], t, sampled));
+    MILLRACE_ASSIGN_OR_RETURN(auto table, TimedTable::Create(tables[t], t, sampled, threads));
     timed.push_back(std::move(table));
   }
-  const auto share = [&](size_t thread) {
+  const auto share = [&](size_t rank) {
     for (size_t round = 0; round < kRounds; ++round) {
       for (const auto part : {0, 1, 2}) {
-        for (size_t t = thread; t < timed.size(); t += static_cast<size_t>(threads)) {
+        for (size_t t = rank; t < timed.size(); t += static_cast<size_t>(ranks)) {
           if (part == 0) timed[t].SetBatch(round);
           if (part == 1) timed[t].Forward();
           if (part == 2) timed[t].Update();
@@ -134,7 +142,7 @@ absl::StatusOr<std::vector<std::pair<double, double>>> TimeTables(
   };
   {
     std::vector<std::jthread> others;
-    for (int i = 1; i < threads; ++i) others.emplace_back(share, static_cast<size_t>(i));
+    for (int i = 1; i < ranks; ++i) others.emplace_back(share, static_cast<size_t>(i));
     share(0);
   }
   std::vector<std::pair<double, double>> seconds;
@@ -151,6 +159,7 @@ LookupCost CostThrough(double bytes, double seconds, double fewer_bytes, double 
 
 // Tables of few rows with bags of one, of which little but the exchange costs anything.
 absl::StatusOr<embedding::ExchangeCost> MeasureExchange(int ranks, int64_t samples) {
+  samples = std::min(samples, kMostExchanged);
   constexpr int kTables = 8, kColumns = 64, kRows = 1024;
   TableRanks::Options shared{.ranks = ranks};
   for (int t = 0; t < kTables * ranks; ++t) {
@@ -182,10 +191,11 @@ absl::StatusOr<embedding::ExchangeCost> MeasureExchange(int ranks, int64_t sampl
   MILLRACE_ASSIGN_OR_RETURN(const TableRanks::Seconds empty, measure(ranks));
   MILLRACE_ASSIGN_OR_RETURN(const TableRanks::Seconds full, measure(samples));
   // The same lookups without anybody to share them with.
-  const SampledLookups alone = {.batches = {batch_of(samples)}, .samples = samples};
+  SampledLookups alone = {.batches = {batch_of(samples)}, .samples = samples};
+  for (const embedding::Feature& feature : shared.features) alone.tables.push_back(feature.table);
   MILLRACE_ASSIGN_OR_RETURN(
       const auto tables,
-      TimeTables(shared.tables, alone, std::min(ranks, static_cast<int>(AvailableCores()))));
+      TimeTables(shared.tables, alone, std::min(ranks, static_cast<int>(AvailableCores())), 1));
   const double lookups = ToDouble(samples) * kTables;  // of a rank's tables, and of its samples
   const double bytes = 2 * lookups * kColumns * sizeof(float);  // sent and received
   double forward = 0, update = 0;
@@ -203,14 +213,19 @@ absl::StatusOr<embedding::ExchangeCost> MeasureExchange(int ranks, int64_t sampl
 
 }  // namespace
 
-absl::StatusOr<SampledLookups> SampleLookups(Dataset& dataset, int64_t samples) {
-  const auto& id_features = dataset.spec().observation.id_features;
-  const int64_t features = std::ssize(id_features);
-  int64_t longest = 0;
-  for (const IdFeature& feature : id_features) longest += feature.max_length;
+int64_t MemoryBytes() {
+  return static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE);
+}
+
+absl::StatusOr<SampledLookups> SampleLookups(Dataset& dataset, const TablePolicy& policy,
+                                             int64_t samples) {
   SampledLookups sampled;
+  int64_t longest = 0;
+  for (const IdFeature& feature : policy.observed()) longest += feature.max_length;
+  for (size_t f = 0; f < policy.features().size(); ++f)
+    sampled.tables.push_back(policy.table_of(f));
   sampled.samples = std::clamp<int64_t>(kMostIds / std::max<int64_t>(longest, 1), 1, samples);
-  std::vector<double> ids(static_cast<size_t>(features)), rows(ids.size());
+  std::vector<double> ids(policy.tables().size()), rows(ids.size());
   embedding::JaggedRows jagged;
   for (int64_t b = 0; b < kBatches; ++b) {
     MILLRACE_ASSIGN_OR_RETURN(const auto read,
@@ -218,29 +233,30 @@ absl::StatusOr<SampledLookups> SampleLookups(Dataset& dataset, int64_t samples) 
     MILLRACE_RETURN_IF_ERROR(
         jagged.Set(Numbers<int64_t>(read.tensors().at(ObservationField(kIds))),
                    Numbers<int32_t>(read.tensors().at(ObservationField(kIdCounts))),
-                   sampled.samples, features));
+                   sampled.samples, policy.used()));
     const embedding::JaggedIds batch = jagged.batch();
     sampled.batches.push_back(
         {{batch.lengths.begin(), batch.lengths.end()}, {batch.ids.begin(), batch.ids.end()}});
-    for (size_t f = 0; f < ids.size(); ++f) {
-      std::vector<int64_t> of_feature =
-          FeatureOf(sampled.batches.back(), f, sampled.samples, id_features[f].rows).ids;
-      ids[f] += ToDouble(std::ssize(of_feature));
-      std::ranges::sort(of_feature);
-      const auto repeated = std::ranges::unique(of_feature);
-      rows[f] += ToDouble(repeated.begin() - of_feature.begin());
+    for (size_t t = 0; t < ids.size(); ++t) {
+      std::vector<int64_t> of_table =
+          FeaturesOf(sampled.batches.back(), sampled, t, policy.tables()[t].rows).ids;
+      ids[t] += ToDouble(std::ssize(of_table));
+      std::ranges::sort(of_table);
+      const auto repeated = std::ranges::unique(of_table);
+      rows[t] += ToDouble(repeated.begin() - of_table.begin());
     }
   }
-  for (size_t f = 0; f < ids.size(); ++f) {
-    sampled.lookups.push_back(ids[f] / ToDouble(kBatches * sampled.samples));
-    sampled.distinct.push_back(ids[f] > 0 ? rows[f] / ids[f] : 1);
+  for (size_t t = 0; t < ids.size(); ++t) {
+    sampled.lookups.push_back(ids[t] / ToDouble(kBatches * sampled.samples));
+    sampled.distinct.push_back(ids[t] > 0 ? rows[t] / ids[t] : 1);
   }
   return sampled;
 }
 
 absl::StatusOr<StepCosts> MeasureCosts(std::span<const TableOptions> tables,
-                                       const SampledLookups& sampled, int ranks, int64_t samples) {
-  const int threads = std::clamp(ranks, 1, std::max(1, static_cast<int>(AvailableCores())));
+                                       const SampledLookups& sampled, int ranks, int threads,
+                                       int64_t samples) {
+  const int at_once = std::clamp(ranks, 1, std::max(1, static_cast<int>(AvailableCores())));
   std::vector<TableOptions> whole(tables.begin(), tables.end()), narrow;
   const double memory = ToDouble(MemoryBytes());
   for (TableOptions& table : whole) {
@@ -252,8 +268,8 @@ absl::StatusOr<StepCosts> MeasureCosts(std::span<const TableOptions> tables,
     half.columns = std::min(table.columns, (cuts + 1) / 2 * ColumnCut(table));
     narrow.push_back(half);
   }
-  MILLRACE_ASSIGN_OR_RETURN(const auto seconds, TimeTables(whole, sampled, threads));
-  MILLRACE_ASSIGN_OR_RETURN(const auto fewer, TimeTables(narrow, sampled, threads));
+  MILLRACE_ASSIGN_OR_RETURN(const auto seconds, TimeTables(whole, sampled, at_once, threads));
+  MILLRACE_ASSIGN_OR_RETURN(const auto fewer, TimeTables(narrow, sampled, at_once, threads));
   StepCosts costs;
   for (size_t t = 0; t < tables.size(); ++t) {
     const double bytes = ToDouble(RowBytes(tables[t].type, tables[t].columns));

@@ -73,7 +73,10 @@ class TableRanks::Rank {
                                                               .plan = options.plan,
                                                               .rank = rank,
                                                               .ranks = options.ranks,
-                                                              .seed = 1}));
+                                                              .seed = 1,
+                                                              .threads = options.threads,
+                                                              .bags = options.bags,
+                                                              .gradients = options.gradients}));
     made->out_.assign(static_cast<size_t>(most * made->bags_->width()), 0.5F);
     made->gradients_ = made->out_;
     MILLRACE_ASSIGN_OR_RETURN(made->group_, join(rank));

@@ -28,6 +28,9 @@ class TableRanks {
     std::vector<embedding::Feature> features = {};
     embedding::TablePlan plan = {};
     int ranks = 1;
+    int threads = 1;  // of each
+    embedding::WireType bags = embedding::WireType::kFloat32;
+    embedding::WireType gradients = embedding::WireType::kFloat32;
   };
   // What the parts of a step took whoever took longest.
   struct Seconds {

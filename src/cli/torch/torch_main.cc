@@ -24,6 +24,7 @@
 #include "inference/sparsity.h"
 #include "millrace/core/status.h"
 #include "models/guarded_torch.h"
+#include "models/table_policy.h"
 #include "models/torch_device.h"
 #include "models/torch_inference_model.h"
 #include "registry/torch_plugin_loader.h"
@@ -59,10 +60,12 @@ InferenceModelFactory ModelFactoryFor(const TorchRegistry& registry, const std::
     if (sparse || (builtin && (device == "auto" || device == "cpu"))) {
       return MakeNativeInferenceModel(policy, agents);
     }
-    MILLRACE_ASSIGN_OR_RETURN(const torch::Device where, FindDevice(device));
     MILLRACE_ASSIGN_OR_RETURN(
         auto module, registry.MakeModel(policy.model.type, policy.model.options, agents.observation,
                                         agents.action, /*seed=*/0, policy.model.where));
+    // Tables are looked up on the CPU.
+    const bool has_tables = dynamic_cast<const TablePolicy*>(module.get()) != nullptr;
+    MILLRACE_ASSIGN_OR_RETURN(const torch::Device where, FindDevice(has_tables ? "cpu" : device));
     module->to(where);
     return MakeTorchInferenceModel(std::move(module), agents.observation, agents.action);
   };
@@ -110,6 +113,7 @@ absl::Status List(const std::string& what, const std::vector<std::string>& plugi
 absl::Status MakePlan(const PlanArguments& arguments, TorchRegistry& registry) {
   MILLRACE_ASSIGN_OR_RETURN(auto overrides, ParseOverrides(arguments.set));
   if (arguments.trainers > 0) {
+    overrides.push_back({"workers.scale", "1"});
     overrides.push_back({"workers.trainer.count", std::to_string(arguments.trainers)});
   }
   MILLRACE_ASSIGN_OR_RETURN(const auto config, LoadExperiment(arguments.file, overrides));

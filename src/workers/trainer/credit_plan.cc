@@ -2,8 +2,13 @@
 
 #include <spdlog/spdlog.h>
 
+#include "config/limits.h"
+#include "data/ledger.h"
+
 namespace millrace {
 namespace {
+
+static_assert(kMaxLanes <= kMaxLedgerLanes);  // of what an experiment may have
 
 // A rank has the same part of every minibatch, so that those are the same however many ranks there
 // are; or, if they cannot be cut between segments, of the batch.

@@ -57,7 +57,7 @@ absl::Status CheckSupervised(const ExperimentConfig& config, const Algorithm& al
 }
 
 // Tables are backend dlrm's, in this host's memory.
-absl::Status CheckTables(const ExperimentConfig& config, const TypedOptions& model) {
+absl::Status CheckTables(const ExperimentConfig& config, const TypedOptions& model, bool acts) {
   if (config.backend.type != "auto" && config.backend.type != kDlrmBackend) {
     return absl::InvalidArgumentError(
         fmt::format("{}: expected {} with model \"{}\", whose tables it has, got \"{}\"",
@@ -67,6 +67,18 @@ absl::Status CheckTables(const ExperimentConfig& config, const TypedOptions& mod
     return absl::InvalidArgumentError(
         fmt::format("{}: expected auto or cpu with model \"{}\", got \"{}\"",
                     config.Subject("workers.trainer.device"), model.type, config.trainer.device));
+  }
+  if (!acts) return absl::OkStatus();
+  const std::string& device = config.policy_worker.device;
+  if (device != "auto" && device != "cpu") {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: expected auto or cpu with model \"{}\", got \"{}\"",
+                    config.Subject("workers.policy.device"), model.type, device));
+  }
+  if (config.trainer.count > 1) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: expected 1 with model \"{}\", which acts and has tables, got {}",
+                    config.Subject("workers.trainer.count"), model.type, config.trainer.count));
   }
   return absl::OkStatus();
 }
@@ -132,6 +144,12 @@ absl::Status CheckExchange(const ExperimentConfig& config) {
 absl::Status CheckSlices(const ExperimentConfig& config, const Algorithm& algorithm) {
   const auto found = config.backend.options.values().find("slices");
   if (found == config.backend.options.values().end()) return absl::OkStatus();
+  if (!config.reads_dataset()) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: expected none with an environment: models that act are not computed in "
+                    "slices",
+                    Subject(found->second.where, found->second.path)));
+  }
   const int64_t minibatch =
       algorithm.Plan(/*progress=*/0).MinibatchOf(config.trainer.batch_env_steps);
   int64_t slices = 0;
@@ -175,9 +193,10 @@ absl::StatusOr<Learner> MakeLearner(const TorchRegistry& registry, const Experim
                             registry.MakeAlgorithm(config.algorithm.type, config.algorithm.options,
                                                    agents.action, config.algorithm.where));
   MILLRACE_RETURN_IF_ERROR(CheckSupervised(config, *learner.algorithm));
-  const bool has_tables = dynamic_cast<const TablePolicy*>(module.get()) != nullptr;
+  const auto* const tables = dynamic_cast<const TablePolicy*>(module.get());
+  const bool has_tables = tables != nullptr;
   if (has_tables) {
-    MILLRACE_RETURN_IF_ERROR(CheckTables(config, model));
+    MILLRACE_RETURN_IF_ERROR(CheckTables(config, model, tables->rows(0).defined()));
     MILLRACE_RETURN_IF_ERROR(CheckSlices(config, *learner.algorithm));
   }
   const auto device = FindDevice(TrainerDevice(config, model, has_tables, *learner.algorithm));

@@ -13,6 +13,7 @@
 #include "checkpoint/safetensors.h"
 #include "core/run_paths.h"
 #include "millrace/core/status.h"
+#include "models/table_policy.h"
 #include "models/torch_dtype.h"
 #include "workers/common/weights_file.h"
 
@@ -83,10 +84,14 @@ bool IsTable(const std::string& state) {
   return state.starts_with("table.") && state.ends_with(".rows");
 }
 
-// What an entry of an optimiser's state is taken with: weights that it is, or a running mean whose
-// normaliser's it is; empty: it is not taken.
-std::string TakenWith(const std::string& state) {
-  if (IsTable(state)) return state;
+// What an entry of an optimiser's state is taken with: weights that it is, also by another name if
+// the model acts, or a running mean whose normaliser's it is; empty: it is not taken.
+std::string TakenWith(const std::string& state, const ParameterLayout& layout) {
+  if (IsTable(state)) {
+    const size_t begin = std::strlen("table."), end = state.size() - std::strlen(".rows");
+    const std::string weight = TablePolicy::WeightName(state.substr(begin, end - begin));
+    return layout.Find(weight) == nullptr ? state : weight;
+  }
   if (state.starts_with("normalizer.observation")) return "observation_mean";
   return state == "normalizer.value" ? "value_mean" : "";
 }
@@ -141,7 +146,7 @@ absl::Status TakeInitialPart(const PolicyConfig& policy, Backend& backend) {
   std::set<std::string> all;
   for (const ParameterEntry& entry : backend.layout().entries()) all.insert(entry.name);
   for (const auto& [name, tensor] : theirs) {
-    if (IsTable(name)) all.insert(name);
+    if (IsTable(name)) all.insert(TakenWith(name, backend.layout()));
   }
   MILLRACE_ASSIGN_OR_RETURN(const std::set<std::string> names, WantedTensors(policy, all));
   const auto wanted = [&](const std::string& name) { return names.contains(name); };
@@ -153,7 +158,7 @@ absl::Status TakeInitialPart(const PolicyConfig& policy, Backend& backend) {
   auto optimizer = backend.OptimizerState();
   for (const auto& [name, tensor] : theirs) {
     const bool known = IsTable(name) || optimizer.contains(name);
-    if (known && wanted(TakenWith(name))) optimizer[name] = tensor;
+    if (known && wanted(TakenWith(name, backend.layout()))) optimizer[name] = tensor;
   }
   return backend.LoadOptimizerState(optimizer);
 }

@@ -61,9 +61,20 @@ TEST_F(TableSharding, WrongFilesSayWhatIsWrong) {
               HasSubstr("expected a table \"user\", got none"));
   const std::string item = R"(, {"name": "item", "replicated": true}]})";
   EXPECT_THAT(Refusal(R"({"ranks": 2, "tables": [{"name": "user", "ranks": "0"})" + item),
-              HasSubstr("of table \"user\" numbers"));
+              HasSubstr("of table \"user\" whole numbers for row_parts"));
   EXPECT_THAT(Refusal(R"({"ranks": 2, "tables": [{"name": "user", "ranks": []})" + item),
-              HasSubstr("of table \"user\" row_parts, column_parts and ranks of one or more"));
+              HasSubstr("of table \"user\" whole numbers for row_parts"));
+  EXPECT_THAT(Refusal(R"({"ranks": 2, "tables": [{"name": "user", "ranks": [-1]})" + item),
+              HasSubstr("whole numbers"));
+  EXPECT_THAT(
+      Refusal(R"({"ranks": 2, "tables": [{"name": "user", "row_part": 2, "ranks": [0]})" + item),
+      HasSubstr("no key \"row_part\"; did you mean \"row_parts\"?"));
+  EXPECT_THAT(
+      Refusal(R"({"ranks": 2, "tables": [{"name": "user", "column_parts": 3, "ranks": [0]})" +
+              item),
+      HasSubstr("a grid that it can be cut into, with at most as many ranks, got 1 x 3"));
+  EXPECT_THAT(Refusal(R"({"ranks": 2, "tables": [{"name": "item", "replicated": true})" + item),
+              HasSubstr("table \"item\" once"));
   EXPECT_THAT(Refusal(R"({"ranks": 2, "tables": [{"name": "user", "ranks": [2]})" + item),
               HasSubstr("on rank 2 of 2"));
 }

@@ -183,8 +183,9 @@ TEST_F(LedgerTest, SumsWhatEnvironmentsSayAboutTheirEpisodes) {
 
 TEST_F(LedgerTest, LanesAreLimited) {
   auto ledger = Make(Identity("actor", 0));
-  for (uint32_t i = 0; i < 64; ++i) ASSERT_TRUE(ledger->AddLane("p", i, 1, 1).ok());
-  EXPECT_EQ(ledger->AddLane("p", 64, 1, 1).status().code(), absl::StatusCode::kResourceExhausted);
+  for (uint32_t i = 0; i < kMaxLedgerLanes; ++i) ASSERT_TRUE(ledger->AddLane("p", i, 1, 1).ok());
+  EXPECT_EQ(ledger->AddLane("p", kMaxLedgerLanes, 1, 1).status().code(),
+            absl::StatusCode::kResourceExhausted);
 }
 
 TEST_F(LedgerTest, EpisodesAreReadFromAnyPointOn) {
