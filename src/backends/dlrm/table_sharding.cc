@@ -73,8 +73,9 @@ absl::Status AddEntry(const nlohmann::json& entry, int table, const TableOptions
 
 absl::StatusOr<TablePlan> MakeTablePlan(Sharding sharding, std::span<const TableOptions> tables,
                                         std::span<const double> lookups, int ranks) {
-  if (sharding == Sharding::kTableWise || ranks == 1)
+  if (sharding == Sharding::kTableWise || ranks == 1) {
     return embedding::PlanTableWise(tables, ranks);
+  }
   if (sharding == Sharding::kPlanned) return PlanByTypicalCosts(tables, lookups, ranks);
   std::vector<int> all(static_cast<size_t>(ranks));
   std::iota(all.begin(), all.end(), 0);

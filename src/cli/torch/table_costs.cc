@@ -222,8 +222,9 @@ absl::StatusOr<SampledLookups> SampleLookups(Dataset& dataset, const TablePolicy
   SampledLookups sampled;
   int64_t longest = 0;
   for (const IdFeature& feature : policy.observed()) longest += feature.max_length;
-  for (size_t f = 0; f < policy.features().size(); ++f)
+  for (size_t f = 0; f < policy.features().size(); ++f) {
     sampled.tables.push_back(policy.table_of(f));
+  }
   sampled.samples = std::clamp<int64_t>(kMostIds / std::max<int64_t>(longest, 1), 1, samples);
   std::vector<double> ids(policy.tables().size()), rows(ids.size());
   embedding::JaggedRows jagged;

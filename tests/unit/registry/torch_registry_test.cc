@@ -42,18 +42,26 @@ TEST(TorchRegistry, BuiltinsCanBeMadeByName) {
   samples.id_features = {{.name = "word", .rows = 10}};
   samples.fields = IdFields(samples.id_features);
   samples.fields.push_back({"dense", DType::kFloat32, {2}, Extent::kRows});
+  ObservationSpec candidates;
+  for (const char* const name : {"candidate_0", "candidate_1", "word"}) {
+    candidates.id_features.push_back({.name = name, .rows = 10});
+  }
+  candidates.fields = IdFields(candidates.id_features);
   for (const auto& listing : registry.models()) {
     Options options;
+    if (listing.name == "slate") options.Set("slate", {.items = {"1"}});
     if (listing.name == "entity_attention") {
       options.Set("entities", {.items = {"things"}, .is_list = true});
     }
     const bool scores_samples = listing.name == "dlrm";
+    const ObservationSpec& seen = scores_samples            ? samples
+                                  : listing.name == "slate" ? candidates
+                                                            : observation;
     const auto model =
-        registry.MakeModel(listing.name, options, scores_samples ? samples : observation,
-                           scores_samples ? ActionSpec() : action, 1);
+        registry.MakeModel(listing.name, options, seen, scores_samples ? ActionSpec() : action, 1);
     ASSERT_TRUE(model.ok()) << listing.name << ": " << model.status();
-    EXPECT_EQ((*model)->state_size() > 0,
-              listing.name != "mlp" && listing.name != "cnn" && !scores_samples);
+    EXPECT_EQ((*model)->state_size() > 0, listing.name != "mlp" && listing.name != "cnn" &&
+                                              listing.name != "slate" && !scores_samples);
     EXPECT_TRUE(registry.MakeBackend("auto", {}, *model).ok()) << listing.name;
   }
   EXPECT_TRUE(registry.MakeEnvironment("cartpole", {}).ok());
