@@ -37,6 +37,18 @@ void PutMap(YAML::Emitter& out, const std::string& key, Body body) {
   out << YAML::EndMap;
 }
 
+// A list of maps; `body` fills that of an item.
+template <typename Item, typename Body>
+void PutMaps(YAML::Emitter& out, const char* key, const std::vector<Item>& items, Body body) {
+  out << YAML::Key << key << YAML::Value << YAML::BeginSeq;
+  for (const Item& item : items) {
+    out << YAML::BeginMap;
+    body(item);
+    out << YAML::EndMap;
+  }
+  out << YAML::EndSeq;
+}
+
 void PutItem(YAML::Emitter& out, const std::string& item, bool quoted) {
   if (quoted) out << YAML::DoubleQuoted;
   out << item;
@@ -106,14 +118,10 @@ void PutPolicies(YAML::Emitter& out, const ExperimentConfig& config) {
     }
   });
   if (config.reads_dataset()) return;
-  out << YAML::Key << "agents" << YAML::Value << YAML::BeginSeq;
-  for (const AgentMatch& agent : config.agents) {
-    out << YAML::BeginMap;
+  PutMaps(out, "agents", config.agents, [&](const AgentMatch& agent) {
     Put(out, "match", agent.match);
     Put(out, "policy", agent.policy);
-    out << YAML::EndMap;
-  }
-  out << YAML::EndSeq;
+  });
 }
 
 std::string Name(InferenceMode mode) {
@@ -195,15 +203,11 @@ void PutStreams(YAML::Emitter& out, const ExperimentConfig& config) {
 void PutHardware(YAML::Emitter& out, const HardwareConfig& hardware) {
   PutMap(out, "hardware", [&] {
     Put(out, "hosts", hardware.hosts);
-    out << YAML::Key << "memory" << YAML::Value << YAML::BeginSeq;
-    for (const MemoryConfig& memory : hardware.memory) {
-      out << YAML::BeginMap;
+    PutMaps(out, "memory", hardware.memory, [&](const MemoryConfig& memory) {
       Put(out, "name", memory.name);
       Put(out, "gigabytes", memory.gigabytes);
       Put(out, "gigabytes_per_second", memory.gigabytes_per_second);
-      out << YAML::EndMap;
-    }
-    out << YAML::EndSeq;
+    });
     Put(out, "host_gigabytes_per_second", hardware.host_gigabytes_per_second);
     Put(out, "network_gigabytes_per_second", hardware.network_gigabytes_per_second);
     Put(out, "latency_us", hardware.latency_us);
@@ -247,15 +251,11 @@ void PutReport(YAML::Emitter& out, const ReportConfig& report) {
     out << YAML::Key << "statistics" << YAML::Value;
     PutItems(out, report.statistics, /*quoted=*/true);
     Put(out, "stage_episodes", report.stage_episodes);
-    out << YAML::Key << "stages" << YAML::Value << YAML::BeginSeq;
-    for (const StageConfig& stage : report.stages) {
-      out << YAML::BeginMap;
+    PutMaps(out, "stages", report.stages, [&](const StageConfig& stage) {
       Put(out, "name", stage.name);
       PutThresholds(out, "above", stage.above);
       PutThresholds(out, "below", stage.below);
-      out << YAML::EndMap;
-    }
-    out << YAML::EndSeq;
+    });
   });
 }
 

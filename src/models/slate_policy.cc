@@ -22,11 +22,14 @@ SlatePolicy::SlatePolicy(const Shape& tables, const DlrmShape& shape, int64_t sl
     : TablePolicy(tables, seed),
       score_(register_module("score", std::make_shared<DlrmNetwork>(shape, seed))) {
   AddRows();
+  std::vector<int64_t> candidates, context;
   for (int64_t f = 0; f < std::ssize(features()); ++f) {
-    (IsCandidate(features()[static_cast<size_t>(f)]) ? candidates_ : context_).push_back(f);
+    (IsCandidate(features()[static_cast<size_t>(f)]) ? candidates : context).push_back(f);
   }
-  const auto slates = Subsets(std::ssize(candidates_), slate);
-  slates_ = torch::zeros({std::ssize(candidates_), std::ssize(slates)});
+  candidates_ = torch::tensor(candidates, torch::kInt64);
+  context_ = torch::tensor(context, torch::kInt64);
+  const auto slates = Subsets(std::ssize(candidates), slate);
+  slates_ = torch::zeros({std::ssize(candidates), std::ssize(slates)});
   for (size_t s = 0; s < slates.size(); ++s) {
     for (const int64_t candidate : slates[s]) slates_[candidate][static_cast<int64_t>(s)] = 1;
   }
@@ -43,11 +46,9 @@ SlatePolicy::SlatePolicy(const Shape& tables, const DlrmShape& shape, int64_t sl
 HeadOutputs SlatePolicy::Forward(const TensorDict& observation, const torch::Tensor& /*first*/,
                                  const torch::Tensor& /*state*/) {
   const torch::Tensor bags = Bags(observation);
-  const int64_t rows = bags.size(0), count = std::ssize(candidates_);
-  const auto some = [&](const std::vector<int64_t>& features) {
-    return bags.index_select(1, torch::tensor(features, torch::kInt64));
-  };
-  const torch::Tensor candidates = some(candidates_), context = some(context_);
+  const int64_t rows = bags.size(0), count = candidates_.size(0);
+  const torch::Tensor candidates = bags.index_select(1, candidates_);
+  const torch::Tensor context = bags.index_select(1, context_);
   const torch::Tensor each =
       torch::cat({candidates.unsqueeze(2), context.unsqueeze(1).expand({-1, count, -1, -1})}, 2)
           .flatten(0, 1);

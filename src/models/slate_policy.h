@@ -33,8 +33,8 @@ class SlatePolicy : public TablePolicy {
                       const torch::Tensor& state) override;
 
  private:
-  std::vector<int64_t> candidates_, context_;  // of features()
-  torch::Tensor slates_;                       // [candidates, slates]: 1 where a slate has one
+  torch::Tensor candidates_, context_;  // int64: of features()
+  torch::Tensor slates_;                // [candidates, slates]: 1 where a slate has one
   std::shared_ptr<DlrmNetwork> score_, value_trunk_;
   std::shared_ptr<LinearModule> value_head_;
 };

@@ -55,20 +55,14 @@ TablePolicy::TablePolicy(const Shape& shape, uint64_t seed)
 
 void TablePolicy::AddRows() {
   for (const Table& table : tables_) {
-    register_buffer(WeightName(table.name), torch::zeros({table.rows, columns_}));
+    rows_.push_back(register_buffer(WeightName(table.name), torch::zeros({table.rows, columns_})));
   }
-}
-
-torch::Tensor TablePolicy::rows(size_t table) const {
-  const auto buffers = named_buffers(/*recurse=*/false);
-  const auto* found = buffers.find(WeightName(tables_[table].name));
-  return found == nullptr ? torch::Tensor() : *found;
 }
 
 torch::Tensor TablePolicy::Bags(const TensorDict& observation) const {
   const auto bags = observation.find(kBags);
   if (bags != observation.end()) return bags->second;
-  if (!rows(0).defined()) {
+  if (rows_.empty()) {
     throw std::invalid_argument("a model with tables: they are backend dlrm's, which computes it");
   }
   return LookUp(observation);
@@ -101,7 +95,7 @@ torch::Tensor TablePolicy::LookUp(const TensorDict& observation) const {
     const torch::Tensor of_table =
         torch::from_blob(const_cast<int64_t*>(id), {total}, torch::kInt64);
     const auto table = static_cast<size_t>(table_of_[begin]);
-    parts.push_back(std::get<0>(at::embedding_bag(rows(table), of_table, offsets,
+    parts.push_back(std::get<0>(at::embedding_bag(rows_[table], of_table, offsets,
                                                   /*scale_grad_by_freq=*/false,
                                                   /*mode=*/mean_ ? 1 : 0))
                         .view({static_cast<int64_t>(end - begin), samples, columns_}));

@@ -44,7 +44,7 @@ class TablePolicy : public Policy {
   // Of the weight that has the rows of a table.
   static std::string WeightName(std::string table);
   // [rows, columns], a buffer of the module; undefined if it never acts.
-  torch::Tensor rows(size_t table) const;
+  torch::Tensor rows(size_t table) const { return rows_.empty() ? torch::Tensor() : rows_[table]; }
 
  protected:
   // Of a model that acts: makes rows() of all tables, zeros until weights are loaded.
@@ -63,6 +63,7 @@ class TablePolicy : public Policy {
   std::vector<IdFeature> features_;
   std::vector<Table> tables_;
   std::vector<int> table_of_;
+  std::vector<torch::Tensor> rows_;  // of tables_, or none
 };
 
 // kInvalidArgument: nothing is looked up, or features that share a table have other rows.

@@ -42,12 +42,6 @@ std::span<const T> Numbers(const torch::Tensor& tensor) {
 
 double ToDouble(int64_t number) { return static_cast<double>(number); }
 
-double Lap(Clock::time_point& since) {
-  const double seconds = SecondsSince(since);
-  since = Clock::now();
-  return seconds;
-}
-
 // The features of a table, with ids of the first `rows` alone.
 EmbeddingBatch FeaturesOf(const EmbeddingBatch& batch, const SampledLookups& sampled, size_t table,
                           int64_t rows) {
@@ -98,14 +92,14 @@ class TimedTable {
     lookups_ = std::max<double>(1, ToDouble(std::ssize(batch.ids)));
   }
   void Forward() {
-    auto since = Clock::now();
+    const auto since = Clock::now();
     bags_->Forward(out_.data());
-    forward_.push_back(Lap(since) / lookups_);
+    forward_.push_back(SecondsSince(since) / lookups_);
   }
   void Update() {
-    auto since = Clock::now();
+    const auto since = Clock::now();
     bags_->Update(out_.data(), {.learning_rate = 0.01F});
-    update_.push_back(Lap(since) / lookups_);
+    update_.push_back(SecondsSince(since) / lookups_);
   }
   // Seconds of a lookup.
   double forward() const { return Median(forward_); }
